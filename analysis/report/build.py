@@ -1,0 +1,125 @@
+"""The report of a run: one HTML file that needs nothing else to be read.
+
+Images are inlined and the page's own policy forbids requests, so it opens from a disk, an
+e-mail or an archive alike, on a phone, in dark and on paper.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import Image
+
+from analysis.trajectory import SPLITS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A generated image of a held-out combination and the training image most like it.
+
+    sample, nearest: uint8 [0, 255] (H, W, 3).
+    distance: between the two, root mean square over pixels and channels, in grey levels [0, 255].
+    """
+
+    prompt: str
+    sample: np.ndarray
+    nearest: np.ndarray
+    nearest_caption: str
+    distance: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the page says. Sections with nothing in them are left out.
+
+    facts: label -> value with its unit, in reading order ("Images per second": "410").
+    accuracy: as `trajectory.final_accuracy` returns it.
+    chance: a sentence that says what guessing would score.
+    figures: (caption, PNG bytes or a matplotlib figure), in reading order.
+    probe, environment: label -> value; a value may be a mapping itself.
+    leak_check: one finding per line.
+    """
+
+    title: str
+    question: str
+    facts: Mapping[str, Any]
+    accuracy: pd.DataFrame
+    chance: str = ""
+    figures: Sequence[tuple[str, bytes | Figure]] = ()
+    probe: Mapping[str, Any] = field(default_factory=dict)
+    leak_check: Sequence[str] = ()
+    neighbours: Sequence[Neighbour] = ()
+    config_yaml: str = ""
+    environment: Mapping[str, Any] = field(default_factory=dict)
+
+
+def write_report(path: Path, report: Report) -> None:
+    """Renders `report` to `path` (HTML), which appears only when complete.
+
+    Text is escaped, whatever it holds. The folder must exist.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(value=_value, array_uri=_array_uri)
+    html = environment.get_template("template.html").render(
+        report=report,
+        measures=["joint", *(m for m in report.accuracy["measure"].unique() if m != "joint")],
+        accuracy_rows=_accuracy_rows(report.accuracy),
+        figures=[(caption, _figure_uri(figure)) for caption, figure in report.figures],
+    )
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(html, encoding="utf-8")
+    os.replace(partial, path)
+
+
+def _accuracy_rows(final: pd.DataFrame) -> list[dict[str, Any]]:
+    """A row per run and split: its name and, by measure, the record of `final`."""
+    several_runs = final["run"].nunique() > 1
+    groups = {(run, split): group for (run, split), group in final.groupby(["run", "split"])}
+    rows = []
+    for run, split in sorted(groups, key=lambda key: (key[0], SPLITS.index(key[1]))):
+        name = split.replace("_", "-")
+        cells = {record["measure"]: record for record in groups[run, split].to_dict("records")}
+        rows.append({"name": f"{run}, {name}" if several_runs else name, "cells": cells})
+    return rows
+
+
+def _value(value: object) -> str:
+    """Floats to four significant digits; everything else as Python writes it."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _figure_uri(figure: bytes | Figure) -> str:
+    if isinstance(figure, bytes):
+        return _data_uri(figure)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=200)
+    return _data_uri(buffer.getvalue())
+
+
+def _array_uri(image: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="PNG")
+    return _data_uri(buffer.getvalue())
+
+
+def _data_uri(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

@@ -1,0 +1,102 @@
+"""The scores table: one row per generated image × concept, kept as Parquet parts."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jaxtyping import UInt8
+from torch import Tensor
+
+from classifiers.probe import Probe
+from data_gen.endings import Mistake
+from data_gen.files import whole_file
+
+SCHEMA_VERSION = 1
+SCHEMA = pa.schema(
+    [
+        ("run", pa.string()),
+        ("train_seed", pa.int64()),
+        ("step", pa.int64()),
+        ("images_seen", pa.int64()),
+        ("weights", pa.string()),
+        ("combination", pa.string()),
+        ("split", pa.string()),
+        ("prompt", pa.string()),
+        ("intervention", pa.string()),
+        ("sampler", pa.string()),
+        ("num_inference_steps", pa.int64()),
+        ("guidance_scale", pa.float64()),
+        ("eval_seed", pa.int64()),
+        ("sample", pa.int64()),
+        ("probe", pa.string()),
+        ("concept", pa.string()),
+        ("target", pa.string()),
+        ("predicted", pa.string()),
+        ("p_target", pa.float64()),
+        ("probabilities", pa.list_(pa.float64())),
+        ("target_value", pa.float64()),
+        ("predicted_value", pa.float64()),
+    ]
+)
+KEY = tuple(SCHEMA.names[: SCHEMA.names.index("concept") + 1])
+
+
+def score_images(
+    probe: Probe,
+    images: UInt8[Tensor, "n 3 h w"],
+    rows: Sequence[Mapping[str, Any]],
+    targets: Sequence[Mapping[str, str]],
+    common: Mapping[str, Any],
+) -> pd.DataFrame:
+    """Scores of n images.
+
+    Args:
+        images: uint8 in [0, 255].
+        rows: per image, what differs between images: combination, split, prompt, sample.
+        targets: per image, {concept: asked value}; a partial prompt asks for fewer.
+        common: what all images share: run, step, weights, sampler, …
+    """
+    probabilities = {name: p.tolist() for name, p in probe.probabilities(images).items()}
+    records = []
+    for i, (row, target) in enumerate(zip(rows, targets, strict=True)):
+        for concept, asked in target.items():
+            values, p = probe.values[concept], probabilities[concept][i]
+            records.append(
+                {
+                    **common,
+                    **row,
+                    "concept": concept,
+                    "target": asked,
+                    "predicted": values[p.index(max(p))],
+                    "p_target": p[values.index(asked)],
+                    "probabilities": p,
+                    "target_value": None,
+                    "predicted_value": None,
+                }
+            )
+    return pd.DataFrame(records, columns=SCHEMA.names)
+
+
+def write_part(path: Path, scores: pd.DataFrame, facts: Mapping[str, str]) -> None:
+    """Write one part, whole or not at all; `facts` go into its metadata.
+
+    Raises Mistake on a null or a double in the key.
+    """
+    key = scores[list(KEY)]
+    if key.isna().any(axis=None) or key.duplicated().any():
+        raise Mistake(f"{path}: the key {', '.join(KEY)} has nulls or doubles")
+    metadata = {"schema_version": str(SCHEMA_VERSION), **facts}
+    table = pa.Table.from_pandas(scores, SCHEMA.with_metadata(metadata), preserve_index=False)
+    with whole_file(path) as temporary:
+        pq.write_table(table, temporary)
+
+
+def read_scores(directory: Path) -> pd.DataFrame:
+    """All parts of a scores directory as one table. Mistake if there is none."""
+    parts = sorted(directory.glob("[!.]*.parquet"))
+    if not parts:
+        raise Mistake(f"{directory}: no scores there; run scripts/evaluate.py first")
+    return pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True)

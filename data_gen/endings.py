@@ -1,0 +1,15 @@
+"""How work ends before it is done: exceptions that every layer may raise. Imports nothing."""
+
+
+class Mistake(ValueError):
+    """Bad input: the message is one line that names the key, what was got and what is allowed.
+
+    Command lines print it without a traceback and exit with status 2.
+    """
+
+
+class Preempted(Exception):
+    """Asked to stop: everything finished is saved, and the same command goes on from there.
+
+    Command lines exit with status 75.
+    """

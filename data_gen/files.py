@@ -1,0 +1,113 @@
+"""Files and directories that exist whole or not at all. Imports no torch.
+
+Everything is written under a temporary name, flushed to the disk, then renamed. A directory gets a
+manifest with the SHA-256 of each file, written last: with a valid manifest it is complete, without
+one it is not there.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from data_gen.endings import Mistake
+
+MANIFEST = "manifest.json"
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yields a temporary path in the same directory; on success it becomes `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        yield temporary
+        _flush(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_text(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """ValueError, naming the file, if it is missing or no JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Mistake(f"{path}: no such file") from None
+    except ValueError as error:
+        raise Mistake(f"{path}: not readable as JSON ({error})") from None
+
+
+def write_directory(path: Path, fill: Callable[[Path], None], **facts: Any) -> None:
+    """`fill` a temporary directory, add the manifest (`facts` and hashes), rename it to `path`.
+
+    A broken directory already standing at `path` is moved aside, never deleted.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        fill(temporary)
+        for file in _files(temporary):
+            _flush(file)
+        write_json(temporary / MANIFEST, {**facts, "sha256": hashes(temporary)})
+        if path.exists():
+            os.replace(path, _free_name(path))
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def hashes(directory: Path) -> dict[str, str]:
+    """{relative path: SHA-256} of every file but the manifest."""
+    files = {str(f.relative_to(directory)): f for f in _files(directory)}
+    return {name: hash_file(file) for name, file in files.items() if name != MANIFEST}
+
+
+def hash_file(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def hash_json(value: Any) -> str:
+    """SHA-256 of a value's canonical JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def is_complete(directory: Path) -> bool:
+    """True if the manifest is there and every file still has its hash."""
+    if not (directory / MANIFEST).is_file():
+        return False
+    with contextlib.suppress(ValueError, OSError):
+        return read_json(directory / MANIFEST)["sha256"] == hashes(directory)
+    return False
+
+
+def _files(directory: Path) -> list[Path]:
+    return sorted(file for file in directory.rglob("*") if file.is_file())
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _free_name(path: Path) -> Path:
+    numbers = (path.with_name(f"{path.name}.broken-{n}") for n in range(10**6))
+    return next(name for name in numbers if not name.exists())

@@ -1,0 +1,135 @@
+"""Snapshots (what a model was at a step) and states (all that training needs to go on).
+
+Layout, below a run directory:
+    snapshots/step_00000512/   model_index.json unet/ text_encoder/ tokenizer/ scheduler/
+                               manifest.json; trained parts twice: raw weights, variant `ema`
+    state/step_00002000/       raw.safetensors ema.safetensors optimizer.safetensors progress.json
+                               manifest.json
+"""
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from data_gen.endings import Mistake
+from data_gen.files import is_complete, read_json, write_directory, write_json
+
+STEP = re.compile(r"step_(\d{8})$")
+
+
+def step_directory(parent: Path, step: int) -> Path:
+    return parent / f"step_{step:08d}"
+
+
+def steps_in(parent: Path) -> list[int]:
+    """Steps that have a directory of their own, sorted, complete or not."""
+    matches = [STEP.match(path.name) for path in parent.glob("step_*")]
+    return sorted(int(match[1]) for match in matches if match)
+
+
+def complete_steps(parent: Path) -> list[int]:
+    return [step for step in steps_in(parent) if is_complete(step_directory(parent, step))]
+
+
+def find_snapshot(parent: Path, step: int | None) -> Path:
+    """Directory of one step, or of the last complete one. Mistake says which exist."""
+    steps = steps_in(parent)
+    if step is not None and step not in steps:
+        known = ", ".join(map(str, steps)) or "none"
+        raise Mistake(f"step: no snapshot of step {step} in {parent}; there are {known}")
+    for candidate in [step] if step is not None else steps[::-1]:
+        if is_complete(step_directory(parent, candidate)):
+            return step_directory(parent, candidate)
+    raise Mistake(f"{parent}: no complete snapshot{'' if step is None else f' of step {step}'}")
+
+
+def save_snapshot(
+    parent: Path, step: int, save_raw: Callable[[Path], None], ema_parts: Mapping[str, Any]
+) -> Path:
+    """Write one snapshot: save_raw fills it as a pipeline does, ema_parts add the variants."""
+
+    def fill(directory: Path) -> None:
+        save_raw(directory)
+        for name, part in ema_parts.items():
+            part.save_pretrained(directory / name, variant="ema")
+
+    path = step_directory(parent, step)
+    write_directory(path, fill, step=step)
+    return path
+
+
+def save_state(
+    parent: Path,
+    step: int,
+    raw: nn.Module,
+    ema: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progress: Mapping[str, Any],
+) -> None:
+    """Write the training state after `step` steps, then drop all but the last two."""
+
+    def fill(directory: Path) -> None:
+        save_file(_tensors(raw), directory / "raw.safetensors")
+        save_file(_tensors(ema), directory / "ema.safetensors")
+        save_file(_optimizer_tensors(raw, optimizer), directory / "optimizer.safetensors")
+        write_json(directory / "progress.json", {**progress, "step": step})
+
+    write_directory(step_directory(parent, step), fill, step=step)
+    for old in complete_steps(parent)[:-2]:
+        shutil.rmtree(step_directory(parent, old))
+
+
+def last_state(parent: Path) -> Path | None:
+    """Directory of the last complete state."""
+    steps = complete_steps(parent)
+    return step_directory(parent, steps[-1]) if steps else None
+
+
+def load_state(
+    directory: Path, raw: nn.Module, ema: nn.Module, optimizer: torch.optim.Optimizer
+) -> dict[str, Any]:
+    """Put a state back, bit for bit; returns its progress."""
+    raw.load_state_dict(load_file(directory / "raw.safetensors"))
+    ema.load_state_dict(load_file(directory / "ema.safetensors"))
+    _load_optimizer(raw, optimizer, load_file(directory / "optimizer.safetensors"))
+    return read_json(directory / "progress.json")
+
+
+def _tensors(module: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.contiguous() for name, tensor in module.state_dict().items()}
+
+
+def _optimizer_tensors(module: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """{'<parameter>/<exp_avg …>': tensor}: names, not positions, survive a change of the model."""
+    return {
+        f"{name}/{key}": value.contiguous()
+        for name, parameter in module.named_parameters()
+        for key, value in optimizer.state[parameter].items()
+    }
+
+
+def _load_optimizer(
+    module: nn.Module, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]
+) -> None:
+    parameters = dict(module.named_parameters())
+    for key, tensor in tensors.items():
+        name, entry = key.rsplit("/", 1)
+        device = tensor.device if entry == "step" else parameters[name].device
+        optimizer.state[parameters[name]][entry] = tensor.to(device)
+
+
+def truncate_rows(path: Path, count: int) -> None:
+    """Keep the first `count` lines of a JSON-lines file: those that a state knows of."""
+    if not path.exists():
+        return
+    with path.open("rb+") as stream:
+        for _ in range(count):
+            json.loads(stream.readline())
+        stream.truncate(stream.tell())

@@ -1,0 +1,43 @@
+"""Sample and score the snapshots of a trained run; what is scored already is skipped."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import tyro
+
+from studies.cli import check_config, read_flag, read_run, say, start
+from studies.config import EvaluateConfig
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """A run and how to evaluate it.
+
+    Attributes:
+        run: the run directory.
+        evaluate: as in the run's config, unless changed here.
+    """
+
+    run: Path
+    evaluate: EvaluateConfig
+
+
+def main() -> None:
+    path = read_flag("--run")
+    run, config = read_run(Path(path)) if path else (None, None)
+    default = Arguments(
+        Path(path or "runs/quickstart"), config.evaluate if config else EvaluateConfig()
+    )
+    arguments = tyro.cli(Arguments, default=default, description=__doc__)
+    if run is None or config is None:
+        return
+    config = replace(config, evaluate=arguments.evaluate)
+    check_config(config)
+    from studies.stages import evaluate_stage, probe_stage
+
+    probe_stage(config, run, say)
+    evaluate_stage(config, run, say)
+
+
+if __name__ == "__main__":
+    start(main)

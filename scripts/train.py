@@ -1,0 +1,21 @@
+"""Train the diffusion model of an experiment, alone or under a launcher.
+
+One process: python scripts/train.py --config C
+GPUs: accelerate launch scripts/train.py --config C
+Several CPU processes: torchrun --nproc_per_node 2 scripts/train.py --config C.
+"""
+
+from studies.cli import read_experiment, say, start
+
+
+def main() -> None:
+    experiment = read_experiment(__doc__)
+    from studies.stages import describe_plan, train_stage
+
+    if experiment.dry_run:
+        return print(describe_plan(experiment.fields, experiment.run))
+    train_stage(experiment.fields, experiment.run, say)
+
+
+if __name__ == "__main__":
+    start(main)

@@ -1,0 +1,102 @@
+"""What all command lines share: flags from the config, one-line errors, exit status. No torch."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import tyro
+
+from data_gen.endings import Mistake, Preempted
+from data_gen.world import WorldConfig
+from studies.config import Config, check_config, read_config
+from studies.run_dir import RunDir
+
+MISTAKE = 2  # exit status: the user has to change something
+PREEMPTED = 75  # exit status: stopped on request, the same command goes on (sysexits' TEMPFAIL)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What a command line starts: a config, every field of which is a flag, and where it runs.
+
+    Attributes:
+        config: the experiment's YAML file.
+        runs: folder of the run directories.
+        dry_run: print the resolved config and the plan, then stop.
+    """
+
+    config: Path
+    fields: Annotated[Config, tyro.conf.arg(name="")]
+    runs: Path = Path("runs")
+    dry_run: bool = False
+
+    @property
+    def run(self) -> RunDir:
+        return RunDir(self.runs / self.fields.name)
+
+
+def read_experiment(description: str) -> Experiment:
+    """Read `--config`, then every other flag on top of it."""
+    path = read_flag("--config")
+    if path is None and not {"-h", "--help"} & set(sys.argv):
+        raise Mistake("--config: missing; give an experiment's YAML file, such as configs/*.yaml")
+    config = read_config(Path(path)) if path else Config("NAME", WorldConfig())
+    default = Experiment(Path(path or "configs/quickstart.yaml"), config)
+    settings = (tyro.conf.AvoidSubcommands,)
+    experiment = tyro.cli(Experiment, default=default, description=description, config=settings)
+    check_config(experiment.fields)
+    return experiment
+
+
+def read_run(path: Path) -> tuple[RunDir, Config]:
+    run = RunDir(path)
+    return run, run.read_config()
+
+
+def read_flag(name: str) -> str | None:
+    """The value of one flag, wherever it stands."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument(name)
+    return vars(parser.parse_known_args()[0])[name.strip("-")]
+
+
+def say(line: str) -> None:
+    """Print on the first process only, at once: a log shows it while the work goes on."""
+    if os.environ.get("RANK", "0") == "0":
+        print(line, flush=True)
+
+
+def start(main: Callable[[], None]) -> NoReturn:
+    """Run a script; mistakes and stops become one line on stderr and an exit status."""
+    quieten_libraries()
+    try:
+        main()
+    except (Mistake, OSError) as error:
+        _exit(f"error: {error}", MISTAKE)
+    except KeyboardInterrupt:
+        _exit("stopped: what was finished is kept; the same command goes on", PREEMPTED)
+    except Preempted as error:
+        _exit(f"stopped: {error}; the same command goes on", PREEMPTED)
+    sys.exit(0)
+
+
+def _exit(line: str, status: int) -> NoReturn:
+    if os.environ.get("RANK", "0") == "0":
+        print(line, file=sys.stderr, flush=True)
+    sys.exit(status)
+
+
+def quieten_libraries() -> None:
+    """No progress bars of libraries, no look-ups on a model hub: all files are local."""
+    for name, value in (
+        ("HF_HUB_OFFLINE", "1"),
+        ("HF_HUB_DISABLE_PROGRESS_BARS", "1"),
+        ("TOKENIZERS_PARALLELISM", "false"),
+        ("TRANSFORMERS_VERBOSITY", "error"),
+        ("DIFFUSERS_VERBOSITY", "error"),
+    ):
+        os.environ.setdefault(name, value)

@@ -1,0 +1,148 @@
+"""One YAML = one experiment: its parts put together, read and checked. Imports no torch."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from classifiers.probe_config import ProbeConfig
+from data_gen.captions import CaptionConfig
+from data_gen.endings import Mistake
+from data_gen.world import World, WorldConfig
+from diffusion.model_config import ModelConfig
+from diffusion.objective_config import ObjectiveConfig
+from diffusion.sampler_names import SamplerName
+from diffusion.train_config import (
+    TrainConfig,
+    check_train,
+    depends_on_max_steps,
+    parse_schedule,
+)
+from studies.reading import read_as, read_yaml
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Which snapshots are sampled, how, and with how many images.
+
+    Attributes:
+        seed: of the noise that generated images start from.
+        sampler, num_inference_steps, guidance_scale: how noise becomes images.
+        images_per_combination: at each snapshot; final_images_per_combination: at the last.
+        snapshots: schedule of the steps that are scored; each must be a snapshot of training.
+        weights: averaged (ema) or raw.
+    """
+
+    seed: int = 0
+    sampler: SamplerName = "ddim"
+    num_inference_steps: int = 20
+    guidance_scale: float = 1.0
+    images_per_combination: int = 16
+    final_images_per_combination: int = 64
+    snapshots: str = "0, 64, 256, 512, linear:8"
+    weights: Literal["ema", "raw"] = "ema"
+
+
+@dataclass(frozen=True)
+class Config:
+    """One experiment.
+
+    Attributes:
+        name: of the run directory, runs/<name>.
+        question: what the experiment asks; printed in its report.
+        seed: of training alone; world, probe and evaluation have seeds of their own.
+    """
+
+    name: str
+    world: WorldConfig
+    question: str = ""
+    seed: int = 0
+    captions: CaptionConfig = field(default_factory=CaptionConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    probe: ProbeConfig = field(default_factory=ProbeConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+
+
+def read_config(path: Path) -> Config:
+    """Read and check one YAML file. Mistake or Mistake names the key."""
+    data = read_yaml(path)
+    for key in ("name", "world"):
+        if key not in data:
+            raise Mistake(f"{path}: the key {key!r} is missing")
+    config = read_as(Config, data, "")
+    check_config(config)
+    return config
+
+
+def check_config(config: Config) -> World:
+    """Every rule that needs no training; returns the world it describes."""
+    if not config.name or any(c in config.name for c in "/\\ ") or config.name[0] in ".-":
+        raise Mistake(f"name: got {config.name!r}, allowed a file name without spaces")
+    for key, seed in (("seed", config.seed), ("world.seed", config.world.seed)):
+        if not 0 <= seed < 1 << 63:
+            raise Mistake(f"{key}: got {seed}, allowed 0 to 2**63 - 1")
+    check_train(config.train)
+    _check_evaluate(config)
+    return World(config.world, config.captions)
+
+
+def _check_evaluate(config: Config) -> None:
+    evaluate = config.evaluate
+    for key in ("images_per_combination", "final_images_per_combination"):
+        if getattr(evaluate, key) < 1:
+            raise Mistake(f"evaluate.{key}: got {getattr(evaluate, key)}, allowed 1 or more")
+    if not 1 <= evaluate.num_inference_steps <= config.objective.num_timesteps:
+        got, most = evaluate.num_inference_steps, config.objective.num_timesteps
+        raise Mistake(f"evaluate.num_inference_steps: got {got}, allowed 1 to {most}")
+    missing = sorted(set(scored_steps(config)) - set(snapshot_steps(config)))
+    if missing:
+        raise Mistake(
+            f"evaluate.snapshots: step {missing[0]} is no snapshot of training; "
+            f"add it to train.snapshots, which gives {', '.join(map(str, snapshot_steps(config)))}"
+        )
+
+
+def snapshot_steps(config: Config) -> tuple[int, ...]:
+    return parse_schedule(config.train.snapshots, config.train.max_steps, "train.snapshots")
+
+
+def scored_steps(config: Config) -> tuple[int, ...]:
+    return parse_schedule(config.evaluate.snapshots, config.train.max_steps, "evaluate.snapshots")
+
+
+def to_dict(config: Config) -> dict[str, Any]:
+    """Plain data: what config.yaml holds; `read_as` turns it back."""
+    return _plain(dataclasses.asdict(config))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def to_yaml(config: Config) -> str:
+    return yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True)
+
+
+def identity(config: Config) -> dict[str, Any]:
+    """What makes another experiment under the same name if it changes."""
+    data = to_dict(config)
+    keep = {key: data[key] for key in ("seed", "world", "captions", "model", "objective")}
+    free = {"state_every", "log_every", "threads"}
+    if not depends_on_max_steps(config.train.snapshots):
+        free.add("max_steps")
+    return {**keep, "train": {k: v for k, v in data["train"].items() if k not in free}}
+
+
+def differences(old: Any, new: Any, key: str = "") -> list[str]:
+    """'train.batch_size: 64 → 32' for every leaf that differs."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        names = list(dict.fromkeys([*old, *new]))
+        prefix = f"{key}." if key else ""
+        return [d for n in names for d in differences(old.get(n), new.get(n), prefix + n)]
+    return [] if old == new else [f"{key}: {old} → {new}"]

@@ -1,0 +1,185 @@
+"""From a run's scores to its table, figures and report."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.figures import (
+    accuracy_figure,
+    sample_grid_figure,
+    save_figure,
+    short_count,
+    trajectory_figure,
+)
+from analysis.report.build import Neighbour, Report, write_report
+from analysis.trajectory import (
+    accuracy_curves,
+    concept_trajectories,
+    final_accuracy,
+    format_accuracy,
+)
+from classifiers.certificate import probe_name
+from data_gen.dataset import Dataset
+from data_gen.files import read_json
+from data_gen.splits import LeakReport
+from data_gen.world import World
+from studies.config import Config, to_yaml
+from studies.evaluate import RENDER, load_samples, make_plans, read_planned_scores
+from studies.run_dir import RunDir
+
+BOOTSTRAP_SEED = 0
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The scores of one or more runs of one world, and what is read from them."""
+
+    runs: Sequence[RunDir]
+    configs: Sequence[Config]
+    world: World
+
+    @cached_property
+    def certificate(self) -> dict[str, Any]:
+        return read_json(self.runs[0].probe / "certificate.json")
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        tables = []
+        for run, config in zip(self.runs, self.configs, strict=True):
+            probe = probe_name(read_json(run.probe / "certificate.json"))
+            tables.append(read_planned_scores(run, config, probe))
+        return pd.concat(tables, ignore_index=True)
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        return accuracy_curves(self.scores, rng=np.random.default_rng(BOOTSTRAP_SEED))
+
+    @cached_property
+    def trajectories(self) -> pd.DataFrame:
+        return concept_trajectories(self.scores, rng=np.random.default_rng(BOOTSTRAP_SEED))
+
+    @property
+    def chance(self) -> dict[str, float]:
+        """Accuracy of guessing evenly, per concept and joint."""
+        single = {name: 1 / len(values) for name, values in self.world.space.items()}
+        return {**single, "joint": 1 / len(self.world.space)}
+
+    def table(self) -> str:
+        """Accuracy at the last snapshot, ready to print."""
+        return format_accuracy(final_accuracy(self.curves), self.world.space.names)
+
+    def first_step_accuracy(self) -> float:
+        """Joint accuracy over all combinations at the first scored step."""
+        first = self.scores[self.scores["run"] != RENDER]
+        first = first[first["step"] == first["step"].min()]
+        right = first["predicted"] == first["target"]
+        keys = [first[key] for key in ("run", "combination", "sample")]
+        return float(right.groupby(keys).min().mean())
+
+    def draw(self, directory: Path) -> dict[str, Any]:
+        """Write accuracy, trajectories and a sample grid per run; returns the figures."""
+        directory.mkdir(parents=True, exist_ok=True)
+        figures = {"accuracy": accuracy_figure(self.curves, self.chance)}
+        if self.world.split.held_out:
+            figures["trajectories"] = trajectory_figure(self.trajectories)
+        for run, config in zip(self.runs, self.configs, strict=True):
+            name = "samples" if len(self.runs) == 1 else f"samples-{config.name}"
+            figures[name] = sample_grid(run, config, self.world)
+        for name, figure in figures.items():
+            save_figure(figure, directory / name)
+        return figures
+
+
+def sample_grid(run: RunDir, config: Config, world: World) -> Any:
+    """Rows: held-out prompts (all, if none is held out); columns: snapshots; sample 0 of each."""
+    shown = world.split.held_out or world.split.train
+    rows = [world.space.index(combination) for combination in shown]
+    plans = make_plans(config)
+    columns = [load_samples(plan.samples_file(run))[rows, 0] for plan in plans]
+    return sample_grid_figure(
+        np.stack(columns, axis=1),
+        [world.captioner.write(combination) for combination in shown],
+        [short_count(plan.images_seen) for plan in plans],
+    )
+
+
+def nearest_training_images(
+    run: RunDir, config: Config, world: World, data: Dataset
+) -> list[Neighbour]:
+    """For each held-out combination, sample 0 of the last snapshot beside its nearest neighbour.
+
+    Distance: root mean square over pixels and channels, in grey levels.
+    """
+    samples = load_samples(make_plans(config)[-1].samples_file(run))
+    training = data.images.permute(0, 2, 3, 1).numpy()
+    neighbours = []
+    for combination in world.split.held_out:
+        sample = samples[world.space.index(combination), 0]
+        squared = (training.astype(np.float32) - sample) ** 2
+        distance = np.sqrt(squared.mean(axis=(1, 2, 3)))
+        i = int(distance.argmin())
+        neighbours.append(
+            Neighbour(
+                prompt=world.captioner.write(combination),
+                sample=sample,
+                nearest=training[i],
+                nearest_caption=data.captions[int(data.caption[i])],
+                distance=float(distance[i]),
+            )
+        )
+    return neighbours
+
+
+def speed_facts(run: RunDir) -> dict[str, str]:
+    """Training images/s (median of the last start) and peak memory of the run's processes."""
+    path = run.path / "timings.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    speed = float(np.median([row["images_per_second"] for row in rows]))
+    peak = max(row["peak_memory_mib"] for row in rows)
+    return {"training images/s": f"{speed:.0f}", "peak memory": f"{peak / 1024:.2f} GiB"}
+
+
+def probe_facts(certificate: Mapping[str, Any]) -> dict[str, str]:
+    """Clean accuracy per concept, to print and to report."""
+    images = certificate["num_images"]
+    return {
+        f"{name}, clean accuracy": f"{concept['accuracy']:.4f} on {images} renders"
+        for name, concept in certificate["concepts"].items()
+    }
+
+
+def write_run_report(
+    findings: Findings, data: Dataset, leaks: LeakReport, figures: Mapping[str, Any]
+) -> None:
+    """report.html of one run."""
+    run, config, world = findings.runs[0], findings.configs[0], findings.world
+    captions = {
+        "accuracy": "Accuracy against training images seen, by the probe.",
+        "trajectories": "Paths of the held-out combinations through concept space: mean "
+        "probability that the probe gives the asked value.",
+        "samples": "One sample of each held-out prompt at every snapshot, from the same noise.",
+    }
+    guess = findings.chance["joint"]
+    report = Report(
+        title=config.name,
+        question=config.question,
+        facts={
+            **speed_facts(run),
+            "joint accuracy at step 0": f"{findings.first_step_accuracy():.3f}",
+        },
+        accuracy=final_accuracy(findings.curves),
+        chance=f"Guessing gets {guess:.3f} of all concepts right at once.",
+        figures=[(captions[name], figure) for name, figure in figures.items()],
+        probe=probe_facts(findings.certificate),
+        leak_check=leaks.lines(),
+        neighbours=nearest_training_images(run, config, world, data),
+        config_yaml=to_yaml(config),
+        environment=read_json(run.path / "env.json"),
+    )
+    write_report(run.report, report)

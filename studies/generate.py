@@ -1,0 +1,92 @@
+"""Prompts → images and what the probe sees in them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from data_gen.files import whole_file
+from data_gen.world import World
+from diffusion.pipeline import ConceptPipeline
+from studies.config import EvaluateConfig
+from studies.probing import load_run_probe
+from studies.run_dir import RunDir
+
+GAP_PX, CELL_PX = 4, 96
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the probe sees in one image: per concept its value and the probability of it."""
+
+    prompt: str
+    values: dict[str, str]
+    probabilities: dict[str, float]
+    asked: dict[str, str]
+
+    @property
+    def right(self) -> bool:
+        """True if every concept the prompt names is read as asked."""
+        return all(self.values[concept] == value for concept, value in self.asked.items())
+
+    def line(self) -> str:
+        seen = ", ".join(
+            f"{concept} {value} ({self.probabilities[concept]:.2f})"
+            for concept, value in self.values.items()
+        )
+        return f"{self.prompt}: {seen}{'' if self.right else '  <- not as asked'}"
+
+
+def generate(
+    run: RunDir,
+    world: World,
+    prompts: Sequence[str],
+    settings: EvaluateConfig,
+    *,
+    step: int | None,
+    num_images: int,
+) -> tuple[np.ndarray, list[Reading]]:
+    """`num_images` of each prompt: uint8 (n, h, w, 3) and a reading of each.
+
+    Raises Mistake for an unknown or contradictory prompt before anything is loaded.
+    """
+    asked = {prompt: world.captioner.parse(prompt) for prompt in prompts}
+    probe, _ = load_run_probe(run)
+    pipeline = ConceptPipeline.from_run(run.path, step, settings.weights)
+    pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
+    repeated = [prompt for prompt in prompts for _ in range(num_images)]
+    images = pipeline(
+        repeated,
+        seed=settings.seed,
+        sampler=settings.sampler,
+        num_inference_steps=settings.num_inference_steps,
+        guidance_scale=settings.guidance_scale,
+    )
+    seen = probe.probabilities(images.permute(0, 3, 1, 2))
+    readings = [
+        Reading(
+            prompt=prompt,
+            values={c: probe.values[c][int(p[i].argmax())] for c, p in seen.items()},
+            probabilities={c: float(p[i].max()) for c, p in seen.items()},
+            asked=asked[prompt],
+        )
+        for i, prompt in enumerate(repeated)
+    ]
+    return images.numpy(), readings
+
+
+def save_grid(path: Path, images: np.ndarray, columns: int | None = None) -> None:
+    """A PNG of uint8 (n, h, w, 3) side by side, enlarged with sharp pixels."""
+    columns = columns or math.ceil(math.sqrt(len(images)))
+    rows = math.ceil(len(images) / columns)
+    cell = CELL_PX + GAP_PX
+    grid = Image.new("RGB", (columns * cell + GAP_PX, rows * cell + GAP_PX), "white")
+    for i, image in enumerate(images):
+        enlarged = Image.fromarray(image).resize((CELL_PX, CELL_PX), Image.Resampling.NEAREST)
+        grid.paste(enlarged, (GAP_PX + i % columns * cell, GAP_PX + i // columns * cell))
+    with whole_file(path) as temporary:
+        grid.save(temporary, format="PNG")

@@ -1,0 +1,95 @@
+"""The probe of a world: trained once, certified, shared by all runs of that world."""
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from classifiers.certificate import (
+    certify,
+    check_gate,
+    load_probe,
+    save_probe,
+)
+from classifiers.probe import Batch, Probe, train_probe
+from classifiers.probe_config import ProbeConfig
+from data_gen.dataset import labelled_set
+from data_gen.endings import Mistake
+from data_gen.files import hash_json, is_complete, read_json
+from data_gen.world import World
+from studies.run_dir import RunDir
+
+CERTIFICATE_IMAGES = 2048
+
+
+def labelled_batch(world: World, seed: int, purpose: str, start: int, count: int) -> Batch:
+    """Renders of all combinations, held-out ones too, and the place of each value."""
+    data = labelled_set(world, seed, purpose, start, count)
+    targets = torch.tensor([world.space.value_indices(c) for c in world.space.combinations])
+    return data.images, targets[data.combination]
+
+
+def probe_identity(world: World, config: ProbeConfig) -> dict[str, Any]:
+    """All that a probe depends on: how images look and how it is trained, not what is held out."""
+    looks = dataclasses.asdict(world.config)
+    for key in ("held_out", "num_images", "seed"):
+        del looks[key]
+    training = dataclasses.asdict(config)
+    del training["gate"]
+    return {"world": looks, "probe": training}
+
+
+def probe_directory(run: RunDir, world: World, config: ProbeConfig) -> Path:
+    return run.shared / f"probe-{hash_json(probe_identity(world, config))[:12]}"
+
+
+def ensure_probe(run: RunDir, world: World, config: ProbeConfig) -> bool:
+    """Train and certify the probe unless it exists; link it into the run.
+
+    Returns True if it had to be trained. Raises ProbeRefused below the gate.
+    """
+    directory = probe_directory(run, world, config)
+    new = not is_complete(directory)
+    if new:
+        probe = _train(world, config)
+        batch = labelled_batch(world, config.seed, "probe.certificate", 0, CERTIFICATE_IMAGES)
+        identity = probe_identity(world, config)
+        save_probe(directory, probe, config.width, certify(probe, batch), identity)
+    check_gate(read_json(directory / "certificate.json"), config.gate)
+    _link(run.probe, directory)
+    return new
+
+
+def load_run_probe(run: RunDir) -> tuple[Probe, dict[str, Any]]:
+    """The probe linked into a run. Mistake if there is none or it is damaged."""
+    if not is_complete(run.probe):
+        raise Mistake(f"{run.probe}: no complete probe; run scripts/run.py on this config")
+    return load_probe(run.probe)
+
+
+def _train(world: World, config: ProbeConfig) -> Probe:
+    with tqdm(total=config.steps, desc="probe", unit="step", disable=None) as bar:
+
+        def draw(step: int) -> Batch:
+            start = step * config.batch_size
+            return labelled_batch(world, config.seed, "probe.train", start, config.batch_size)
+
+        def progress(step: int, loss: float) -> None:
+            bar.update()
+            bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
+
+        return train_probe(dict(world.space.items()), config, draw, progress)
+
+
+def _link(link: Path, directory: Path) -> None:
+    """Point run/probe at the shared directory, by a relative symbolic link."""
+    target = os.path.relpath(directory, link.parent)
+    if link.is_symlink() and os.readlink(link) == target:
+        return
+    temporary = link.with_name(f".{link.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(target, target_is_directory=True)
+    os.replace(temporary, link)

@@ -1,0 +1,100 @@
+"""Plain data → frozen dataclasses, strictly. Imports no torch."""
+
+import dataclasses
+import types
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+from data_gen.concepts import nearest
+from data_gen.endings import Mistake
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping a YAML file holds. Mistake names file, line and mistake."""
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Mistake(f"{path}: no such config file") from None
+    except IsADirectoryError:
+        raise Mistake(f"{path}: is a directory, not a config file") from None
+    except UnicodeDecodeError as error:
+        raise Mistake(f"{path}: not UTF-8 text ({error.reason})") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise Mistake(f"{path}{line}: broken YAML: {getattr(error, 'problem', error)}") from None
+    if not isinstance(data, dict):
+        raise Mistake(f"{path}: must hold 'key: value' lines, got {type(data).__name__}")
+    return data
+
+
+def read_as(kind: Any, value: Any, key: str) -> Any:
+    """`value` as an instance of the type `kind`. Mistake names `key` and what is allowed."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if dataclasses.is_dataclass(kind):
+        return _read_dataclass(kind, value, key)
+    if origin in (Union, types.UnionType):
+        inner = next(argument for argument in arguments if argument is not type(None))
+        return None if value is None else read_as(inner, value, key)
+    if origin is tuple:
+        return _read_tuple(arguments[0], value, key)
+    if origin is dict:
+        entries = _mapping(value, key).items()
+        return {name: read_as(arguments[1], entry, f"{key}.{name}") for name, entry in entries}
+    if origin is Literal:
+        if value in arguments:
+            return value
+        choices = tuple(map(str, arguments))
+        hint = nearest(str(value), choices)
+        raise Mistake(f"{key}: got {value!r}{hint}, allowed {', '.join(choices)}")
+    return _read_plain(kind, value, key)
+
+
+def _read_dataclass(kind: Any, value: Any, key: str) -> Any:
+    first = dataclasses.fields(kind)[0].name
+    data = {first: value} if isinstance(value, list) else _mapping(value, key)
+    known = get_type_hints(kind)
+    prefix = f"{key}." if key else ""
+    for name in data:
+        if name not in known:
+            hint = nearest(str(name), tuple(known))
+            raise Mistake(f"{prefix}{name}: unknown key{hint}; allowed: {', '.join(known)}")
+    return kind(**{name: read_as(known[name], data[name], prefix + name) for name in data})
+
+
+def _read_tuple(kind: Any, value: Any, key: str) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise Mistake(f"{key}: got {value!r}, allowed a list")
+    return tuple(read_as(kind, entry, f"{key}[{i}]") for i, entry in enumerate(value))
+
+
+def _mapping(value: Any, key: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise Mistake(f"{key}: got {value!r}, allowed a mapping of keys to values")
+    return value
+
+
+def _read_plain(kind: type, value: Any, key: str) -> Any:
+    """str, bool, int or float; a number may be text such as 1e-3, which YAML 1.1 reads as such."""
+    if kind in (int, float) and isinstance(value, int | float | str):
+        number = _number(value)
+        if number is not None and (kind is float or number == int(number)):
+            return kind(number)
+    elif type(value) is kind:
+        return value
+    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+    raise Mistake(f"{key}: got {value!r}, allowed {names[kind]}")
+
+
+def _number(value: int | float | str) -> float | int | None:
+    """The finite number that `value` is or spells, integers exactly; None for anything else."""
+    if isinstance(value, bool):
+        return None
+    try:
+        number = value if isinstance(value, int) else float(value)
+    except ValueError:
+        return None
+    return number if abs(number) < float("inf") else None

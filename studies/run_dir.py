@@ -1,0 +1,133 @@
+"""One run directory: its paths, locks, status and what makes it this experiment. No torch.
+
+The layout of snapshots/ and state/ belongs to diffusion/snapshots.py.
+"""
+
+import contextlib
+import fcntl
+import os
+import platform
+import subprocess
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from data_gen.endings import Mistake, Preempted
+from data_gen.files import read_json, write_json, write_text
+from studies.config import Config, check_config, differences, identity, to_yaml
+from studies.reading import read_as, read_yaml
+
+PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "numpy", "pandas", "torchmetrics")
+
+
+class RunDir:
+    """Paths below runs/<name>."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.config_file = path / "config.yaml"
+        self.snapshots = path / "snapshots"
+        self.samples = path / "samples"
+        self.scores = path / "scores.parquet"
+        self.probe = path / "probe"
+        self.figures = path / "figures"
+        self.report = path / "report.html"
+
+    @property
+    def shared(self) -> Path:
+        """What several runs use: trained probes."""
+        return self.path.parent / ".shared"
+
+    def read_config(self) -> Config:
+        """The config of an existing run. Mistake if there is none."""
+        if not self.config_file.is_file():
+            raise Mistake(
+                f"{self.path}: not a run directory (no config.yaml); train one with scripts/run.py"
+            )
+        config = read_as(Config, read_yaml(self.config_file), "")
+        check_config(config)
+        return config
+
+    def claim(self, config: Config) -> None:
+        """Make the directory this experiment's. Raises Mistake if it already is another's."""
+        with self._locked("train"):
+            self._claim(config)
+
+    def _claim(self, config: Config) -> None:
+        if self.config_file.is_file():
+            changed = differences(identity(self.read_config()), identity(config))
+            if changed:
+                raise Mistake(
+                    f"{self.path}: holds another experiment ({'; '.join(changed)}); "
+                    f"choose another --name or undo the change"
+                )
+        elif self.path.is_dir() and any(self.path.glob("[!.]*")):
+            raise Mistake(f"{self.path}: is not empty and no run; choose another --name")
+        write_text(self.config_file, to_yaml(config))
+
+    @contextlib.contextmanager
+    def writing(self, writer: str) -> Iterator[None]:
+        """Hold the lock of "train" or "evaluate" and keep status.json true about it."""
+        with self._locked(writer):
+            self._set_status(writer, "running")
+            try:
+                yield
+            except BaseException as error:
+                stopped = isinstance(error, Preempted | KeyboardInterrupt)
+                why = str(error) or type(error).__name__
+                self._set_status(writer, "preempted" if stopped else "failed", why)
+                raise
+            self._set_status(writer, "done")
+
+    @contextlib.contextmanager
+    def _locked(self, writer: str) -> Iterator[None]:
+        """Raises Mistake if another process holds it. It goes with the process, however it ends."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / f".{writer}.lock").open("w") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Mistake(f"{self.path}: another process is at its {writer} stage") from None
+            yield
+
+    def _set_status(self, writer: str, state: str, why: str = "") -> None:
+        path = self.path / "status.json"
+        with (self.path / ".status.lock").open("w") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)  # the two writers share one file
+            status = read_json(path) if path.is_file() else {}
+            status[writer] = {"state": state, "pid": os.getpid()} | ({"why": why} if why else {})
+            write_json(path, status)
+
+    def write_environment(self, device: str, threads: int, world_size: int) -> None:
+        """env.json: what the numbers were made with."""
+        facts = {"device": device, "threads": threads, "world_size": world_size}
+        write_json(self.path / "env.json", {**environment(), **facts})
+
+
+def environment() -> dict[str, Any]:
+    """Versions, commit and machine."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu_count": os.cpu_count(),
+        "commit": _commit(),
+        "packages": {name: _version(name) for name in PACKAGES},
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _commit() -> str:
+    """The commit this code is at, or "unknown" outside a checkout."""
+    root = Path(__file__).resolve().parent.parent
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"]
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+    return "unknown"
