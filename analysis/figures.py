@@ -88,7 +88,7 @@ def trajectory_figure(trajectories: pd.DataFrame) -> Figure:
     if len(concepts) < 2:
         raise ValueError(f"needs held-out combinations of two or more concepts, got {concepts}")
     means = _mean_over_runs(held_out, ["combination", "step", "concept"], "coordinate")
-    paths = {name: path.unstack("concept") for name, path in means.groupby("combination")}
+    paths = {str(name): path.unstack("concept") for name, path in means.groupby("combination")}
     pairs = list(combinations(concepts, 2))
     with _style():
         figure, panels = _panels(len(pairs), columns=3, panel_height_in=2.15)

@@ -68,6 +68,26 @@ def concept_trajectories(
     )
 
 
+def prompt_effect(scores: pd.DataFrame) -> pd.Series:
+    """How much asking for a value moves what is seen, per concept, at the last step.
+
+    P(reads v | asked v) − P(reads v | asked another value), averaged over the values v: 1 if
+    prompts are obeyed, 0 if they have no effect, whatever the images look like.
+    """
+    generated = _generated(scores)
+    last = generated[generated["step"] == generated["step"].max()]
+    return last.groupby("concept", sort=False)[["target", "predicted"]].apply(_effect)
+
+
+def _effect(rows: pd.DataFrame) -> float:
+    """Mean over values of the difference of two columns of the table asked × read."""
+    effects = []
+    for value in rows["target"].unique():
+        asked, reads = rows["target"] == value, rows["predicted"] == value
+        effects.append(reads[asked].mean() - reads[~asked].mean())
+    return float(np.mean(effects))
+
+
 def final_accuracy(curves: pd.DataFrame) -> pd.DataFrame:
     """The rows of `accuracy_curves` that belong to the last step of each run."""
     last = curves.groupby("run")["step"].transform("max")

@@ -14,6 +14,7 @@ from torchmetrics.functional.classification import (
 )
 
 from classifiers.probe import Batch, Probe
+from data_gen.endings import Mistake
 from data_gen.files import hash_json, read_json, write_directory, write_json
 
 

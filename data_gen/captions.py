@@ -12,9 +12,16 @@ SLOT = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True)
 class CaptionConfig:
-    """`template`: words and one {concept} slot for each concept."""
+    """How images are described.
+
+    Attributes:
+        template: words and one {concept} slot for each concept.
+        shuffled: permute the captions among the training images: the control in which prompts
+            must be left without effect.
+    """
 
     template: str = "a {size} {color} {shape}"
+    shuffled: bool = False
 
 
 class Captioner:

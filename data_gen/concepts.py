@@ -43,6 +43,11 @@ class Concept:
     jitter: float | None = None
 
     @property
+    def half_gap(self) -> float:
+        """Distance of a class mean from the centre of all."""
+        return (self.signal or 0.0) / 2
+
+    @property
     def spread(self) -> float:
         """Half-width of the uniform jitter around a class mean."""
         return (self.signal or 0.0) / 8 if self.jitter is None else self.jitter

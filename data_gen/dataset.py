@@ -1,11 +1,12 @@
 """The training set in memory: uint8 images, combinations and captions, drawn in one go."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
+from data_gen import streams
 from data_gen.render import render, to_uint8
 from data_gen.scenes import Scenes, draw_scenes, training_scenes
 from data_gen.splits import LeakReport, check_leaks
@@ -37,7 +38,11 @@ class Dataset:
 def training_set(world: World) -> Dataset:
     """All training images of a world with their captions."""
     index = torch.arange(world.config.num_images)
-    return _dataset(world, [training_scenes(world, chunk) for chunk in index.split(CHUNK)])
+    data = _dataset(world, [training_scenes(world, chunk) for chunk in index.split(CHUNK)])
+    if not world.captions.shuffled:
+        return data
+    order = streams.permutation(world.config.seed, "captions.shuffled", 0, len(data))
+    return replace(data, caption=data.caption[order])
 
 
 def labelled_set(world: World, seed: int, purpose: str, start: int, count: int) -> Dataset:

@@ -67,5 +67,5 @@ def class_means(world: World) -> tuple[Tensor, Tensor, Tensor]:
     shape = torch.tensor([SHAPES.index(value) for value in columns["shape"]])
     color = torch.tensor([COLORS[value] for value in columns["color"]], dtype=torch.float32)
     size = torch.tensor([SIZES[value] for value in columns["size"]], dtype=torch.float32)
-    half_color, half_size = concepts["color"].signal / 2, concepts["size"].signal / 2
-    return shape, 0.5 + color * half_color, SIZE_CENTRE + size * half_size
+    mean_color = 0.5 + color * concepts["color"].half_gap
+    return shape, mean_color, SIZE_CENTRE + size * concepts["size"].half_gap

@@ -40,7 +40,8 @@ class World:
         self.config = config
         self.space = ConceptSpace(config.concepts)
         self.split: Split = make_split(self.space, config.held_out)
-        self.captioner = Captioner(self.space, captions or CaptionConfig())
+        self.captions = captions or CaptionConfig()
+        self.captioner = Captioner(self.space, self.captions)
 
 
 def _check_numbers(config: WorldConfig) -> None:

@@ -13,6 +13,7 @@ from diffusion.model_config import SIZES, ModelConfig
 BOS, EOS, PAD, UNKNOWN = "<bos>", "<eos>", "<pad>", "<unk>"
 SPECIAL = (PAD, BOS, UNKNOWN, EOS)  # an end token of id 2 would make CLIP pool at the largest id
 NULL_CAPTION = ""
+WORD_STD = 0.25  # of new word embeddings: with CLIP's .02 the bag of words starts out too faint
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ POOLING = {"captions": "words", "captions_contextual": "end"}
 def build_text_encoder(config: ModelConfig, tokenizer: PreTrainedTokenizerFast) -> CLIPTextModel:
     """A CLIP text transformer of a few layers over the closed list of words."""
     size = SIZES[config.size]
-    return CLIPTextModel(
+    encoder = CLIPTextModel(
         CLIPTextConfig(
             pooling=POOLING[config.conditioning],
             vocab_size=len(tokenizer),
@@ -94,3 +95,5 @@ def build_text_encoder(config: ModelConfig, tokenizer: PreTrainedTokenizerFast) 
             pad_token_id=tokenizer.pad_token_id,
         )
     )
+    nn.init.normal_(encoder.get_input_embeddings().weight, std=WORD_STD)
+    return encoder

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import diffusers
 import torch
 from diffusers import DDPMScheduler, DiffusionPipeline, UNet2DConditionModel
 from jaxtyping import Float, UInt8
@@ -46,8 +47,14 @@ class ConceptPipeline(DiffusionPipeline):
 
         Raises Mistake if the run has no complete snapshot of that step.
         """
-        directory = find_snapshot(Path(run) / "snapshots", step)
-        return cls.from_pretrained(directory, variant="ema" if weights == "ema" else None)
+        return cls.load(find_snapshot(Path(run) / "snapshots", step), weights)
+
+    @classmethod
+    def load(cls, directory: Path, weights: str) -> "ConceptPipeline":
+        """One snapshot directory, on the GPU if there is one; weights: "ema" or "raw"."""
+        diffusers.utils.logging.disable_progress_bar()  # four small files need none
+        pipeline = cls.from_pretrained(directory, variant="ema" if weights == "ema" else None)
+        return pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -17,7 +17,11 @@ TILE = 64  # images per network call
 # A sampler is a scheduler class and its options. All of these are deterministic given x_T.
 SAMPLERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "ddim": (DDIMScheduler, {"timestep_spacing": "trailing", "clip_sample": True}),
-    "dpmsolver++": (DPMSolverMultistepScheduler, {"timestep_spacing": "trailing"}),
+    "dpmsolver++": (
+        DPMSolverMultistepScheduler,
+        # cosine schedules end where x_0 = (x_t − σ ε) / α divides by next to nothing
+        {"timestep_spacing": "trailing", "lambda_min_clipped": -5.1},
+    ),
 }
 assert set(SAMPLERS) == set(SAMPLER_NAMES)
 

@@ -121,8 +121,8 @@ def _load_optimizer(
     parameters = dict(module.named_parameters())
     for key, tensor in tensors.items():
         name, entry = key.rsplit("/", 1)
-        device = tensor.device if entry == "step" else parameters[name].device
-        optimizer.state[parameters[name]][entry] = tensor.to(device)
+        parameter = parameters[name]
+        optimizer.state[parameter][entry] = tensor.to(parameter.device)  # fused: `step` too
 
 
 def truncate_rows(path: Path, count: int) -> None:

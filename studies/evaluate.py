@@ -19,7 +19,7 @@ from data_gen.endings import Mistake
 from data_gen.files import hash_json, whole_file
 from data_gen.world import World
 from diffusion.pipeline import ConceptPipeline
-from diffusion.snapshots import step_directory
+from diffusion.snapshots import find_snapshot, step_directory
 from studies.config import Config, identity, scored_steps
 from studies.run_dir import RunDir
 
@@ -109,7 +109,7 @@ class Evaluator:
         self.probe_name = probe_name(certificate)
         self.facts = {"config": hash_json(identity(config)), "certificate": self.probe_name}
 
-    def evaluate(self, progress: Callable[[int], None] = lambda images: None) -> None:
+    def evaluate(self, progress: Callable[[int], object] = lambda images: None) -> None:
         """Sample and score what is missing; `progress` is told the images done."""
         self._score_renders()
         for plan in make_plans(self.config):
@@ -139,10 +139,8 @@ class Evaluator:
         return load_samples(path)
 
     def _generate(self, plan: Plan) -> np.ndarray:
-        pipeline = ConceptPipeline.from_pretrained(
-            step_directory(self.run.snapshots, plan.step),
-            variant="ema" if plan.weights == "ema" else None,
-        ).to("cuda" if torch.cuda.is_available() else "cpu")
+        directory = find_snapshot(self.run.snapshots, plan.step)
+        pipeline = ConceptPipeline.load(directory, plan.weights)
         count, shape = plan.images_per_combination, pipeline.image_shape
         captions = [self.world.captioner.write(c) for c in self.world.space.combinations]
         noise = [paired_noise(plan.eval_seed, c, count, shape) for c in range(len(captions))]

@@ -23,6 +23,7 @@ from analysis.trajectory import (
     concept_trajectories,
     final_accuracy,
     format_accuracy,
+    prompt_effect,
 )
 from classifiers.certificate import probe_name
 from data_gen.dataset import Dataset
@@ -81,6 +82,11 @@ class Findings:
         right = first["predicted"] == first["target"]
         keys = [first[key] for key in ("run", "combination", "sample")]
         return float(right.groupby(keys).min().mean())
+
+    def prompt_effect(self) -> str:
+        """What `trajectory.prompt_effect` finds, per concept."""
+        effects = prompt_effect(self.scores)
+        return ", ".join(f"{concept} {effect:.2f}" for concept, effect in effects.items())
 
     def draw(self, directory: Path) -> dict[str, Any]:
         """Write accuracy, trajectories and a sample grid per run; returns the figures."""
@@ -172,6 +178,7 @@ def write_run_report(
         facts={
             **speed_facts(run),
             "joint accuracy at step 0": f"{findings.first_step_accuracy():.3f}",
+            "effect of prompts, P(v | asked v) - P(v | asked another)": findings.prompt_effect(),
         },
         accuracy=final_accuracy(findings.curves),
         chance=f"Guessing gets {guess:.3f} of all concepts right at once.",

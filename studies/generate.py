@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
 from data_gen.files import whole_file
@@ -57,7 +56,6 @@ def generate(
     asked = {prompt: world.captioner.parse(prompt) for prompt in prompts}
     probe, _ = load_run_probe(run)
     pipeline = ConceptPipeline.from_run(run.path, step, settings.weights)
-    pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
     repeated = [prompt for prompt in prompts for _ in range(num_images)]
     images = pipeline(
         repeated,

@@ -108,6 +108,7 @@ def report_stage(config: Config, run: RunDir, say: Say) -> None:
         write_run_report(findings, data, leak_check(world, data), figures)
     say(f"joint accuracy at step 0: {findings.first_step_accuracy():.3f}")
     say(f"\naccuracy at step {config.train.max_steps} [95 % interval]\n{findings.table()}\n")
+    say(f"effect of prompts, P(v | asked v) - P(v | asked another): {findings.prompt_effect()}")
     say(f"probe: {_probe_line(run)}\n{_speed_line(run)}")
     say(f"report: {run.report}")
 

@@ -93,7 +93,9 @@ def write_report(path: Path, report: Report) -> None:
 def _accuracy_rows(final: pd.DataFrame) -> list[dict[str, Any]]:
     """A row per run and split: its name and, by measure, the record of `final`."""
     several_runs = final["run"].nunique() > 1
-    groups = {(run, split): group for (run, split), group in final.groupby(["run", "split"])}
+    groups = {
+        (str(run), str(split)): group for (run, split), group in final.groupby(["run", "split"])
+    }
     rows = []
     for run, split in sorted(groups, key=lambda key: (key[0], SPLITS.index(key[1]))):
         name = split.replace("_", "-")

@@ -1,0 +1,42 @@
+"""What every test needs: one thread each, shapes checked, a tiny world."""
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch: workers of pytest-xdist share two cores
+
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+install_import_hook(["data_gen", "diffusion", "classifiers"], "beartype.beartype")
+
+from data_gen.captions import CaptionConfig  # noqa: E402
+from data_gen.concepts import Concept  # noqa: E402
+from data_gen.world import World, WorldConfig  # noqa: E402
+from studies.cli import quieten_libraries  # noqa: E402
+
+quieten_libraries()
+ROOT = Path(__file__).resolve().parent.parent
+
+CONCEPTS = {
+    "shape": Concept(("circle", "square")),
+    "color": Concept(("red", "blue"), signal=0.7, jitter=0.04),
+    "size": Concept(("large", "small"), signal=0.3, jitter=0.04),
+}
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> WorldConfig:
+    """2 × 2 × 2 combinations, one of them held out, 256 images of 16 px."""
+    return WorldConfig(concepts=CONCEPTS, held_out=("square blue small",), num_images=256)
+
+
+@pytest.fixture(scope="session")
+def tiny_world(tiny_config: WorldConfig) -> World:
+    return World(tiny_config, CaptionConfig())
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT

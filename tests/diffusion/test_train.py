@@ -1,0 +1,199 @@
+"""Training: the same bytes again, exact continuation, and what snapshots hold."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import DDPMScheduler, UNet2DConditionModel
+from safetensors.torch import load_file
+from transformers import AutoTokenizer, CLIPTextModel
+
+from data_gen.dataset import training_set
+from data_gen.endings import Preempted
+from data_gen.files import hashes, is_complete
+from data_gen.world import World
+from diffusion.conditioning import build_tokenizer
+from diffusion.model_config import ModelConfig
+from diffusion.objective_config import ObjectiveConfig
+from diffusion.pipeline import ConceptPipeline
+from diffusion.snapshots import complete_steps, find_snapshot, steps_in
+from diffusion.train import Diverged, Trainer, build_accelerator
+from diffusion.train_config import TrainConfig
+
+CONFIG = TrainConfig(
+    max_steps=12, batch_size=8, warmup_steps=4, snapshots="0, 4, 8", state_every=5, threads=1
+)
+
+
+def trainer(world: World, directory: Path, config: TrainConfig = CONFIG, **options) -> Trainer:
+    directory.mkdir(exist_ok=True)
+    return Trainer(
+        training_set(world),
+        build_tokenizer(world.captioner.vocabulary, world.captioner.max_words),
+        ModelConfig(size="tiny"),
+        ObjectiveConfig(),
+        config,
+        seed=0,
+        directory=directory,
+        accelerator=build_accelerator(config),
+        **options,
+    )
+
+
+def rows(directory: Path) -> list[dict]:
+    return [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory, tiny_world) -> Path:
+    directory = tmp_path_factory.mktemp("straight")
+    trainer(tiny_world, directory).run()
+    return directory
+
+
+def same_run(a: Path, b: Path) -> None:
+    assert (a / "metrics.jsonl").read_bytes() == (b / "metrics.jsonl").read_bytes()
+    assert steps_in(a / "snapshots") == steps_in(b / "snapshots")
+    for step in steps_in(a / "snapshots"):
+        first, second = (hashes(find_snapshot(d / "snapshots", step)) for d in (a, b))
+        assert first == second, step
+
+
+def test_two_runs_of_one_config_are_identical(straight, tiny_world, tmp_path):
+    trainer(tiny_world, tmp_path / "again").run()
+    same_run(straight, tmp_path / "again")
+
+
+def test_another_seed_is_another_run(straight, tiny_world, tmp_path):
+    other = trainer(tiny_world, tmp_path / "other")
+    other.batches = replace(other.batches, seed=1)
+    other.run()
+    assert rows(tmp_path / "other")[0]["loss"] != rows(straight)[0]["loss"]
+
+
+@pytest.mark.parametrize("stop_after", [1, 5, 7, 11])
+def test_a_stopped_and_continued_run_equals_the_straight_one(
+    straight, tiny_world, tmp_path, stop_after
+):
+    calls = iter(range(1, 100))
+    with pytest.raises(Preempted, match=f"stopped after step {stop_after}"):
+        trainer(
+            tiny_world, tmp_path / "stopped", should_stop=lambda: next(calls) == stop_after
+        ).run()
+    continued = trainer(tiny_world, tmp_path / "stopped")
+    assert continued.step == stop_after
+    continued.run()
+    same_run(straight, tmp_path / "stopped")
+
+
+def test_rows_beyond_the_last_state_are_written_again(straight, tiny_world, tmp_path):
+    """As after a kill: state of step 5, rows and snapshots of later steps."""
+    trainer(tiny_world, tmp_path / "killed").run()
+    for step in (10, 12):
+        (tmp_path / "killed" / "state" / f"step_{step:08d}" / "manifest.json").unlink()
+    continued = trainer(tiny_world, tmp_path / "killed")
+    assert continued.step == 0  # of the last two states both are broken now
+    continued.run()
+    same_run(straight, tmp_path / "killed")
+
+
+def test_snapshots_are_those_of_the_schedule(straight):
+    assert complete_steps(straight / "snapshots") == [0, 4, 8, 12]
+    assert complete_steps(straight / "state") == [10, 12]
+
+
+def test_every_part_loads_with_its_own_library(straight):
+    directory = find_snapshot(straight / "snapshots", None)
+    unet = UNet2DConditionModel.from_pretrained(directory, subfolder="unet")
+    averaged = UNet2DConditionModel.from_pretrained(directory, subfolder="unet", variant="ema")
+    pairs = list(zip(unet.parameters(), averaged.parameters(), strict=True))
+    assert not all(torch.equal(raw, ema) for raw, ema in pairs)
+    CLIPTextModel.from_pretrained(directory / "text_encoder", variant="ema")
+    DDPMScheduler.from_pretrained(directory, subfolder="scheduler")
+    tokenizer = AutoTokenizer.from_pretrained(directory / "tokenizer")
+    assert tokenizer.convert_ids_to_tokens(tokenizer("a red square").input_ids)[1:3] == ["a", "red"]
+
+
+def test_pipelines_draw_the_same_images_from_a_run_and_from_a_directory(straight):
+    first = ConceptPipeline.from_run(straight, step=12)
+    first.set_progress_bar_config(disable=True)
+    second = ConceptPipeline.from_pretrained(
+        find_snapshot(straight / "snapshots", 12), variant="ema"
+    )
+    options = dict(seed=1, num_inference_steps=2)
+    images = first(["a red square", "blue"], **options)
+    assert images.shape == (2, 16, 16, 3) and images.dtype == torch.uint8
+    assert torch.equal(images, second(["a red square", "blue"], **options))
+    raw = ConceptPipeline.from_run(straight, step=12, weights="raw")
+    assert not torch.equal(images, raw(["a red square", "blue"], **options))
+    with pytest.raises(ValueError, match="unknown word 'bleu' .did you mean 'blue'"):
+        first(["a bleu square"])
+
+
+def test_a_missing_or_broken_snapshot_is_refused(straight, tiny_world, tmp_path):
+    with pytest.raises(ValueError, match="no snapshot of step 3 .*; there are 0, 4, 8, 12"):
+        ConceptPipeline.from_run(straight, step=3)
+    trainer(tiny_world, tmp_path / "broken").run()
+    weights = tmp_path / "broken/snapshots/step_00000012/unet/diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(ValueError, match="no complete snapshot of step 12"):
+        ConceptPipeline.from_run(tmp_path / "broken", step=12)
+    assert find_snapshot(tmp_path / "broken" / "snapshots", None).name == "step_00000008"
+
+
+def test_rows_say_what_happened(straight):
+    table = rows(straight)
+    assert [row["step"] for row in table] == list(range(1, 13))
+    assert [row["images_seen"] for row in table] == [8 * k for k in range(1, 13)]
+    rates = [row["learning_rate"] for row in table]
+    assert rates[:5] == pytest.approx([2.5e-4, 5e-4, 7.5e-4, 1e-3, 1e-3])  # no step lost at 0
+
+
+def test_averaged_weights_follow_their_formula(tiny_world, tmp_path):
+    """θ_ema ← d·θ_ema + (1 − d)·θ with d = min(.99, (1 + t) / (10 + t)), by hand for 3 steps."""
+    run = trainer(tiny_world, tmp_path / "run")
+    name, raw = next(iter(run.raw.named_parameters()))
+    expected = raw.detach().clone()
+    for t in range(3):
+        run._train_step()
+        decay = min(0.99, (1 + t) / (10 + t))
+        expected = decay * expected + (1 - decay) * raw.detach()
+    assert torch.allclose(dict(run.ema.named_parameters())[name], expected, atol=1e-7)
+
+
+def test_the_state_holds_everything(straight):
+    directory = straight / "state" / "step_00000012"
+    raw, ema = (load_file(directory / f"{name}.safetensors") for name in ("raw", "ema"))
+    optimizer = load_file(directory / "optimizer.safetensors")
+    assert raw.keys() == ema.keys()
+    assert len(optimizer) == 3 * len([name for name in raw if f"{name}/step" in optimizer])
+    assert {float(v) for k, v in optimizer.items() if k.endswith("/step")} == {12.0}
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tiny_world, tmp_path):
+    wild = replace(CONFIG, learning_rate=10, warmup_steps=0, max_steps=60, clip_grad_norm=1e9)
+    run = trainer(tiny_world, tmp_path / "wild", wild)
+    with torch.no_grad():
+        next(run.raw.parameters()).fill_(float("inf"))
+    with pytest.raises(Diverged, match="train: (loss|weight) .* not finite|train: loss is nan"):
+        run.run()
+    assert complete_steps(tmp_path / "wild" / "snapshots") == []
+
+
+def test_divergence_names_step_rate_and_last_good_snapshot(tiny_world, tmp_path):
+    run = trainer(tiny_world, tmp_path / "run")
+    run._keep_snapshot()
+    run._train_step()
+    run.pending = [(7, 1e-3, torch.tensor(float("nan")), torch.tensor(1.0))]
+    message = r"loss is nan at step 7 \(learning rate 0.001\); the last good snapshot is step 0"
+    with pytest.raises(Diverged, match=message):
+        run._flush()
+    assert is_complete(tmp_path / "run" / "snapshots" / "step_00000000")
+
+
+def test_the_global_generator_is_left_alone(tiny_world, tmp_path):
+    before = torch.random.get_rng_state()
+    trainer(tiny_world, tmp_path / "run", replace(CONFIG, max_steps=1)).run()
+    assert torch.equal(before, torch.random.get_rng_state())

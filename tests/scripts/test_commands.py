@@ -1,0 +1,248 @@
+"""Command lines, started as a user starts them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
+TINY = str(ROOT / "configs" / "tiny.yaml")
+SHORT = (
+    *("--train.max-steps", "8", "--train.batch-size", "8", "--train.state-every", "4"),
+    *("--train.threads", "1", "--world.num-images", "64"),
+    *("--probe.steps", "40", "--probe.gate", "0.3", "--evaluate.num-inference-steps", "2"),
+    *("--evaluate.final-images-per-combination", "8"),
+)
+
+
+def start(script: str, *arguments: str, **options) -> subprocess.Popen:
+    command = [sys.executable, str(ROOT / "scripts" / f"{script}.py"), *arguments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, **pipes, **options)
+
+
+def finish(process: subprocess.Popen) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+def call(script: str, *arguments: str, **options) -> tuple[int, str, str]:
+    return finish(start(script, *arguments, **options))
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> Path:
+    """A folder with one finished run, `tiny`."""
+    folder = tmp_path_factory.mktemp("runs")
+    status, out, err = call("run", "--config", TINY, "--runs", str(folder), *SHORT)
+    assert status == 0, err
+    assert "held_out" in out and "probe: trained" in out and "report:" in out
+    return folder
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_help_answers_without_the_heavy_libraries(script):
+    """Below a second is measured by hand; what costs seconds is importing these."""
+    code = (
+        "import runpy, sys; sys.argv = [sys.argv[1], '--help']\n"
+        "try: runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "except SystemExit as end: assert not end.code\n"
+        "heavy = {'torch', 'diffusers', 'transformers', 'pandas'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(script)], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert "usage:" in done.stdout
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_config_has_a_plan(path, tmp_path):
+    status, out, err = call("run", "--config", str(path), "--dry-run", "--runs", str(tmp_path))
+    assert status == 0, err
+    assert "parameters" in out and "disk: about" in out and "snapshots:" in out
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "script, arguments, message",
+    [
+        ("run", ["--config", "nothing.yaml"], "nothing.yaml: no such config file"),
+        ("run", [], "--config: missing; give an experiment's YAML file"),
+        ("train", ["--config", "{broken}"], "broken.yaml, line 2: broken YAML"),
+        ("train", ["--config", "{unknown}"], "train.bath_size: unknown key (did you mean 'batch"),
+        ("run", ["--config", TINY, "--train.bath-size", "3"], "Unrecognized options"),
+        ("run", ["--config", TINY, "--train.batch-size", "0"], "train.batch_size: got 0, allowed"),
+        (
+            "run",
+            ["--config", TINY, "--world.held-out", "circle red large", "circle red small"]
+            + ["circle blue large", "circle blue small"],
+            "hides the shape 'circle' completely; leave at least one combination",
+        ),
+        ("evaluate", ["--run", "runs/none"], "not a run directory (no config.yaml); train one"),
+        ("generate", ["--run", "runs/none", "--prompt", "a"], "not a run directory"),
+        ("plot_trajectories", ["--run", "runs/none"], "not a run directory"),
+    ],
+)
+def test_mistakes_give_status_2_and_say_what_to_change(script, arguments, message, tmp_path):
+    (tmp_path / "broken.yaml").write_text("name: [\n")
+    (tmp_path / "unknown.yaml").write_text("name: a\nworld: {}\ntrain: {bath_size: 3}\n")
+    files = {key: str(tmp_path / f"{key}.yaml") for key in ("broken", "unknown")}
+    arguments = [argument.format(**files) for argument in arguments]
+    status, out, err = call(script, *arguments, cwd=tmp_path)
+    assert status == 2, err
+    assert message in " ".join(err.split()), err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "prompt, message",
+    [
+        ("a smal blue square", "unknown word 'smal' (did you mean 'small'?); known: a, blue"),
+        ("a red blue square", "contradictory color: 'red' and 'blue'"),
+        ("", "names no concept; use some of shape: circle, square"),
+    ],
+)
+def test_prompts_that_cannot_be_drawn_give_status_2(runs, prompt, message, tmp_path):
+    out = str(tmp_path / "grid.png")
+    status, _, err = call("generate", "--run", str(runs / "tiny"), "--prompt", prompt, "--out", out)
+    assert status == 2 and message in err and "Traceback" not in err
+    assert not Path(out).exists()
+
+
+def test_a_finished_run_is_found_finished(runs):
+    before = {p: p.stat().st_mtime_ns for p in (runs / "tiny").rglob("*.safetensors")}
+    status, out, _ = call("run", "--config", TINY, "--runs", str(runs), *SHORT)
+    assert status == 0
+    assert "probe: found" in out and "train: finished before" in out
+    assert "evaluate: finished before" in out and "held_out" in out
+    assert before == {p: p.stat().st_mtime_ns for p in (runs / "tiny").rglob("*.safetensors")}
+
+
+def test_another_experiment_under_the_same_name_is_refused(runs):
+    arguments = ("--config", TINY, "--runs", str(runs), *SHORT, "--seed", "5")
+    status, _, err = call("run", *arguments)
+    assert status == 2 and "holds another experiment (seed: 0 → 5)" in err
+
+
+def test_the_run_directory_holds_what_was_promised(runs):
+    run = runs / "tiny"
+    status = json.loads((run / "status.json").read_text())
+    assert (status["train"]["state"], status["evaluate"]["state"]) == ("done", "done")
+    assert json.loads((run / "env.json").read_text())["world_size"] == 1
+    assert (run / "probe" / "certificate.json").is_file()
+    assert len((run / "metrics.jsonl").read_text().splitlines()) == 8
+    for name in ("accuracy", "trajectories", "samples"):
+        assert (run / "figures" / f"{name}.png").stat().st_size > 5000
+    html = (run / "report.html").read_text()
+    assert "Does everything work?" in html and "http" not in html.split("</style>")[1]
+    scores = pd.read_parquet(run / "scores.parquet")
+    generated = scores[scores["run"] == "tiny"]
+    assert sorted(generated["step"].unique()) == [0, 2, 4, 6, 8]
+    assert len(generated) == (4 * 8 + 8) * 8 * 3
+    assert (scores["run"] == "render").sum() == 8 * 8 * 3
+    assert set(generated["split"]) == {"train", "held_out"}
+
+
+def test_prompts_are_drawn_and_read(runs, tmp_path):
+    out = tmp_path / "grid.png"
+    arguments = ("--prompt", "a blue square", "--num-images", "3", "--num-inference-steps", "2")
+    status, printed, err = call(
+        "generate", "--run", str(runs / "tiny"), *arguments, "--out", str(out), "--step", "4"
+    )
+    assert status == 0, err
+    assert printed.count("a blue square: shape ") == 3 and "of 3 as asked" in printed
+    from PIL import Image
+
+    assert Image.open(out).size == (204, 204)
+
+
+def test_figures_of_several_runs(runs, tmp_path):
+    other = ("--config", TINY, "--runs", str(runs), *SHORT, "--seed", "1", "--name", "other")
+    status, out, err = call("run", *other)
+    assert status == 0, err
+    assert "probe: found" in out  # of the same world, shared
+    folders = [str(runs / name) for name in ("tiny", "other")]
+    status, out, err = call("plot_trajectories", "--run", *folders, "--out", str(tmp_path))
+    assert status == 0, err
+    names = {path.name for path in tmp_path.glob("*.png")}
+    assert names == {"accuracy.png", "trajectories.png", "samples-tiny.png", "samples-other.png"}
+
+
+def test_a_later_evaluation_adds_to_the_scores(runs):
+    run = runs / "tiny"
+    before = {path.name for path in (run / "scores.parquet").iterdir()}
+    arguments = ("--run", str(run), "--evaluate.guidance-scale", "2.0")
+    status, out, err = call("evaluate", *arguments, "--evaluate.snapshots", "0")
+    assert status == 0, err
+    added = {path.name for path in (run / "scores.parquet").iterdir()} - before
+    assert len(added) == 2 and all("-g2-" in name for name in added)
+    status, out, _ = call("evaluate", *arguments, "--evaluate.snapshots", "0")
+    assert "finished before" in out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_asked_to_stop_goes_on_to_the_same_end(runs, tmp_path, number):
+    """Stopped in the middle of training, status 75; the same command ends as the straight run."""
+    arguments = ("--config", TINY, "--runs", str(tmp_path), *SHORT)
+    arguments += ("--train.max-steps", "4000", "--train.snapshots", "0")
+    arguments += ("--evaluate.snapshots", "0")
+    process = start("train", *arguments)
+    metrics = tmp_path / "tiny" / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while not metrics.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    status, _, err = finish(process)
+    assert status == 75 and "the same command goes on" in err, err
+    state = json.loads((tmp_path / "tiny" / "status.json").read_text())["train"]
+    assert state["state"] == "preempted" and "state saved" in state["why"]
+    stopped_at = len(metrics.read_text().splitlines())
+    end = ("--train.max-steps", str(stopped_at + 4))
+    status, out, err = call("train", *arguments, *end)
+    assert status == 0 and f"going on from the state of step {stopped_at}" in out, err
+    straight = ("--config", TINY, "--runs", str(tmp_path), *SHORT, "--name", "straight")
+    status, _, err = call(
+        "train", *straight, "--train.snapshots", "0", "--evaluate.snapshots", "0", *end
+    )
+    assert status == 0, err
+    assert metrics.read_bytes() == (tmp_path / "straight" / "metrics.jsonl").read_bytes()
+
+
+def launch(folder: Path, launcher: list[str], name: str, *extra: str) -> list[dict]:
+    """metrics.jsonl of a run of 20 steps under a launcher."""
+    command = [sys.executable, "-m", *launcher, str(ROOT / "scripts" / "train.py")]
+    command += ["--config", TINY, "--runs", str(folder), "--name", name, *SHORT]
+    command += ["--train.max-steps", "20", *extra]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in (folder / name / "metrics.jsonl").open()]
+
+
+def test_two_processes_are_the_same_run_as_one(tmp_path):
+    """World size asserted, the first 20 losses equal to 1e-5, snapshots written once."""
+    one = launch(tmp_path, ["accelerate.commands.launch", "--cpu"], "one")
+    two = launch(tmp_path, ["torch.distributed.run", "--nproc_per_node", "2"], "two")
+    worlds = [json.loads((tmp_path / n / "env.json").read_text()) for n in ("one", "two")]
+    assert [world["world_size"] for world in worlds] == [1, 2]
+    assert [row["step"] for row in two] == list(range(1, 21))
+    assert [r["loss"] for r in two] == pytest.approx([r["loss"] for r in one], rel=1e-5)
+    assert len(list((tmp_path / "two" / "snapshots").iterdir())) == 5
+
+
+def test_a_batch_that_does_not_divide_is_refused_under_a_launcher(tmp_path):
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+    command += [str(ROOT / "scripts" / "train.py"), "--config", TINY, "--runs", str(tmp_path)]
+    command += [*SHORT, "--train.batch-size", "7"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1  # the launcher's, whatever ours was
+    assert "train.batch_size: 7 does not divide among 2 processes" in done.stderr

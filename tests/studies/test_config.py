@@ -1,0 +1,161 @@
+"""Configs: what is read, what makes another experiment, and every mistake's message."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from data_gen.endings import Mistake
+from studies.config import (
+    Config,
+    check_config,
+    differences,
+    identity,
+    read_config,
+    scored_steps,
+    snapshot_steps,
+    to_dict,
+    to_yaml,
+)
+from studies.reading import read_as, read_yaml
+from studies.run_dir import RunDir
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+
+
+@pytest.fixture
+def config(root) -> Config:
+    return read_config(root / "configs" / "tiny.yaml")
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_config_says_what_it_asks_and_survives_a_round_trip(path):
+    config = read_config(path)
+    assert read_as(Config, yaml.safe_load(to_yaml(config)), "") == config
+    header = path.read_text().splitlines()[:2]
+    assert header[0].startswith("# Question:") and header[1].startswith("# Command:")
+    assert config.name == path.stem and config.question
+
+
+def edited(config: Config, **changes) -> dict:
+    data = to_dict(config)
+    for key, value in changes.items():
+        *path, last = key.split("__")
+        section = data
+        for name in path:
+            section = section[name]
+        section[last] = value
+    return data
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"train__batchsize": 3}, r"train.batchsize: unknown key .did you mean 'batch_size'.; all"),
+        ({"train__batch_size": "many"}, "train.batch_size: got 'many', allowed a whole number"),
+        ({"train__batch_size": 2.5}, "train.batch_size: got 2.5, allowed a whole number"),
+        ({"train__learning_rate": True}, "train.learning_rate: got True, allowed a number"),
+        ({"model__size": "nanno"}, "model.size: got 'nanno' .did you mean 'nano'.*allowed"),
+        ({"world__held_out": "circle"}, "world.held_out: got 'circle', allowed a list"),
+        ({"world__concepts": 3}, "world.concepts: got 3, allowed a mapping"),
+        ({"world__concepts__color__signl": 3}, "world.concepts.color.signl: unknown key"),
+        ({"name": "a b"}, "name: got 'a b', allowed a file name"),
+        ({"seed": -1}, "seed: got -1, allowed 0 to"),
+        ({"evaluate__snapshots": "7"}, "evaluate.snapshots: step 7 is no snapshot of training"),
+        ({"evaluate__num_inference_steps": 0}, "num_inference_steps: got 0, allowed 1 to"),
+        ({"evaluate__images_per_combination": 0}, "images_per_combination: got 0, allowed 1"),
+    ],
+)
+def test_mistakes_name_the_key_and_what_is_allowed(config, change, message):
+    with pytest.raises(Mistake, match=message):
+        check_config(read_as(Config, edited(config, **change), ""))
+
+
+def test_numbers_may_be_spelled_as_yaml_reads_them(config):
+    data = edited(config, train__learning_rate="1e-3", world__num_images="2e2")
+    read = read_as(Config, data, "")
+    assert read.train.learning_rate == 1e-3 and read.world.num_images == 200
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("name: [", r"c.yaml, line 2: broken YAML"),
+        ("- a", "must hold 'key: value' lines, got list"),
+        ("name: a", "the key 'world' is missing"),
+    ],
+)
+def test_broken_files_are_named(tmp_path, text, message):
+    (tmp_path / "c.yaml").write_text(text + "\n")
+    with pytest.raises(Mistake, match=message):
+        read_config(tmp_path / "c.yaml")
+    with pytest.raises(Mistake, match="nothing.yaml: no such config file"):
+        read_yaml(tmp_path / "nothing.yaml")
+
+
+def test_scored_steps_are_snapshots(config):
+    assert set(scored_steps(config)) <= set(snapshot_steps(config))
+
+
+def test_what_makes_another_experiment(config):
+    same = [
+        replace(config, name="other"),
+        replace(config, train=replace(config.train, log_every=5, state_every=3, threads=7)),
+        replace(config, probe=replace(config.probe, steps=3)),
+        replace(config, evaluate=replace(config.evaluate, guidance_scale=2.0)),
+    ]
+    other = [
+        replace(config, seed=1),
+        replace(config, world=replace(config.world, seed=1)),
+        replace(config, train=replace(config.train, learning_rate=0.1)),
+        replace(config, model=replace(config.model, conditioning="captions_contextual")),
+    ]
+    assert all(identity(c) == identity(config) for c in same)
+    assert all(identity(c) != identity(config) for c in other)
+
+
+def test_more_steps_are_the_same_experiment_only_if_no_snapshot_moves(config):
+    fixed = replace(config, train=replace(config.train, snapshots="0, pow2"))
+    longer = replace(fixed, train=replace(fixed.train, max_steps=2000))
+    assert identity(fixed) == identity(longer)
+    moving = replace(config, train=replace(config.train, snapshots="linear:4"))
+    assert identity(moving) != identity(
+        replace(moving, train=replace(moving.train, max_steps=2000))
+    )
+
+
+def test_differences_are_listed_by_key():
+    assert differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}) == ["a.c: 2 → 3"]
+
+
+def test_a_directory_belongs_to_one_experiment(config, tmp_path):
+    run = RunDir(tmp_path / "run")
+    run.claim(config)
+    run.claim(replace(config, probe=replace(config.probe, steps=3)))
+    assert run.read_config().probe.steps == 3
+    with pytest.raises(Mistake, match=r"holds another experiment \(seed: 0 → 1\); choose another"):
+        run.claim(replace(config, seed=1))
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("")
+    with pytest.raises(Mistake, match="is not empty and no run"):
+        RunDir(tmp_path / "full").claim(config)
+    with pytest.raises(Mistake, match=r"not a run directory \(no config.yaml\)"):
+        RunDir(tmp_path / "full").read_config()
+
+
+def test_one_writer_at_a_time_and_its_status(config, tmp_path):
+    from data_gen.files import read_json
+
+    run = RunDir(tmp_path / "run")
+    with run.writing("train"):
+        assert read_json(run.path / "status.json")["train"]["state"] == "running"
+        with pytest.raises(Mistake, match="another process is at its train stage"):
+            RunDir(tmp_path / "run").writing("train").__enter__()
+        with run.writing("evaluate"):
+            pass
+    with pytest.raises(RuntimeError), run.writing("train"):
+        raise RuntimeError("why")
+    status = read_json(run.path / "status.json")
+    assert (status["train"]["state"], status["train"]["why"]) == ("failed", "why")
+    assert status["evaluate"]["state"] == "done"

@@ -1,0 +1,45 @@
+"""Controls: prompts have no effect where captions were shuffled, and a large one where not."""
+
+from dataclasses import replace
+
+import pytest
+
+from analysis.trajectory import prompt_effect
+from studies.config import check_config, read_config
+from studies.findings import Findings
+from studies.run_dir import RunDir
+from studies.stages import run_experiment
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def effects(tmp_path_factory, root):
+    """{config: effect of prompts per concept} of the tiny world and its shuffled twin."""
+    folder, found = tmp_path_factory.mktemp("runs"), {}
+    for name in ("tiny", "tiny_shuffled"):
+        config = read_config(root / "configs" / f"{name}.yaml")
+        run = RunDir(folder / name)
+        run_experiment(config, run, print)
+        findings = Findings([run], [config], check_config(config))
+        found[name] = prompt_effect(findings.scores)
+        print(name, found[name].to_dict())
+    return found
+
+
+def test_the_twins_differ_in_their_captions_alone(root):
+    tiny, shuffled = (
+        read_config(root / "configs" / f"{name}.yaml") for name in ("tiny", "tiny_shuffled")
+    )
+    assert shuffled.captions.shuffled
+    same = {key: getattr(tiny, key) for key in ("name", "question", "captions")}
+    assert replace(shuffled, **same) == tiny
+
+
+def test_shuffled_captions_leave_prompts_without_effect(effects):
+    assert effects["tiny_shuffled"].abs().max() <= 0.1
+
+
+def test_the_unshuffled_twin_learns(effects):
+    assert effects["tiny"]["color"] > 0.8
+    assert effects["tiny"].mean() > 0.5

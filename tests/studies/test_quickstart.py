@@ -1,0 +1,31 @@
+"""The demo itself, at its full length: what the README promises."""
+
+import json
+import re
+
+import pytest
+
+from studies.config import read_config
+from studies.run_dir import RunDir
+from studies.stages import run_experiment
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_demo_composes_what_it_never_saw(root, tmp_path):
+    from analysis.trajectory import final_accuracy
+    from studies.config import check_config
+    from studies.findings import Findings
+
+    config = read_config(root / "configs" / "quickstart.yaml")
+    run, lines = RunDir(tmp_path / "quickstart"), []
+    run_experiment(config, run, lines.append)
+    print("\n".join(lines))
+    findings = Findings([run], [config], check_config(config))
+    joint = final_accuracy(findings.curves).query("measure == 'joint'").set_index("split")
+    assert joint.loc["train", "accuracy"] >= 0.90
+    assert joint.loc["held_out", "accuracy"] >= 0.90
+    assert findings.first_step_accuracy() == pytest.approx(1 / 24, abs=0.02)
+    certificate = json.loads((run.probe / "certificate.json").read_text())
+    assert all(c["accuracy"] >= 0.99 for c in certificate["concepts"].values())
+    assert re.search(r"^report: ", lines[-1])
