@@ -36,7 +36,7 @@ class TrainConfig:
     cond_dropout: float = 0.1
     ema_decay: float = 0.99
     precision: Literal["float32"] = "float32"
-    snapshots: str = "0, pow2, linear:8"
+    snapshots: str = "0, pow2, linear:16"
     state_every: int = 200
     log_every: int = 1
     threads: int | None = None

@@ -41,7 +41,7 @@ class EvaluateConfig:
     guidance_scale: float = 1.0
     images_per_combination: int = 16
     final_images_per_combination: int = 64
-    snapshots: str = "0, 64, 256, 512, linear:8"
+    snapshots: str = "0, 64, 128, 375, 625, linear:8"
     weights: Literal["ema", "raw"] = "ema"
 
 
