@@ -138,12 +138,12 @@ def sample_grid_figure(
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Writes `path` as .png (200 dpi) and .pdf beside it, whatever its own suffix.
+    """Writes `path`.png (200 dpi) and `path`.pdf.
 
     Each appears under its name only when complete. The folder must exist.
     """
     for suffix, metadata in ((".png", {}), (".pdf", {"CreationDate": None})):
-        target = Path(path).with_suffix(suffix)
+        target = path.with_name(path.name + suffix)
         partial = target.with_name(f".{target.name}.partial")
         with _style():
             figure.savefig(partial, format=suffix[1:], dpi=200, metadata=metadata)

@@ -7,7 +7,8 @@ differences between their snapshots are paired. A snapshot with other indices (o
 which has more of them) is drawn from its own. The combinations are fixed, not drawn: an interval
 says what other noise would have changed, not what another training seed would.
 
-Where every image is right, or none is, a percentile bootstrap has no width.
+Where every image is right, or none is, a bootstrap has no width; there an accuracy's interval ends
+at the exact binomial bound, α/2 = (1 − bound)ⁿ or boundⁿ for n images.
 """
 
 from collections.abc import Iterator, Sequence
@@ -45,7 +46,8 @@ def accuracy_curves(
     joint = single.groupby(_IMAGE, as_index=False, sort=False)["value"].min()
     values = pd.concat([single, joint.assign(measure="joint")], ignore_index=True)
     keys = [*_SNAPSHOT, "split", "measure"]
-    return _means_with_intervals(values, keys, rng, num_draws).rename(columns={"mean": "accuracy"})
+    curves = _means_with_intervals(values, keys, rng, num_draws)
+    return _widened(curves).drop(columns="count").rename(columns={"mean": "accuracy"})
 
 
 def concept_trajectories(
@@ -63,20 +65,22 @@ def concept_trajectories(
     """
     values = _generated(scores).rename(columns={"p_target": "value"})
     keys = ["run", "combination", "split", "step", "images_seen", "concept"]
-    return _means_with_intervals(values, keys, rng, num_draws).rename(
-        columns={"mean": "coordinate"}
-    )
+    means = _means_with_intervals(values, keys, rng, num_draws).drop(columns="count")
+    return means.rename(columns={"mean": "coordinate"})
 
 
 def prompt_effect(scores: pd.DataFrame) -> pd.Series:
-    """How much asking for a value moves what is seen, per concept, at the last step.
+    """How much asking for a value moves what is seen, per concept, at the last step of each run.
 
     P(reads v | asked v) − P(reads v | asked another value), averaged over the values v: 1 if
-    prompts are obeyed, 0 if they have no effect, whatever the images look like.
+    prompts are obeyed, 0 if they have no effect, whatever the images look like. Concepts with a
+    single value have none and are left out.
     """
     generated = _generated(scores)
-    last = generated[generated["step"] == generated["step"].max()]
-    return last.groupby("concept", sort=False)[["target", "predicted"]].apply(_effect)
+    last = generated[generated["step"] == generated.groupby("run")["step"].transform("max")]
+    choices = last.groupby("concept")["target"].transform("nunique")
+    grouped = last[choices > 1].groupby("concept", sort=False)[["target", "predicted"]]
+    return grouped.apply(_effect)
 
 
 def _effect(rows: pd.DataFrame) -> float:
@@ -130,7 +134,7 @@ def _generated(scores: pd.DataFrame) -> pd.DataFrame:
 def _means_with_intervals(
     values: pd.DataFrame, keys: list[str], rng: np.random.Generator, num_draws: int
 ) -> pd.DataFrame:
-    """Mean of `value` per `keys`, its interval, and rows sorted by them.
+    """Mean of `value` per `keys`, its interval, the count behind it; rows sorted by the keys.
 
     The last key (the concept or measure) is sorted by first appearance, the others by value.
     """
@@ -146,7 +150,17 @@ def _means_with_intervals(
         bounds[:, rows] = _bootstrap(
             sums[rows][:, columns], counts[rows][:, columns], rng, num_draws
         )
-    return result.assign(mean=sums.sum(1) / counts.sum(1), low=bounds[0], high=bounds[1])
+    count = counts.sum(1)
+    return result.assign(mean=sums.sum(1) / count, low=bounds[0], high=bounds[1], count=count)
+
+
+def _widened(curves: pd.DataFrame) -> pd.DataFrame:
+    """Clopper–Pearson's bound where all of n images are right, or none is."""
+    bound = 0.025 ** (1 / curves["count"])
+    return curves.assign(
+        low=curves["low"].mask(curves["mean"] == 1, bound),
+        high=curves["high"].mask(curves["mean"] == 0, 1 - bound),
+    )
 
 
 def _sharing_a_draw(runs: pd.Series, counts: np.ndarray) -> Iterator[np.ndarray]:

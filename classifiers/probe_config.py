@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from data_gen.endings import Mistake
+
 
 @dataclass(frozen=True)
 class ProbeConfig:
@@ -24,3 +26,21 @@ class ProbeConfig:
     noise: float = 0.15
     blur: float = 1.0
     gate: float = 0.99
+
+
+def check_probe(config: ProbeConfig) -> None:
+    """Ranges of every number."""
+    for key, low, high in (
+        ("steps", 2, 10**7),
+        ("batch_size", 2, 2**20),
+        ("learning_rate", 0, 10),
+        ("width", 8, 4096),
+        ("noise", 0, 10),
+        ("blur", 0, 1),
+        ("gate", 0, 1),
+    ):
+        value = getattr(config, key)
+        if not low <= value <= high:
+            raise Mistake(f"probe.{key}: got {value}, allowed {low} to {high}")
+    if config.width % 8:
+        raise Mistake(f"probe.width: got {config.width}, allowed multiples of 8")

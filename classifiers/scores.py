@@ -92,11 +92,3 @@ def write_part(path: Path, scores: pd.DataFrame, facts: Mapping[str, str]) -> No
     table = pa.Table.from_pandas(scores, SCHEMA.with_metadata(metadata), preserve_index=False)
     with whole_file(path) as temporary:
         pq.write_table(table, temporary)
-
-
-def read_scores(directory: Path) -> pd.DataFrame:
-    """All parts of a scores directory as one table. Mistake if there is none."""
-    parts = sorted(directory.glob("[!.]*.parquet"))
-    if not parts:
-        raise Mistake(f"{directory}: no scores there; run scripts/evaluate.py first")
-    return pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True)

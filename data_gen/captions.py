@@ -1,13 +1,10 @@
 """Scene ↔ caption over a closed list of words. Imports no torch."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from data_gen.concepts import Combination, ConceptSpace, nearest
 from data_gen.endings import Mistake
-
-SLOT = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True)
@@ -29,13 +26,16 @@ class Captioner:
 
     def __init__(self, space: ConceptSpace, config: CaptionConfig):
         self.space, self.template = space, config.template
-        slots = SLOT.findall(config.template)
-        if sorted(slots) != sorted(space.names):
+        words, slots = config.template.split(), ["{" + name + "}" for name in space.names]
+        if any(words.count(slot) != 1 for slot in slots):
             raise Mistake(
-                f"captions.template: {config.template!r} must hold each of "
-                f"{', '.join('{' + name + '}' for name in space.names)} once"
+                f"captions.template: {config.template!r} must hold each of {', '.join(slots)} "
+                f"once, as a word of its own"
             )
-        self.fillers = tuple(dict.fromkeys(SLOT.sub(" ", config.template).split()))
+        self.fillers = tuple(dict.fromkeys(word for word in words if word not in slots))
+        strange = [word for word in self.fillers if "{" in word or "}" in word]
+        if strange:
+            raise Mistake(f"captions.template: {strange[0]!r} is no word and none of the slots")
         clash = [word for word in self.fillers if word in space.words]
         if clash:
             raise Mistake(f"captions.template: {clash[0]!r} is also a value; use a slot for it")

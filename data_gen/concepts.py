@@ -123,6 +123,8 @@ def check_concepts(concepts: Mapping[str, Concept]) -> None:
     missing = [name for name in KNOWN if name not in concepts]
     if missing:
         raise Mistake(f"world.concepts: {', '.join(missing)} missing; give at least one value")
+    if concepts["shape"].signal is not None or concepts["shape"].jitter is not None:
+        raise Mistake("world.concepts.shape: has neither signal nor jitter; leave them out")
     _check_range("color", concepts["color"], 0.5, 1.0)
     _check_range("size", concepts["size"], 0.4, 0.9)
 

@@ -22,7 +22,7 @@ class Dataset:
     Attributes:
         images: uint8 (n, 3, h, w) in [0, 255].
         combination: int64 (n,), index into `ConceptSpace.combinations`.
-        captions: the different captions, each once.
+        captions: the different captions that occur, each once.
         caption: int64 (n,), index into `captions`.
     """
 
@@ -61,12 +61,12 @@ def labelled_set(world: World, seed: int, purpose: str, start: int, count: int) 
 def _dataset(world: World, chunks: list[Scenes]) -> Dataset:
     images = torch.cat([to_uint8(render(c, world.config.image_size_px)) for c in chunks])
     combination = torch.cat([chunk.combination for chunk in chunks])
-    captions = tuple(world.captioner.write(c) for c in world.space.combinations)
-    return Dataset(images, combination, captions, combination)
+    used, caption = torch.unique(combination, return_inverse=True)
+    captions = tuple(world.captioner.write(world.space.combinations[i]) for i in used.tolist())
+    return Dataset(images, combination, captions, caption)
 
 
 def leak_check(world: World, data: Dataset) -> LeakReport:
     """`splits.check_leaks` on what a training set really holds."""
     scenes = [world.space.combinations[i] for i in data.combination.tolist()]
-    captions = [data.captions[i] for i in torch.unique(data.caption).tolist()]
-    return check_leaks(world.space, world.split, world.captioner, scenes, captions)
+    return check_leaks(world.space, world.split, world.captioner, scenes, data.captions)

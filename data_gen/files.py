@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """ValueError, naming the file, if it is missing or no JSON."""
+    """Raises Mistake, naming the file, if it is missing or no JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -111,3 +111,27 @@ def _flush(path: Path) -> None:
 def _free_name(path: Path) -> Path:
     numbers = (path.with_name(f"{path.name}.broken-{n}") for n in range(10**6))
     return next(name for name in numbers if not name.exists())
+
+
+def append_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Append JSON lines and flush them to the disk, so that no state knows more rows than exist."""
+    with path.open("a", encoding="utf-8") as stream:
+        stream.writelines(json.dumps(row) + "\n" for row in rows)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """All whole JSON lines of a file; a last line torn by a crash is left out."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def truncate_rows(path: Path, count: int) -> None:
+    """Keep the first `count` lines. Raises Mistake if there are fewer."""
+    with path.open("ab+") as stream:
+        stream.seek(0)
+        rows = sum(stream.readline().endswith(b"\n") for _ in range(count))
+        if rows < count:
+            raise Mistake(f"{path}: has {rows} rows, but the saved state knows {count}; restore it")
+        stream.truncate(stream.tell())

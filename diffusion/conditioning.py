@@ -56,7 +56,7 @@ def tokenize(tokenizer: PreTrainedTokenizerFast, captions: Sequence[str]) -> Int
 
 
 class CaptionConditioner(nn.Module):
-    """Token ids → Condition. `pooling`: "words" (a bag of words) or "end" (CLIP's end token)."""
+    """Token ids → Condition; the encoder's config says how it pools, see POOLING."""
 
     def __init__(self, text_encoder: CLIPTextModel):
         super().__init__()
@@ -75,7 +75,7 @@ class CaptionConditioner(nn.Module):
         return (embeddings * (input_ids >= len(SPECIAL))[..., None]).sum(dim=1)
 
 
-POOLING = {"captions": "words", "captions_contextual": "end"}
+POOLING = {"captions": "words", "captions_contextual": "end"}  # bag of words; CLIP's end token
 
 
 def build_text_encoder(config: ModelConfig, tokenizer: PreTrainedTokenizerFast) -> CLIPTextModel:

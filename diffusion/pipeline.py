@@ -83,9 +83,9 @@ class ConceptPipeline(DiffusionPipeline):
         self._check_words(prompts)
         denoiser = Denoiser(self.unet, CaptionConditioner(self.text_encoder)).eval()
         null_ids = tokenize(self.tokenizer, [NULL_CAPTION]).to(self.device)
-        scheduler = make_sampler(sampler, self.scheduler.config, num_inference_steps)
 
         def draw(x_T: Tensor, input_ids: Tensor) -> Tensor:
+            scheduler = make_sampler(sampler, self.scheduler.config, num_inference_steps)
             return sample(guided(denoiser, input_ids, null_ids, guidance_scale), scheduler, x_T)
 
         input_ids = tokenize(self.tokenizer, prompts)

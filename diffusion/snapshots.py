@@ -7,7 +7,6 @@ Layout, below a run directory:
                                manifest.json
 """
 
-import json
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -123,13 +122,3 @@ def _load_optimizer(
         name, entry = key.rsplit("/", 1)
         parameter = parameters[name]
         optimizer.state[parameter][entry] = tensor.to(parameter.device)  # fused: `step` too
-
-
-def truncate_rows(path: Path, count: int) -> None:
-    """Keep the first `count` lines of a JSON-lines file: those that a state knows of."""
-    if not path.exists():
-        return
-    with path.open("rb+") as stream:
-        for _ in range(count):
-            json.loads(stream.readline())
-        stream.truncate(stream.tell())

@@ -1,13 +1,13 @@
 """Training: the same run on any number of processes, leaving snapshots and states behind."""
 
 import copy
-import json
 import math
 import os
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerFast
 
 from data_gen.dataset import Dataset
 from data_gen.endings import Mistake, Preempted
-from data_gen.files import is_complete
+from data_gen.files import append_rows, is_complete, truncate_rows
 from diffusion.batches import BatchStream, Draw
 from diffusion.conditioning import NULL_CAPTION, tokenize
 from diffusion.model import build_denoiser
@@ -32,7 +32,6 @@ from diffusion.snapshots import (
     save_snapshot,
     save_state,
     step_directory,
-    truncate_rows,
 )
 from diffusion.train_config import TrainConfig, parse_schedule
 
@@ -43,17 +42,25 @@ class Diverged(Mistake):
     """A loss or a weight is not finite any more."""
 
 
+def pin_threads(threads: int | None) -> None:
+    """Use this many CPU threads, or this process's share of the cores it may use."""
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    torch.set_num_threads(threads or max(1, len(os.sched_getaffinity(0)) // processes))
+
+
 def build_accelerator(config: TrainConfig) -> Accelerator:
     """Accelerator on the GPUs there are, else on the CPU with pinned threads."""
-    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    torch.set_num_threads(config.threads or max(1, (os.cpu_count() or 1) // processes))
     accelerator = Accelerator(cpu=not torch.cuda.is_available(), mixed_precision="no")
-    if config.batch_size % accelerator.num_processes:
+    pin_threads(config.threads)  # after Accelerate, which sets them too
+    return accelerator
+
+
+def check_world_size(config: TrainConfig, world_size: int) -> None:
+    if config.batch_size % world_size:
         raise Mistake(
             f"train.batch_size: {config.batch_size} does not divide among "
-            f"{accelerator.num_processes} processes; use a multiple"
+            f"{world_size} processes; use a multiple"
         )
-    return accelerator
 
 
 class Trainer:
@@ -117,7 +124,7 @@ class Trainer:
                 self._keep_snapshot()
                 if stop or self.step % self.config.state_every == 0 or self._finished():
                     self._keep_state()
-                if stop and not self._finished():
+                if stop:
                     raise Preempted(f"stopped after step {self.step}, state saved")
 
     def learning_rate(self) -> float:
@@ -189,7 +196,7 @@ class Trainer:
         self._write_rows([row for row in rows if row["step"] % self.config.log_every == 0])
         return {"loss": f"{losses[-1]:.4f}", "images/s": f"{self._time():.0f}"}
 
-    def _check_finite(self, row: dict[str, float]) -> None:
+    def _check_finite(self, row: Mapping[str, Any]) -> None:
         if not math.isfinite(row["loss"]):
             raise Diverged(
                 f"train: loss is {row['loss']} at step {row['step']} (learning rate "
@@ -200,11 +207,10 @@ class Trainer:
         steps = complete_steps(self.directory / "snapshots")
         return f"the last good snapshot is step {steps[-1]}" if steps else "no snapshot was saved"
 
-    def _write_rows(self, rows: list[dict[str, float]]) -> None:
+    def _write_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
         self.rows_written += len(rows)
         if self.accelerator.is_main_process:
-            with (self.directory / "metrics.jsonl").open("a", encoding="utf-8") as stream:
-                stream.writelines(json.dumps(row) + "\n" for row in rows)
+            append_rows(self.directory / "metrics.jsonl", rows)
 
     def _time(self) -> float:
         """Append to timings.jsonl; returns images/s since the last flush."""
@@ -215,8 +221,7 @@ class Trainer:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         row = {"step": self.step, "seconds": seconds, "images_per_second": speed}
         if self.accelerator.is_main_process:
-            with (self.directory / "timings.jsonl").open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps({**row, "peak_memory_mib": peak}) + "\n")
+            append_rows(self.directory / "timings.jsonl", [{**row, "peak_memory_mib": peak}])
         return speed
 
     def _keep_snapshot(self) -> None:
@@ -224,8 +229,8 @@ class Trainer:
         parent = self.directory / "snapshots"
         if self.step not in self.snapshots:
             return
+        self._check_weights()
         if self.accelerator.is_main_process and not is_complete(step_directory(parent, self.step)):
-            self._check_weights()
             encoder, ema_encoder = (m.conditioner.text_encoder for m in (self.raw, self.ema))
             pipeline = ConceptPipeline(self.raw.unet, encoder, self.tokenizer, self.scheduler)
             ema = {"unet": self.ema.unet, "text_encoder": ema_encoder}
@@ -233,8 +238,8 @@ class Trainer:
         self.accelerator.wait_for_everyone()
 
     def _keep_state(self) -> None:
+        self._check_weights()  # on every process: all must stop together
         if self.accelerator.is_main_process:
-            self._check_weights()
             progress = {"rows_written": self.rows_written}
             save_state(
                 self.directory / "state",

@@ -6,7 +6,8 @@ from typing import Literal
 
 from data_gen.endings import Mistake
 
-TERM = re.compile(r"(?P<kind>pow2|linear|sqrt)?(?::?(?P<number>\d+))?(?:@(?P<start>\d+))?$")
+STEP = re.compile(r"\d+")
+SPREAD = re.compile(r"(?P<kind>linear|sqrt):(?P<count>\d+)(?:@(?P<start>\d+))?")
 
 
 @dataclass(frozen=True)
@@ -56,18 +57,17 @@ def parse_schedule(text: str, max_steps: int, key: str) -> tuple[int, ...]:
 
 
 def _term_steps(term: str, max_steps: int, key: str) -> list[int]:
-    match = TERM.match(term)
-    kind, number = match and match["kind"], match and match["number"]
-    start = int(match["start"] or 0) if match else 0
-    if number and not kind:
-        return [int(number)]
-    if kind == "pow2" and not number:
+    if STEP.fullmatch(term):
+        return [int(term)]
+    if term == "pow2":
         return [1 << k for k in range(max_steps.bit_length())]
-    if kind in ("linear", "sqrt") and number and int(number) >= 2 and start < max_steps:
-        return _spread(kind, int(number), start, max_steps)
+    match = SPREAD.fullmatch(term)
+    start = int(match["start"] or 0) if match else 0
+    if match and int(match["count"]) >= 2 and start < max_steps:
+        return _spread(match["kind"], int(match["count"]), start, max_steps)
     raise Mistake(
-        f"{key}: cannot read {term!r}; allowed: a step, pow2, linear:N, sqrt:N or sqrt:N@START "
-        f"(N at least 2, START below train.max_steps = {max_steps})"
+        f"{key}: cannot read {term!r}; allowed: a step, pow2, linear:N or sqrt:N, both also with "
+        f"@START (N at least 2, START below train.max_steps = {max_steps})"
     )
 
 
@@ -87,7 +87,7 @@ def depends_on_max_steps(schedule: str) -> bool:
 def check_train(config: TrainConfig) -> None:
     """Ranges of every number and the schedule."""
     for key, low, high in (
-        ("max_steps", 1, 10**9),
+        ("max_steps", 1, 10**8 - 1),
         ("batch_size", 1, 2**31),
         ("learning_rate", 0, 10),
         ("warmup_steps", 0, 10**9),

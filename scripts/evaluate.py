@@ -5,6 +5,7 @@ from pathlib import Path
 
 import tyro
 
+from data_gen.endings import Mistake
 from studies.cli import check_config, read_flag, read_run, say, start
 from studies.config import EvaluateConfig
 
@@ -30,7 +31,7 @@ def main() -> None:
     )
     arguments = tyro.cli(Arguments, default=default, description=__doc__)
     if run is None or config is None:
-        return
+        raise Mistake("--run: missing; give a run directory")
     config = replace(config, evaluate=arguments.evaluate)
     check_config(config)
     from studies.stages import evaluate_stage, probe_stage

@@ -1,6 +1,6 @@
 """Draw images from prompts with a trained run, and print what the probe sees in each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +22,7 @@ class Arguments:
         out: the PNG to write.
         num_images: per prompt.
         step: of the snapshot; None: the last.
-        weights: averaged (ema) or raw.
+        weights: averaged (ema) or raw; None here and below: as the run is evaluated.
         guidance_scale: 1 is none, more follows the prompt harder.
         sampler, num_inference_steps: how noise becomes images.
         seed: of the noise.
@@ -33,30 +33,34 @@ class Arguments:
     out: Path = Path("grid.png")
     num_images: int = 16
     step: int | None = None
-    weights: Literal["ema", "raw"] = "ema"
-    guidance_scale: float = 1.0
-    sampler: SamplerName = "ddim"
-    num_inference_steps: int = 20
-    seed: int = 0
+    weights: Literal["ema", "raw"] | None = None
+    guidance_scale: float | None = None
+    sampler: SamplerName | None = None
+    num_inference_steps: int | None = None
+    seed: int | None = None
+
+
+def changed(settings: EvaluateConfig, arguments: Arguments) -> EvaluateConfig:
+    """The run's own settings but for what the command line gives."""
+    names = ("weights", "guidance_scale", "sampler", "num_inference_steps", "seed")
+    given = {name: getattr(arguments, name) for name in names}
+    return replace(settings, **{name: value for name, value in given.items() if value is not None})
 
 
 def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
     run, config = read_run(arguments.run)
     world = check_config(config)
+    settings = changed(config.evaluate, arguments)
+    check_config(replace(config, evaluate=settings))
     if arguments.num_images < 1:
         raise Mistake(f"--num-images: got {arguments.num_images}, allowed 1 or more")
+    if arguments.out.suffix != ".png":
+        raise Mistake(f"--out: got {arguments.out}, allowed a file name that ends in .png")
     for prompt in arguments.prompt:
         world.captioner.parse(prompt)  # refuse a mistake before the slow imports
     from studies.generate import generate, save_grid
 
-    settings = EvaluateConfig(
-        seed=arguments.seed,
-        sampler=arguments.sampler,
-        num_inference_steps=arguments.num_inference_steps,
-        guidance_scale=arguments.guidance_scale,
-        weights=arguments.weights,
-    )
     images, readings = generate(
         run,
         world,

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -73,6 +74,7 @@ def say(line: str) -> None:
 def start(main: Callable[[], None]) -> NoReturn:
     """Run a script; mistakes and stops become one line on stderr and an exit status."""
     quieten_libraries()
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         main()
     except (Mistake, OSError) as error:
@@ -82,6 +84,10 @@ def start(main: Callable[[], None]) -> NoReturn:
     except Preempted as error:
         _exit(f"stopped: {error}; the same command goes on", PREEMPTED)
     sys.exit(0)
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    raise Preempted("asked to stop, what was finished is kept")
 
 
 def _exit(line: str, status: int) -> NoReturn:

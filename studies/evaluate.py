@@ -98,7 +98,9 @@ def read_planned_scores(run: RunDir, config: Config, probe: str) -> pd.DataFrame
     missing = [part for part in parts if not part.is_file()]
     if missing:
         raise Mistake(f"{missing[0]}: not scored yet; run scripts/evaluate.py --run {run.path}")
-    return pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True)
+    scores = pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True)
+    renamed = scores["run"].where(scores["run"] == RENDER, config.name)
+    return scores.assign(run=renamed)  # a run directory may have been renamed since
 
 
 class Evaluator:

@@ -1,6 +1,5 @@
 """From a run's scores to its table, figures and report."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,14 +26,22 @@ from analysis.trajectory import (
 )
 from classifiers.certificate import probe_name
 from data_gen.dataset import Dataset
-from data_gen.files import read_json
+from data_gen.files import hash_file, hash_json, read_json, read_rows, write_json
 from data_gen.splits import LeakReport
 from data_gen.world import World
-from studies.config import Config, to_yaml
-from studies.evaluate import RENDER, load_samples, make_plans, read_planned_scores
+from studies.config import Config, to_dict, to_yaml
+from studies.evaluate import (
+    RENDER,
+    load_samples,
+    make_plans,
+    planned_parts,
+    read_planned_scores,
+)
 from studies.run_dir import RunDir
 
 BOOTSTRAP_SEED = 0
+REPORT_VERSION = 1  # raise it when figures or report change
+SOURCES = "sources.json"
 
 
 @dataclass(frozen=True)
@@ -77,11 +84,12 @@ class Findings:
 
     def first_step_accuracy(self) -> float:
         """Joint accuracy over all combinations at the first scored step."""
-        first = self.scores[self.scores["run"] != RENDER]
-        first = first[first["step"] == first["step"].min()]
-        right = first["predicted"] == first["target"]
-        keys = [first[key] for key in ("run", "combination", "sample")]
-        return float(right.groupby(keys).min().mean())
+        generated = self.scores[self.scores["run"] != RENDER]
+        return _joint_accuracy(generated[generated["step"] == generated["step"].min()])
+
+    def ceiling(self) -> float:
+        """Joint accuracy of true renders of all combinations through the same probe."""
+        return _joint_accuracy(self.scores[self.scores["run"] == RENDER])
 
     def prompt_effect(self) -> str:
         """What `trajectory.prompt_effect` finds, per concept."""
@@ -100,6 +108,13 @@ class Findings:
         for name, figure in figures.items():
             save_figure(figure, directory / name)
         return figures
+
+
+def _joint_accuracy(scores: pd.DataFrame) -> float:
+    """Share of images with every concept right."""
+    right = scores["predicted"] == scores["target"]
+    keys = [scores[key] for key in ("run", "combination", "sample")]
+    return float(right.groupby(keys).min().mean())
 
 
 def sample_grid(run: RunDir, config: Config, world: World) -> Any:
@@ -123,18 +138,17 @@ def nearest_training_images(
     Distance: root mean square over pixels and channels, in grey levels.
     """
     samples = load_samples(make_plans(config)[-1].samples_file(run))
-    training = data.images.permute(0, 2, 3, 1).numpy()
+    training = data.images.permute(0, 2, 3, 1).numpy().astype(np.float32)
     neighbours = []
     for combination in world.split.held_out:
         sample = samples[world.space.index(combination), 0]
-        squared = (training.astype(np.float32) - sample) ** 2
-        distance = np.sqrt(squared.mean(axis=(1, 2, 3)))
+        distance = np.sqrt(((training - sample) ** 2).mean(axis=(1, 2, 3)))
         i = int(distance.argmin())
         neighbours.append(
             Neighbour(
                 prompt=world.captioner.write(combination),
                 sample=sample,
-                nearest=training[i],
+                nearest=training[i].astype(np.uint8),
                 nearest_caption=data.captions[int(data.caption[i])],
                 distance=float(distance[i]),
             )
@@ -143,19 +157,18 @@ def nearest_training_images(
 
 
 def speed_facts(run: RunDir) -> dict[str, str]:
-    """Training images/s (median of the last start) and peak memory of the run's processes."""
-    path = run.path / "timings.jsonl"
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    """Training images/s (median over all of it) and peak memory of its first process."""
+    rows = read_rows(run.path / "timings.jsonl")
     speed = float(np.median([row["images_per_second"] for row in rows]))
     peak = max(row["peak_memory_mib"] for row in rows)
-    return {"training images/s": f"{speed:.0f}", "peak memory": f"{peak / 1024:.2f} GiB"}
+    return {"images/s": f"{speed:.0f}", "peak memory": f"{peak / 1024:.2f} GiB"}
 
 
 def probe_facts(certificate: Mapping[str, Any]) -> dict[str, str]:
     """Clean accuracy per concept, to print and to report."""
     images = certificate["num_images"]
     return {
-        f"{name}, clean accuracy": f"{concept['accuracy']:.4f} on {images} renders"
+        f"{name}, clean accuracy": f"{concept['accuracy']:.4f} of {images} renders"
         for name, concept in certificate["concepts"].items()
     }
 
@@ -169,15 +182,16 @@ def write_run_report(
         "accuracy": "Accuracy against training images seen, by the probe.",
         "trajectories": "Paths of the held-out combinations through concept space: mean "
         "probability that the probe gives the asked value.",
-        "samples": "One sample of each held-out prompt at every snapshot, from the same noise.",
+        "samples": "One sample of each prompt at every snapshot, along a row from the same noise.",
     }
     guess = findings.chance["joint"]
     report = Report(
         title=config.name,
         question=config.question,
         facts={
-            **speed_facts(run),
+            **{f"{name} in training": value for name, value in speed_facts(run).items()},
             "joint accuracy at step 0": f"{findings.first_step_accuracy():.3f}",
+            "joint accuracy of true renders": f"{findings.ceiling():.3f}",
             "effect of prompts, P(v | asked v) - P(v | asked another)": findings.prompt_effect(),
         },
         accuracy=final_accuracy(findings.curves),
@@ -190,3 +204,21 @@ def write_run_report(
         environment=read_json(run.path / "env.json"),
     )
     write_report(run.report, report)
+    write_json(run.figures / SOURCES, _sources(findings))
+
+
+def report_is_fresh(findings: Findings) -> bool:
+    """True if figures and report were made from these scores and this config."""
+    run = findings.runs[0]
+    files = [run.report, *(run.figures / f"{name}.png" for name in ("accuracy", "samples"))]
+    if not all(file.is_file() for file in [*files, run.figures / SOURCES]):
+        return False
+    return read_json(run.figures / SOURCES) == _sources(findings)
+
+
+def _sources(findings: Findings) -> dict[str, Any]:
+    """What the report of a run is made from."""
+    run, config = findings.runs[0], findings.configs[0]
+    probe = probe_name(findings.certificate)
+    parts = {part.name: hash_file(part) for part in planned_parts(run, config, probe)}
+    return {"version": REPORT_VERSION, "config": hash_json(to_dict(config)), "parts": parts}

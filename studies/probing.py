@@ -1,7 +1,10 @@
 """The probe of a world: trained once, certified, shared by all runs of that world."""
 
 import dataclasses
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ from data_gen.world import World
 from studies.run_dir import RunDir
 
 CERTIFICATE_IMAGES = 2048
+PROBE_VERSION = 1  # raise it when the network, its training or the renderer changes
 
 
 def labelled_batch(world: World, seed: int, purpose: str, start: int, count: int) -> Batch:
@@ -39,7 +43,7 @@ def probe_identity(world: World, config: ProbeConfig) -> dict[str, Any]:
         del looks[key]
     training = dataclasses.asdict(config)
     del training["gate"]
-    return {"world": looks, "probe": training}
+    return {"version": PROBE_VERSION, "world": looks, "probe": training}
 
 
 def probe_directory(run: RunDir, world: World, config: ProbeConfig) -> Path:
@@ -52,15 +56,29 @@ def ensure_probe(run: RunDir, world: World, config: ProbeConfig) -> bool:
     Returns True if it had to be trained. Raises ProbeRefused below the gate.
     """
     directory = probe_directory(run, world, config)
-    new = not is_complete(directory)
-    if new:
-        probe = _train(world, config)
-        batch = labelled_batch(world, config.seed, "probe.certificate", 0, CERTIFICATE_IMAGES)
-        identity = probe_identity(world, config)
-        save_probe(directory, probe, config.width, certify(probe, batch), identity)
+    with _alone(directory):  # runs started together train it once
+        new = not is_complete(directory)
+        if new:
+            _make(directory, world, config)
     check_gate(read_json(directory / "certificate.json"), config.gate)
     _link(run.probe, directory)
     return new
+
+
+def _make(directory: Path, world: World, config: ProbeConfig) -> None:
+    probe = _train(world, config)
+    batch = labelled_batch(world, config.seed, "probe.certificate", 0, CERTIFICATE_IMAGES)
+    identity = probe_identity(world, config)
+    save_probe(directory, probe, config.width, certify(probe, batch), identity)
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Wait until no other process makes the same probe."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with (directory.parent / f".{directory.name}.lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
 
 
 def load_run_probe(run: RunDir) -> tuple[Probe, dict[str, Any]]:

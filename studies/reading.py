@@ -54,15 +54,23 @@ def read_as(kind: Any, value: Any, key: str) -> Any:
 
 
 def _read_dataclass(kind: Any, value: Any, key: str) -> Any:
-    first = dataclasses.fields(kind)[0].name
-    data = {first: value} if isinstance(value, list) else _mapping(value, key)
     known = get_type_hints(kind)
+    first = next(iter(known))
+    short = isinstance(value, list) and get_origin(known[first]) is tuple
+    data = {first: value} if short else _mapping(value, key)
     prefix = f"{key}." if key else ""
     for name in data:
         if name not in known:
             hint = nearest(str(name), tuple(known))
             raise Mistake(f"{prefix}{name}: unknown key{hint}; allowed: {', '.join(known)}")
+    for field in dataclasses.fields(kind):
+        if _required(field) and field.name not in data:
+            raise Mistake(f"{prefix}{field.name}: missing")
     return kind(**{name: read_as(known[name], data[name], prefix + name) for name in data})
+
+
+def _required(field: dataclasses.Field) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def _read_tuple(kind: Any, value: Any, key: str) -> tuple[Any, ...]:
@@ -74,6 +82,9 @@ def _read_tuple(kind: Any, value: Any, key: str) -> tuple[Any, ...]:
 def _mapping(value: Any, key: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise Mistake(f"{key}: got {value!r}, allowed a mapping of keys to values")
+    for name in value:
+        if not isinstance(name, str):
+            raise Mistake(f"{key or 'config'}: the key {name!r} is no text; put it in quotes")
     return value
 
 

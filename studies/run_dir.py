@@ -45,13 +45,16 @@ class RunDir:
             raise Mistake(
                 f"{self.path}: not a run directory (no config.yaml); train one with scripts/run.py"
             )
-        config = read_as(Config, read_yaml(self.config_file), "")
-        check_config(config)
+        try:
+            config = read_as(Config, read_yaml(self.config_file), "")
+            check_config(config)
+        except Mistake as mistake:
+            raise Mistake(f"{self.config_file}: {mistake}") from None
         return config
 
     def claim(self, config: Config) -> None:
         """Make the directory this experiment's. Raises Mistake if it already is another's."""
-        with self._locked("train"):
+        with self.locked("train"):
             self._claim(config)
 
     def _claim(self, config: Config) -> None:
@@ -69,7 +72,7 @@ class RunDir:
     @contextlib.contextmanager
     def writing(self, writer: str) -> Iterator[None]:
         """Hold the lock of "train" or "evaluate" and keep status.json true about it."""
-        with self._locked(writer):
+        with self.locked(writer):
             self._set_status(writer, "running")
             try:
                 yield
@@ -81,7 +84,7 @@ class RunDir:
             self._set_status(writer, "done")
 
     @contextlib.contextmanager
-    def _locked(self, writer: str) -> Iterator[None]:
+    def locked(self, writer: str) -> Iterator[None]:
         """Raises Mistake if another process holds it. It goes with the process, however it ends."""
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / f".{writer}.lock").open("w") as stream:
@@ -90,6 +93,11 @@ class RunDir:
             except BlockingIOError:
                 raise Mistake(f"{self.path}: another process is at its {writer} stage") from None
             yield
+
+    def set_done(self, writer: str) -> None:
+        """For a stage found finished: it may have been killed before it could say so."""
+        with self.locked(writer):
+            self._set_status(writer, "done")
 
     def _set_status(self, writer: str, state: str, why: str = "") -> None:
         path = self.path / "status.json"

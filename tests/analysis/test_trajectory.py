@@ -7,6 +7,7 @@ from analysis.trajectory import (
     concept_trajectories,
     final_accuracy,
     format_accuracy,
+    prompt_effect,
 )
 
 
@@ -171,3 +172,48 @@ def test_format_has_a_line_per_split(make_scores):
     assert [line.split()[0] for line in format_accuracy(two, ["hue"]).splitlines()] == [
         *("run", "seed0", "seed0", "seed1", "seed1")
     ]
+
+
+def test_all_right_or_none_right_has_the_exact_binomial_bound(make_scores):
+    """20 of 20: Clopper–Pearson's 95 % interval is (0.8316, 1); 0 of 20 its mirror image."""
+    right = np.stack([np.ones((1, 20, 1), bool), np.zeros((1, 20, 1), bool)])
+    curves = accuracy_curves(make_scores(right, concepts=("shape",)), rng=rng())
+    rows = curves.query("measure == 'shape'").set_index("step")
+    assert rows.loc[0, ["low", "high"]].tolist() == pytest.approx([0.8316, 1], abs=1e-4)
+    assert rows.loc[1, ["low", "high"]].tolist() == pytest.approx([0, 0.1684], abs=1e-4)
+
+
+def prompted(asked: str, read: str, step: int = 0, run: str = "a") -> pd.DataFrame:
+    """One image per letter: the value asked for and the value read."""
+    pairs = zip(asked, read, strict=True)
+    rows = [dict(target=a, predicted=r, sample=k) for k, (a, r) in enumerate(pairs)]
+    settings = dict(train_seed=0, weights="ema", intervention="none", sampler="ddim")
+    settings |= dict(num_inference_steps=1, guidance_scale=1.0, eval_seed=0, probe="p")
+    common = dict(run=run, step=step, images_seen=step, split="train", combination="c", prompt="p")
+    return pd.DataFrame(rows).assign(concept="shape", p_target=0.5, **settings, **common)
+
+
+@pytest.mark.parametrize(
+    "asked, read, effect",
+    [
+        ("xxyy", "xxyy", 1.0),  # obeyed
+        ("xxyy", "xyxy", 0.0),  # no effect
+        ("xxyy", "xxxx", 0.0),  # one value whatever is asked
+        ("xxyy", "yyxx", -1.0),  # contrary
+        ("xxyyzz", "xxyyzx", (0.75 + 1 + 0.5) / 3),
+    ],
+)
+def test_effect_of_prompts(asked, read, effect):
+    assert prompt_effect(prompted(asked, read))["shape"] == pytest.approx(effect)
+
+
+def test_the_effect_is_that_of_the_last_step_of_each_run():
+    scores = pd.concat(
+        [
+            prompted("xy", "yx", step=0),
+            prompted("xy", "xy", step=4),
+            prompted("xy", "yx", step=2, run="b"),
+        ]
+    )
+    assert prompt_effect(scores)["shape"] == 0
+    assert prompt_effect(prompted("xx", "xx")).empty

@@ -81,7 +81,7 @@ def test_augmentation_stays_in_range_and_differs_between_steps():
 def test_blur_keeps_the_mean_and_takes_the_edge():
     images = torch.zeros(1, 3, 16, 16)
     images[..., 8:] = 1
-    blurred = augment(images.expand(200, -1, -1, -1), ProbeConfig(noise=0), 0)
+    blurred = augment(images.expand(200, -1, -1, -1), ProbeConfig(noise=0.0), 0)
     assert blurred.mean().item() == pytest.approx(0.5, abs=1e-5)
     column = blurred[:, 0, 8, 8]
     assert column.min() >= 0.75 - 1e-6 and column.min() < 0.77 and column.max() > 0.98

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from classifiers.probe import Probe
-from classifiers.scores import KEY, SCHEMA, read_scores, score_images, write_part
+from classifiers.scores import KEY, SCHEMA, score_images, write_part
 
 VALUES = {"shape": ("circle", "square"), "color": ("red", "blue", "green")}
 COMMON = {
@@ -54,11 +54,10 @@ def test_one_row_per_image_and_asked_concept(scores):
 def test_parts_read_as_one_table_with_their_facts(scores, tmp_path: Path):
     write_part(tmp_path / "a.parquet", scores, {"config": "c"})
     write_part(tmp_path / "b.parquet", scores.assign(step=8), {"config": "c"})
-    table = read_scores(tmp_path)
+    table = pd.read_parquet(tmp_path)
     assert len(table) == 6 and not table.duplicated(list(KEY)).any()
     metadata = pq.read_schema(tmp_path / "a.parquet").metadata
     assert metadata[b"schema_version"] == b"1" and metadata[b"config"] == b"c"
-    assert len(pd.read_parquet(tmp_path)) == 6
 
 
 @pytest.mark.parametrize("spoil", ["double", "null"])
@@ -70,8 +69,3 @@ def test_a_bad_key_is_refused_and_nothing_written(scores, tmp_path: Path, spoil)
     with pytest.raises(ValueError, match="the key run, .* has nulls or doubles"):
         write_part(tmp_path / "a.parquet", scores, {})
     assert list(tmp_path.iterdir()) == []
-
-
-def test_an_empty_directory_has_no_scores(tmp_path: Path):
-    with pytest.raises(ValueError, match="no scores there; run scripts/evaluate.py first"):
-        read_scores(tmp_path)

@@ -47,7 +47,7 @@ def test_partial_captions_name_fewer_concepts():
 @pytest.mark.parametrize(
     "prompt, message",
     [
-        ("a small bleu circle", "unknown word 'bleu' .did you mean 'blue'.; known: a, blue"),
+        ("a small bleu circle", "unknown word 'bleu' .did you mean 'blue'...; known: a, blue"),
         ("a red blue circle", "contradictory color: 'red' and 'blue'"),
         ("", "names no concept; use some of shape: circle"),
         ("a", "names no concept"),
@@ -63,6 +63,8 @@ def test_prompts_that_cannot_be_drawn_are_refused(prompt, message):
     "template, message",
     [
         ("a {size} {shape}", "must hold each of {shape}, {color}, {size} once"),
+        ("a {size}, {color} {shape}", "once, as a word of its own"),
+        ("a {size} {color} {shape} {x}", "'{x}' is no word and none of the slots"),
         ("{shape} {shape} {color} {size}", "once"),
         ("a red {size} {color} {shape}", "'red' is also a value"),
     ],
@@ -106,6 +108,7 @@ def test_splits_that_cannot_be_are_refused(held_out, message):
         ({"color": Concept(("red", "blue"), 1.2)}, "color.signal: got 1.2, allowed 0 to 1.0"),
         ({"color": Concept(("red", "blue"), 0.9, 0.2)}, "signal / 2 . jitter must be at most 0.5"),
         ({"size": Concept(("large", "small"))}, "size.signal: got None"),
+        ({"shape": Concept(("circle",), 0.5)}, "shape: has neither signal nor jitter"),
     ],
 )
 def test_concepts_that_cannot_be_drawn_are_refused(change, message):
@@ -116,5 +119,5 @@ def test_concepts_that_cannot_be_drawn_are_refused(change, message):
 def test_missing_concepts_and_numbers_out_of_range_are_refused():
     with pytest.raises(Mistake, match="world.concepts: color, size missing"):
         World(WorldConfig(concepts={"shape": Concept(("circle",))}))
-    with pytest.raises(Mistake, match="world.position: got 2, allowed 0 to 1"):
-        World(replace(WorldConfig(concepts=SPACE.concepts), position=2))
+    with pytest.raises(Mistake, match="world.position: got 2.0, allowed 0 to 1"):
+        World(replace(WorldConfig(concepts=SPACE.concepts), position=2.0))

@@ -27,7 +27,9 @@ CONFIG = TrainConfig(
 )
 
 
-def trainer(world: World, directory: Path, config: TrainConfig = CONFIG, **options) -> Trainer:
+def trainer(
+    world: World, directory: Path, config: TrainConfig = CONFIG, seed: int = 0, **options
+) -> Trainer:
     directory.mkdir(exist_ok=True)
     return Trainer(
         training_set(world),
@@ -35,7 +37,7 @@ def trainer(world: World, directory: Path, config: TrainConfig = CONFIG, **optio
         ModelConfig(size="tiny"),
         ObjectiveConfig(),
         config,
-        seed=0,
+        seed=seed,
         directory=directory,
         accelerator=build_accelerator(config),
         **options,
@@ -67,10 +69,13 @@ def test_two_runs_of_one_config_are_identical(straight, tiny_world, tmp_path):
 
 
 def test_another_seed_is_another_run(straight, tiny_world, tmp_path):
-    other = trainer(tiny_world, tmp_path / "other")
-    other.batches = replace(other.batches, seed=1)
-    other.run()
+    trainer(tiny_world, tmp_path / "other", seed=1).run()
     assert rows(tmp_path / "other")[0]["loss"] != rows(straight)[0]["loss"]
+    first, second = (
+        load_file(find_snapshot(d / "snapshots", 0) / "unet/diffusion_pytorch_model.safetensors")
+        for d in (straight, tmp_path / "other")
+    )
+    assert not torch.equal(first["conv_in.weight"], second["conv_in.weight"])
 
 
 @pytest.mark.parametrize("stop_after", [1, 5, 7, 11])
@@ -89,14 +94,21 @@ def test_a_stopped_and_continued_run_equals_the_straight_one(
 
 
 def test_rows_beyond_the_last_state_are_written_again(straight, tiny_world, tmp_path):
-    """As after a kill: state of step 5, rows and snapshots of later steps."""
+    """As after a kill: rows and snapshots go on to step 12, the last whole state is of step 10."""
     trainer(tiny_world, tmp_path / "killed").run()
-    for step in (10, 12):
-        (tmp_path / "killed" / "state" / f"step_{step:08d}" / "manifest.json").unlink()
+    (tmp_path / "killed" / "state" / "step_00000012" / "manifest.json").unlink()
     continued = trainer(tiny_world, tmp_path / "killed")
-    assert continued.step == 0  # of the last two states both are broken now
+    assert continued.step == 10
     continued.run()
     same_run(straight, tmp_path / "killed")
+
+
+def test_a_state_that_knows_more_rows_than_there_are_is_refused(tiny_world, tmp_path):
+    trainer(tiny_world, tmp_path / "run").run()
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    metrics.write_text("".join(metrics.read_text().splitlines(keepends=True)[:7]))
+    with pytest.raises(ValueError, match="metrics.jsonl: has 7 rows, but the saved state knows 12"):
+        trainer(tiny_world, tmp_path / "run")
 
 
 def test_snapshots_are_those_of_the_schedule(straight):
@@ -173,13 +185,24 @@ def test_the_state_holds_everything(straight):
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tiny_world, tmp_path):
-    wild = replace(CONFIG, learning_rate=10, warmup_steps=0, max_steps=60, clip_grad_norm=1e9)
-    run = trainer(tiny_world, tmp_path / "wild", wild)
+    """Weights spoiled after step 0 is saved: the loss of step 1 tells, step 4 is never saved."""
+    run = trainer(tiny_world, tmp_path / "wild")
+    run._keep_snapshot()
     with torch.no_grad():
         next(run.raw.parameters()).fill_(float("inf"))
-    with pytest.raises(Diverged, match="train: (loss|weight) .* not finite|train: loss is nan"):
+    run.snapshots = (4, 8, 12)
+    with pytest.raises(Diverged, match="train: loss is nan at step 1 .* snapshot is step 0; lower"):
         run.run()
-    assert complete_steps(tmp_path / "wild" / "snapshots") == []
+    assert complete_steps(tmp_path / "wild" / "snapshots") == [0]
+
+
+def test_weights_that_are_not_finite_are_never_saved(tiny_world, tmp_path):
+    run = trainer(tiny_world, tmp_path / "wild")
+    with torch.no_grad():
+        next(run.raw.parameters()).fill_(float("nan"))
+    with pytest.raises(Diverged, match="train: weight .* is not finite after step 0"):
+        run.run()
+    assert steps_in(tmp_path / "wild" / "snapshots") == []
 
 
 def test_divergence_names_step_rate_and_last_good_snapshot(tiny_world, tmp_path):

@@ -28,7 +28,9 @@ def test_sqrt_gives_the_published_checkpoints():
     assert len(steps) == 61 and steps[1] == 500 and steps[8] == 1331 and steps[-1] == 20000
 
 
-@pytest.mark.parametrize("term", ["pow3", "linear", "linear:1", "sqrt", "1.5", "-3", "linear:x"])
+@pytest.mark.parametrize(
+    "term", ["pow3", "linear", "linear:1", "sqrt", "1.5", "-3", "linear:x", "5@3", "linear8"]
+)
 def test_terms_that_cannot_be_read_are_named(term):
     with pytest.raises(Mistake, match=f"train.snapshots: cannot read '{term}'; allowed: a step"):
         parse_schedule(f"0, {term}", 10, "train.snapshots")

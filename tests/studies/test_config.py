@@ -52,7 +52,10 @@ def edited(config: Config, **changes) -> dict:
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"train__batchsize": 3}, r"train.batchsize: unknown key .did you mean 'batch_size'.; all"),
+        (
+            {"train__batchsize": 3},
+            r"train.batchsize: unknown key .did you mean 'batch_size'...; all",
+        ),
         ({"train__batch_size": "many"}, "train.batch_size: got 'many', allowed a whole number"),
         ({"train__batch_size": 2.5}, "train.batch_size: got 2.5, allowed a whole number"),
         ({"train__learning_rate": True}, "train.learning_rate: got True, allowed a number"),
@@ -60,8 +63,16 @@ def edited(config: Config, **changes) -> dict:
         ({"world__held_out": "circle"}, "world.held_out: got 'circle', allowed a list"),
         ({"world__concepts": 3}, "world.concepts: got 3, allowed a mapping"),
         ({"world__concepts__color__signl": 3}, "world.concepts.color.signl: unknown key"),
-        ({"name": "a b"}, "name: got 'a b', allowed a file name"),
+        ({"name": "a b"}, "name: got 'a b', allowed letters, digits"),
+        ({"name": "render"}, "name: got 'render', allowed .* but not render or memoriser"),
         ({"seed": -1}, "seed: got -1, allowed 0 to"),
+        ({"evaluate__seed": -1}, "evaluate.seed: got -1, allowed 0 to"),
+        ({"probe__width": 12}, "probe.width: got 12, allowed multiples of 8"),
+        ({"probe__gate": 7}, "probe.gate: got 7.0, allowed 0 to 1"),
+        ({"objective__num_timesteps": 0}, "objective.num_timesteps: got 0"),
+        ({"evaluate__num_inference_steps": 7}, "got 7, allowed for ddim: divisors of 1000, 1, 2"),
+        ({"world__concepts__color": {"signal": 0.7}}, "concepts.color.values: missing"),
+        ({"train": [1, 2]}, "train: got .1, 2., allowed a mapping"),
         ({"evaluate__snapshots": "7"}, "evaluate.snapshots: step 7 is no snapshot of training"),
         ({"evaluate__num_inference_steps": 0}, "num_inference_steps: got 0, allowed 1 to"),
         ({"evaluate__images_per_combination": 0}, "images_per_combination: got 0, allowed 1"),
@@ -83,7 +94,8 @@ def test_numbers_may_be_spelled_as_yaml_reads_them(config):
     [
         ("name: [", r"c.yaml, line 2: broken YAML"),
         ("- a", "must hold 'key: value' lines, got list"),
-        ("name: a", "the key 'world' is missing"),
+        ("name: a", "world: missing"),
+        ("1: a", "the key 1 is no text"),
     ],
 )
 def test_broken_files_are_named(tmp_path, text, message):

@@ -1,0 +1,64 @@
+"""How the parts are put together: what would go unnoticed if a call were missing."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from classifiers.certificate import ProbeRefused
+from data_gen.dataset import Dataset, training_set
+from data_gen.endings import Mistake
+from studies import stages
+from studies.config import Config, check_config, read_config
+from studies.evaluate import paired_noise
+from studies.run_dir import RunDir
+
+
+@pytest.fixture
+def config(root) -> Config:
+    config = read_config(root / "configs" / "tiny.yaml")
+    return replace(config, world=replace(config.world, num_images=64))
+
+
+def test_training_does_not_start_on_a_leak(config, tmp_path, monkeypatch):
+    def leaking(world) -> Dataset:
+        data = training_set(world)
+        return replace(data, combination=torch.full_like(data.combination, len(world.space) - 1))
+
+    monkeypatch.setattr(stages, "training_set", leaking)
+    run = RunDir(tmp_path / "run")
+    with pytest.raises(Mistake, match="leak: training image 0 shows held-out 'square blue small'"):
+        stages.train_stage(config, run, print)
+    assert not run.snapshots.exists()
+
+
+def test_a_run_does_not_start_with_a_probe_below_its_gate(config, tmp_path):
+    weak = replace(config, probe=replace(config.probe, steps=2, gate=1.0))
+    run = RunDir(tmp_path / "run")
+    with pytest.raises(ProbeRefused, match="below probe.gate = 1.0"):
+        stages.run_experiment(weak, run, print)
+    assert not run.probe.exists() and not run.snapshots.exists()
+
+
+def test_image_k_starts_from_the_same_noise_whatever_else_is_asked_for():
+    few, many = (paired_noise(0, 3, count, (3, 4, 4)) for count in (4, 9))
+    assert torch.equal(few, many[:4])
+    assert not torch.equal(few, paired_noise(0, 2, 4, (3, 4, 4)))
+    assert not torch.equal(few, paired_noise(1, 3, 4, (3, 4, 4)))
+
+
+def test_runs_of_different_worlds_or_one_name_are_not_drawn_together(config, tmp_path: Path):
+    other = replace(config, name="other", world=replace(config.world, held_out=()))
+    runs = [RunDir(tmp_path / c.name) for c in (config, other)]
+    for run, c in zip(runs, (config, other), strict=True):
+        run.claim(c)
+    with pytest.raises(Mistake, match="another world than .*; plot them apart"):
+        stages.plot_runs([run.path for run in runs], tmp_path)
+    with pytest.raises(Mistake, match="several runs are named 'tiny'"):
+        stages.plot_runs([runs[0].path] * 2, tmp_path)
+
+
+def test_held_out_captions_are_no_part_of_the_training_set(config):
+    world = check_config(config)
+    assert world.captioner.write(world.split.held_out[0]) not in training_set(world).captions
