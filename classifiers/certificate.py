@@ -77,7 +77,8 @@ def save_probe(
 def load_probe(directory: Path) -> tuple[Probe, dict[str, Any]]:
     """A probe and its certificate. Mistake names a file that is missing or unreadable."""
     certificate = read_json(directory / "certificate.json")
-    probe = Probe(certificate["values"], certificate["width"])
+    values = {name: tuple(words) for name, words in certificate["values"].items()}
+    probe = Probe(values, certificate["width"])
     probe.load_state_dict(load_file(directory / "probe.safetensors"))
     return probe.eval(), certificate
 

@@ -1,5 +1,6 @@
 """The stages of one experiment: probe, train, evaluate, report. A finished stage is skipped."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -66,7 +67,8 @@ def probe_stage(config: Config, run: RunDir, say: Say) -> None:
 def train_stage(config: Config, run: RunDir, say: Say) -> None:
     """Train to the end, going on from the last state. Raises Preempted or Diverged."""
     if _trained(config, run):
-        run.set_done("train")
+        if os.environ.get("RANK", "0") == "0":
+            run.set_done("train")
         return say(f"train: finished before, {config.train.max_steps} steps; {_speed_line(run)}")
     world = check_config(config)
     accelerator = build_accelerator(config.train)

@@ -157,10 +157,10 @@ def test_sample_grid_needs_a_label_for_each_row_and_column():
 
 def test_save_figure_writes_both_and_leaves_nothing_else(tmp_path, make_scores):
     figure = accuracy_figure(curves_of(learning(make_scores)), {})
-    save_figure(figure, tmp_path / "accuracy.png")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["accuracy.pdf", "accuracy.png"]
-    assert Image.open(tmp_path / "accuracy.png").width == 1400
-    assert (tmp_path / "accuracy.pdf").read_bytes().startswith(b"%PDF")
+    save_figure(figure, tmp_path / "lr0.001")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["lr0.001.pdf", "lr0.001.png"]
+    assert Image.open(tmp_path / "lr0.001.png").width == 1400
+    assert (tmp_path / "lr0.001.pdf").read_bytes().startswith(b"%PDF")
 
 
 @pytest.mark.parametrize(

@@ -166,8 +166,8 @@ def test_format_has_a_line_per_split(make_scores):
     final = final_accuracy(accuracy_curves(scores, rng=rng()))
     header, train, held_out = format_accuracy(final, ["area", "hue"]).splitlines()
     assert header.split() == ["split", "joint", "area", "hue"]
-    assert train.split() == ["train", *["1.000", "[1.000,", "1.000]"] * 3]
-    assert held_out.split() == ["held_out", *["0.000", "[0.000,", "0.000]"] * 3]
+    assert train.split() == ["train", *["1.000", "[0.398,", "1.000]"] * 3]  # .025^(1/4) = .398
+    assert held_out.split() == ["held_out", *["0.000", "[0.000,", "0.602]"] * 3]
     two = pd.concat([final, final.assign(run="seed1")])
     assert [line.split()[0] for line in format_accuracy(two, ["hue"]).splitlines()] == [
         *("run", "seed0", "seed0", "seed1", "seed1")

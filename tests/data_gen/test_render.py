@@ -85,9 +85,9 @@ def test_a_planted_leak_is_caught_on_images_and_on_captions(tiny_world: World):
     planted = torch.where(torch.arange(len(data)) == 100, held_out, data.combination)
     with pytest.raises(ValueError, match="leak: training image 100 shows held-out 'square blue"):
         leak_check(tiny_world, replace(data, combination=planted))
-    planted = torch.where(torch.arange(len(data)) == 100, held_out, data.caption)
+    leaking = (*data.captions[:-1], tiny_world.captioner.write(tiny_world.split.held_out[0]))
     with pytest.raises(ValueError, match="leak: training caption 'a small blue square' names"):
-        leak_check(tiny_world, replace(data, caption=planted))
+        leak_check(tiny_world, replace(data, captions=leaking))
 
 
 def test_class_means_are_signal_apart(tiny_world: World):

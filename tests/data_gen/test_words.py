@@ -47,7 +47,7 @@ def test_partial_captions_name_fewer_concepts():
 @pytest.mark.parametrize(
     "prompt, message",
     [
-        ("a small bleu circle", "unknown word 'bleu' .did you mean 'blue'...; known: a, blue"),
+        ("a small bleu circle", "unknown word 'bleu' .did you mean 'blue'..; known: a, blue"),
         ("a red blue circle", "contradictory color: 'red' and 'blue'"),
         ("", "names no concept; use some of shape: circle"),
         ("a", "names no concept"),

@@ -54,7 +54,7 @@ def edited(config: Config, **changes) -> dict:
     [
         (
             {"train__batchsize": 3},
-            r"train.batchsize: unknown key .did you mean 'batch_size'...; all",
+            r"train.batchsize: unknown key .did you mean 'batch_size'..; all",
         ),
         ({"train__batch_size": "many"}, "train.batch_size: got 'many', allowed a whole number"),
         ({"train__batch_size": 2.5}, "train.batch_size: got 2.5, allowed a whole number"),
