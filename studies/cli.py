@@ -82,12 +82,12 @@ def start(main: Callable[[], None]) -> NoReturn:
     except KeyboardInterrupt:
         _exit("stopped: what was finished is kept; the same command goes on", PREEMPTED)
     except Preempted as error:
-        _exit(f"stopped: {error}; the same command goes on", PREEMPTED)
+        _exit(f"{error}; the same command goes on", PREEMPTED)
     sys.exit(0)
 
 
 def _terminate(number: int, frame: object) -> NoReturn:
-    raise Preempted("asked to stop, what was finished is kept")
+    raise Preempted("stopped on request, what was finished is kept")
 
 
 def _exit(line: str, status: int) -> NoReturn:
