@@ -24,7 +24,7 @@ KNOWN = {"shape": tuple(SHAPES), "color": tuple(COLORS), "size": tuple(SIZES)}
 
 def nearest(word: str, allowed: tuple[str, ...]) -> str:
     """' (did you mean X?)' for the closest allowed word, else nothing."""
-    close = get_close_matches(word, allowed, n=1, cutoff=0.5)
+    close = get_close_matches(word, allowed, n=1, cutoff=0.6)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 

@@ -8,8 +8,8 @@ class Mistake(ValueError):
     """
 
 
-class Preempted(Exception):
+class Preempted(BaseException):
     """Asked to stop: everything finished is saved, and the same command goes on from there.
 
-    Command lines exit with status 75.
+    Command lines exit with status 75. No Exception, so that no library swallows it on its way.
     """

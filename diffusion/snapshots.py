@@ -9,6 +9,7 @@ Layout, below a run directory:
 
 import re
 import shutil
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,12 @@ def find_snapshot(parent: Path, step: int | None) -> Path:
         known = ", ".join(map(str, steps)) or "none"
         raise Mistake(f"step: no snapshot of step {step} in {parent}; there are {known}")
     for candidate in [step] if step is not None else steps[::-1]:
-        if is_complete(step_directory(parent, candidate)):
-            return step_directory(parent, candidate)
-    raise Mistake(f"{parent}: no complete snapshot{'' if step is None else f' of step {step}'}")
+        path = step_directory(parent, candidate)
+        if is_complete(path):
+            return path
+        warnings.warn(f"{path}: a file is missing or changed, not used", stacklevel=2)
+    what = "no complete snapshot" if step is None else f"no complete snapshot of step {step}"
+    raise Mistake(f"step: {what} in {parent}; use another step")
 
 
 def save_snapshot(

@@ -61,7 +61,7 @@ def main() -> None:
         world.captioner.parse(prompt)  # refuse a mistake before the slow imports
     from studies.generate import generate, save_grid
 
-    images, readings = generate(
+    images, readings, snapshot = generate(
         run,
         world,
         arguments.prompt,
@@ -74,7 +74,7 @@ def main() -> None:
     for reading in readings:
         print(reading.line())
     right = sum(reading.right for reading in readings)
-    print(f"{right} of {len(readings)} as asked; wrote {arguments.out}")
+    print(f"{snapshot}: {right} of {len(readings)} as asked; wrote {arguments.out}")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from studies.config import Config, check_config, read_config
 from studies.run_dir import RunDir
 
 MISTAKE = 2  # exit status: the user has to change something
+SEVERAL_VALUES = ("--prompt", "--run", "--world.held-out")
 PREEMPTED = 75  # exit status: stopped on request, the same command goes on (sysexits' TEMPFAIL)
 
 
@@ -76,6 +77,7 @@ def start(main: Callable[[], None]) -> NoReturn:
     quieten_libraries()
     signal.signal(signal.SIGTERM, _terminate)
     try:
+        _refuse_repeats(sys.argv)
         main()
     except (Mistake, OSError) as error:
         _exit(f"error: {error}", MISTAKE)
@@ -84,6 +86,14 @@ def start(main: Callable[[], None]) -> NoReturn:
     except Preempted as error:
         _exit(f"{error}; the same command goes on", PREEMPTED)
     sys.exit(0)
+
+
+def _refuse_repeats(arguments: list[str]) -> None:
+    """Of a flag given twice the last counts; where several values are meant, some would vanish."""
+    flags = [argument.split("=")[0] for argument in arguments]
+    for flag in SEVERAL_VALUES:
+        if flags.count(flag) > 1:
+            raise Mistake(f"{flag}: given twice; give it once, several values after each other")
 
 
 def _terminate(number: int, frame: object) -> NoReturn:

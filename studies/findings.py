@@ -37,6 +37,7 @@ from studies.evaluate import (
     planned_parts,
     read_planned_scores,
 )
+from studies.probing import read_certificate
 from studies.run_dir import RunDir
 
 BOOTSTRAP_SEED = 0
@@ -54,13 +55,13 @@ class Findings:
 
     @cached_property
     def certificate(self) -> dict[str, Any]:
-        return read_json(self.runs[0].probe / "certificate.json")
+        return read_certificate(self.runs[0])
 
     @cached_property
     def scores(self) -> pd.DataFrame:
         tables = []
         for run, config in zip(self.runs, self.configs, strict=True):
-            probe = probe_name(read_json(run.probe / "certificate.json"))
+            probe = probe_name(read_certificate(run))
             tables.append(read_planned_scores(run, config, probe))
         return pd.concat(tables, ignore_index=True)
 

@@ -11,6 +11,7 @@ from PIL import Image
 from data_gen.files import whole_file
 from data_gen.world import World
 from diffusion.pipeline import ConceptPipeline
+from diffusion.snapshots import find_snapshot
 from studies.config import EvaluateConfig
 from studies.probing import load_run_probe
 from studies.run_dir import RunDir
@@ -48,14 +49,15 @@ def generate(
     *,
     step: int | None,
     num_images: int,
-) -> tuple[np.ndarray, list[Reading]]:
-    """`num_images` of each prompt: uint8 (n, h, w, 3) and a reading of each.
+) -> tuple[np.ndarray, list[Reading], str]:
+    """`num_images` of each prompt: uint8 (n, h, w, 3), a reading of each, the snapshot's name.
 
     Raises Mistake for an unknown or contradictory prompt before anything is loaded.
     """
     asked = {prompt: world.captioner.parse(prompt) for prompt in prompts}
     probe, _ = load_run_probe(run)
-    pipeline = ConceptPipeline.from_run(run.path, step, settings.weights)
+    directory = find_snapshot(run.snapshots, step)
+    pipeline = ConceptPipeline.load(directory, settings.weights)
     repeated = [prompt for prompt in prompts for _ in range(num_images)]
     images = pipeline(
         repeated,
@@ -74,7 +76,7 @@ def generate(
         )
         for i, prompt in enumerate(repeated)
     ]
-    return images.numpy(), readings
+    return images.numpy(), readings, directory.name
 
 
 def save_grid(path: Path, images: np.ndarray, columns: int | None = None) -> None:

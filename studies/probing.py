@@ -82,10 +82,19 @@ def _alone(directory: Path) -> Iterator[None]:
 
 
 def load_run_probe(run: RunDir) -> tuple[Probe, dict[str, Any]]:
-    """The probe linked into a run. Mistake if there is none or it is damaged."""
-    if not is_complete(run.probe):
-        raise Mistake(f"{run.probe}: no complete probe; run scripts/run.py on this config")
+    """The probe linked into a run. Raises Mistake if there is none or it is damaged."""
+    read_certificate(run)
     return load_probe(run.probe)
+
+
+def read_certificate(run: RunDir) -> dict[str, Any]:
+    """Raises Mistake if the probe's files are not all there."""
+    if not is_complete(run.probe):
+        raise Mistake(
+            f"{run.probe}: no complete probe; run scripts/run.py on this config, or, if the run "
+            f"was copied, copy the folder of runs with its .shared/ too"
+        )
+    return read_json(run.probe / "certificate.json")
 
 
 def _train(world: World, config: ProbeConfig) -> Probe:

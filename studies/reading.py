@@ -26,6 +26,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         raise Mistake(f"{path}{line}: broken YAML: {getattr(error, 'problem', error)}") from None
+    if data is None:
+        raise Mistake(f"{path}: is empty; it must hold 'key: value' lines")
     if not isinstance(data, dict):
         raise Mistake(f"{path}: must hold 'key: value' lines, got {type(data).__name__}")
     return data

@@ -11,7 +11,7 @@ import torch
 from tqdm import tqdm
 
 from data_gen.dataset import leak_check, training_set
-from data_gen.endings import Mistake
+from data_gen.endings import Mistake, Preempted
 from data_gen.files import read_json
 from data_gen.world import World
 from diffusion.conditioning import build_tokenizer
@@ -169,6 +169,8 @@ def stop_on_signal() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
+    if caught:  # after the last look at the flag
+        raise Preempted("stopped on request, what was finished is kept")
 
 
 def describe_plan(config: Config, run: RunDir) -> str:

@@ -88,6 +88,7 @@ def test_every_config_has_a_plan(path, tmp_path):
             + ["circle blue large", "circle blue small"],
             "hides the shape 'circle' completely; leave at least one combination",
         ),
+        ("generate", ["--prompt", "a", "--prompt", "b"], "--prompt: given twice; give it once"),
         ("evaluate", ["--evaluate.seed", "1"], "--run: missing; give a run directory"),
         ("evaluate", ["--run", "runs/none"], "not a run directory (no config.yaml); train one"),
         ("generate", ["--run", "runs/none", "--prompt", "a"], "not a run directory"),
@@ -181,7 +182,7 @@ def test_prompts_are_drawn_and_read(runs, tmp_path):
         "generate", "--run", str(runs / "tiny"), *arguments, "--out", str(out), "--step", "4"
     )
     assert status == 0, err
-    assert printed.count("a blue square: shape ") == 3 and "of 3 as asked" in printed
+    assert printed.count("a blue square: shape ") == 3 and "step_00000004: " in printed
     from PIL import Image
 
     assert Image.open(out).size == (204, 204)
