@@ -46,7 +46,7 @@ def training_set(world: World) -> Dataset:
 
 
 def labelled_set(world: World, seed: int, purpose: str, start: int, count: int) -> Dataset:
-    """`count` images of every combination in turn, held-out ones too: for probes and ceilings.
+    """`count` images, every combination in turn, held-out ones too: for probes and ceilings.
 
     Numbers (start … start + count − 1) of the stream (seed, purpose); never for training a
     generative model.

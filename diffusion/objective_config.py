@@ -10,7 +10,7 @@ class ObjectiveConfig:
 
     `linear` spends more of training on strong noise than `squaredcos_cap_v2` does, and there the
     large traits of an image, its color and size, are decided: small models obey prompts for these
-    several times sooner.
+    more than twice as soon (one seed: color .97 after 400 steps, against .69 after 800).
     """
 
     kind: Literal["ddpm"] = "ddpm"

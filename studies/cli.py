@@ -17,8 +17,8 @@ from studies.config import Config, check_config, read_config
 from studies.run_dir import RunDir
 
 MISTAKE = 2  # exit status: the user has to change something
-SEVERAL_VALUES = ("--prompt", "--run", "--world.held-out")
 PREEMPTED = 75  # exit status: stopped on request, the same command goes on (sysexits' TEMPFAIL)
+SEVERAL_VALUES = ("--prompt", "--run", "--world.held-out")
 
 
 @dataclass(frozen=True)
