@@ -22,7 +22,8 @@ KNOWN = [
 
 @pytest.mark.parametrize("counter, key, expected", KNOWN)
 def test_philox_gives_the_published_answers(counter, key, expected):
-    assert tuple(streams.philox(torch.tensor(counter), key).tolist()) == expected
+    words = streams.philox(tuple(torch.tensor([word]) for word in counter), key)
+    assert tuple(word.item() for word in words) == expected
 
 
 @given(st.integers(0, 2**64 - 1), st.integers(0, 2**32 - 1), st.integers(1, 9), st.data())
@@ -60,6 +61,15 @@ def test_normals_have_the_moments_of_a_normal():
     assert moments == pytest.approx([0, 1, 0, 3], abs=0.04)
     columns = torch.corrcoef(x.T) - torch.eye(5)
     assert columns.abs().max() < 0.015
+
+
+def test_coarse_normals_are_normal_too_and_depend_on_their_key_alone():
+    x = streams.coarse_normal(3, "test", 0, torch.arange(100_000), 5)
+    moments = [(x.double() ** k).mean().item() for k in (1, 2, 3, 4)]
+    assert moments == pytest.approx([0, 1, 0, 3], abs=0.04)
+    assert (torch.corrcoef(x.T) - torch.eye(5)).abs().max() < 0.015
+    assert 4.0 < x.abs().max() < 4.4
+    assert torch.equal(x[70:71], streams.coarse_normal(3, "test", 0, torch.tensor([70]), 5))
 
 
 def test_permutations_are_permutations_and_differ_between_epochs():
