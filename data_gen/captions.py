@@ -1,58 +1,89 @@
 """Scene ↔ caption over a closed list of words. Imports no torch."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from data_gen.concepts import Combination, ConceptSpace, nearest
-from data_gen.endings import Mistake
+from data_gen.concepts import ConceptSpace
+from data_gen.endings import Mistake, nearest
+
+ARTICLES = ("a", "an", "the")
+ORDER = ("size", "style", "rotation", "color", "shape", "x", "y", "background")  # of plain English
 
 
 @dataclass(frozen=True)
 class CaptionConfig:
     """How images are described.
 
+    Rates are given per concept ("color: 0.3") or for some combinations only ("color of red
+    triangle: 0.6", after `of` a set in the words of world.held_out); later ones override.
+
     Attributes:
-        template: words and one {concept} slot for each concept.
+        template: words and one {concept} slot for each concept; empty: "a", the concepts in the
+            order of plain English. The prompts of evaluation are written with it.
+        more_templates: others, such as another word order; training draws one per image.
+        synonyms: value → other words for it; training draws one per image.
+        drop_article: rate at which the articles are left out.
+        drop_word: rate at which the word of a concept is left out; at least one stays.
+        wrong_word: rate at which another value of the concept is named. What would spell a
+            held-out combination is drawn again.
         shuffled: permute the captions among the training images: the control in which prompts
             must be left without effect.
     """
 
-    template: str = "a {size} {color} {shape}"
+    template: str = ""
+    more_templates: tuple[str, ...] = ()
+    synonyms: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    drop_article: float = 0.0
+    drop_word: dict[str, float] = field(default_factory=dict)
+    wrong_word: dict[str, float] = field(default_factory=dict)
     shuffled: bool = False
 
 
 class Captioner:
-    """Writes and reads the captions of one template."""
+    """Writes and reads the captions of one config."""
 
     def __init__(self, space: ConceptSpace, config: CaptionConfig):
-        self.space, self.template = space, config.template
-        words, slots = config.template.split(), ["{" + name + "}" for name in space.names]
-        if any(words.count(slot) != 1 for slot in slots):
-            raise Mistake(
-                f"captions.template: {config.template!r} must hold each of {', '.join(slots)} "
-                f"once, as a word of its own"
-            )
-        self.fillers = tuple(dict.fromkeys(word for word in words if word not in slots))
-        strange = [word for word in self.fillers if "{" in word or "}" in word]
-        if strange:
-            raise Mistake(f"captions.template: {strange[0]!r} is no word and none of the slots")
-        clash = [word for word in self.fillers if word in space.words]
-        if clash:
-            raise Mistake(f"captions.template: {clash[0]!r} is also a value; use a slot for it")
-        self.vocabulary = tuple(sorted({*self.fillers, *space.words}))
-        self.max_words = len(config.template.split())
+        self.space = space
+        first = config.template or default_template(space.names)
+        self.templates = tuple(tuple(t.split()) for t in (first, *config.more_templates))
+        for template in self.templates:
+            _check_template(space, template)
+        self.slots = {f"{{{name}}}": place for place, name in enumerate(space.names)}
+        self.fillers = tuple(dict.fromkeys(w for t in self.templates for w in t if w[0] != "{"))
+        self.words = _synonyms(space, config.synonyms, self.fillers)
+        self.meaning = {word: value for value, words in self.words.items() for word in words}
+        others = {*self.fillers, *self.meaning}.difference(ARTICLES)
+        if "a" in self.fillers and any(word[0] in "aeiou" for word in others):
+            self.fillers += ("an",)
+        self.vocabulary = tuple(sorted({*self.fillers, *self.meaning}))
+        self.max_words = max(map(len, self.templates))
 
-    def write(self, combination: Combination) -> str:
-        """('circle', 'blue', 'small') → 'a small blue circle'."""
-        return self.template.format(**dict(zip(self.space.names, combination, strict=True)))
+    def write(
+        self,
+        words: Sequence[str | None],
+        template: int = 0,
+        articles: bool = True,
+    ) -> str:
+        """('circle', 'blue', 'small') → 'a small blue circle'.
+
+        words: one per concept, in the order of the concepts; None leaves it out.
+        """
+        filled = [
+            words[self.slots[word]] if word in self.slots else word
+            for word in self.templates[template]
+            if articles or word not in ARTICLES
+        ]
+        kept = [word for word in filled if word is not None]
+        pairs = zip(kept, [*kept[1:], ""], strict=True)
+        return " ".join(_article(word, after) for word, after in pairs)
 
     def parse(self, caption: str) -> dict[str, str]:
-        """{concept: value} named by a caption; partial captions name fewer.
+        """{concept: value} named by a caption, in any order; partial captions name fewer.
 
         Raises Mistake for an unknown word, two values of one concept, more words than the
-        template has, or none that names a value.
+        longest template has, or none that names a value.
         """
-        found: Mapping[str, str]
         words = caption.split()
         for word in words:
             if word not in self.vocabulary:
@@ -61,8 +92,8 @@ class Captioner:
                     f"prompt {caption!r}: unknown word {word!r}{hint}; "
                     f"known: {', '.join(self.vocabulary)}"
                 )
-        values = [word for word in words if word not in self.fillers]
-        found = self.space.read_words(values, f"prompt {caption!r}")
+        values = [self.meaning[word] for word in words if word not in self.fillers]
+        found: Mapping[str, str] = self.space.read_words(values, f"prompt {caption!r}")
         if not found:
             raise Mistake(
                 f"prompt {caption!r}: names no concept; use some of {self.space.listing()}"
@@ -70,3 +101,50 @@ class Captioner:
         if len(words) > self.max_words:
             raise Mistake(f"prompt {caption!r}: more than {self.max_words} words")
         return dict(found)
+
+
+def default_template(names: Sequence[str]) -> str:
+    """'a {size} {color} {shape}', for whatever concepts there are."""
+    known = [name for name in ORDER if name in names]
+    return " ".join(["a", *(f"{{{n}}}" for n in (*known, *(n for n in names if n not in ORDER)))])
+
+
+def _article(word: str, after: str) -> str:
+    return "an" if word == "a" and after[:1] in set("aeiou") else word
+
+
+def _check_template(space: ConceptSpace, words: tuple[str, ...]) -> None:
+    key, slots = "captions.template", [f"{{{name}}}" for name in space.names]
+    if any(words.count(slot) != 1 for slot in slots):
+        raise Mistake(
+            f"{key}: {' '.join(words)!r} must hold each of {', '.join(slots)} once, "
+            f"as a word of its own"
+        )
+    for word in words:
+        if word in space.words:
+            raise Mistake(f"{key}: {word!r} is also a value; use a slot for it")
+        if word not in slots and not re.fullmatch(r"\w+", word):
+            raise Mistake(f"{key}: {word!r} is no word and none of the slots")
+
+
+def _synonyms(
+    space: ConceptSpace, synonyms: Mapping[str, Sequence[str]], fillers: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
+    """value → all words for it, its own first. Every word means one thing."""
+    words = {value: (value, *synonyms.get(value, ())) for value in space.words}
+    for value in synonyms:
+        if value not in words:
+            raise Mistake(
+                f"captions.synonyms.{value}: unknown value{nearest(value, tuple(space.words))}; "
+                f"known: {space.listing()}"
+            )
+    taken = set(fillers) | {"an"}
+    for value, names in words.items():
+        for name in names:
+            if name in taken or not re.fullmatch(r"\w+", name):
+                raise Mistake(
+                    f"captions.synonyms.{value}: {name!r} means something else already, "
+                    f"or is not one word"
+                )
+            taken.add(name)
+    return words

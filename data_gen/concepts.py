@@ -2,30 +2,12 @@
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
-from difflib import get_close_matches
+from dataclasses import dataclass, field
 
-from data_gen.endings import Mistake
+import numpy as np
 
-# What every known word looks like. A new value is one row here (a shape also needs its signed
-# distance in render.py); its word is its name.
-SHAPES = ("circle", "triangle", "square")
-COLORS = {  # direction of each RGB channel: mean = .5 + direction · signal / 2 (arXiv:2406.19370)
-    "red": (1, -1, -1),
-    "green": (-1, 1, -1),
-    "blue": (-1, -1, 1),
-    "yellow": (1, 1, -1),
-    "magenta": (1, -1, 1),
-    "cyan": (-1, 1, 1),
-}
-SIZES = {"small": -1, "large": 1}  # mean radius = .45 + direction · signal / 2, in half-frames
-KNOWN = {"shape": tuple(SHAPES), "color": tuple(COLORS), "size": tuple(SIZES)}
-
-
-def nearest(word: str, allowed: tuple[str, ...]) -> str:
-    """' (did you mean X?)' for the closest allowed word, else nothing."""
-    close = get_close_matches(word, allowed, n=1, cutoff=0.6)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+from data_gen.endings import Mistake, nearest
+from data_gen.factors import FACTORS, Factor
 
 
 @dataclass(frozen=True)
@@ -34,23 +16,52 @@ class Concept:
 
     Attributes:
         values: words, in the order of the probe's outputs.
-        signal: how far apart the class means lie: RGB units for color, half-frames for size.
-        jitter: half-width of the uniform spread within a value, same unit; None: signal / 8.
+        signal: how far apart the class means lie: RGB units, half-frames or degrees.
+        jitter: half-width of the uniform spread within a value, same unit. None: a share of the
+            signal (1/8; 3/8 for size), as in arXiv:2406.19370.
+        spans: places of its own for some values, instead of those of the table and the signal:
+            one number per channel is a mean (it gets the jitter); two per channel are the lowest
+            and then the highest values (uniform between). Any word may be given a place.
     """
 
     values: tuple[str, ...]
     signal: float | None = None
     jitter: float | None = None
+    spans: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
-    @property
-    def half_gap(self) -> float:
-        """Distance of a class mean from the centre of all."""
-        return (self.signal or 0.0) / 2
 
-    @property
-    def spread(self) -> float:
-        """Half-width of the uniform jitter around a class mean."""
-        return (self.signal or 0.0) / 8 if self.jitter is None else self.jitter
+@dataclass(frozen=True)
+class Placement:
+    """Where the values of a concept of numbers lie: uniform in mean ± spread, per channel.
+
+    Attributes:
+        mean, spread: float32 (values, channels).
+    """
+
+    mean: np.ndarray
+    spread: np.ndarray
+
+
+def place(name: str, concept: Concept) -> Placement:
+    """The class means and jitters of a concept of numbers (color, size, …), as float32."""
+    factor = FACTORS[name]
+    pairs = [_place_value(factor, concept, value) for value in concept.values]
+    mean, spread = (np.stack(column).astype(np.float32) for column in zip(*pairs, strict=True))
+    return Placement(mean, spread)
+
+
+def _place_value(factor: Factor, concept: Concept, value: str) -> tuple[np.ndarray, np.ndarray]:
+    signal = concept.signal or 0.0
+    jitter = signal * factor.jitter_share if concept.jitter is None else concept.jitter
+    spread = np.full(factor.channels, jitter, np.float32)
+    if value not in concept.spans:
+        direction = np.array(factor.words[value], np.float32)
+        return np.float32(factor.centre) + direction * np.float32(signal / 2), spread
+    span = np.array(concept.spans[value])
+    if len(span) == factor.channels:
+        return span, spread
+    low, high = np.split(span, 2)
+    return (low + high) / 2, (high - low) / 2
 
 
 Combination = tuple[str, ...]
@@ -59,10 +70,9 @@ Combination = tuple[str, ...]
 class ConceptSpace:
     """The product of all concepts: names, combinations and the numbers they are stored under."""
 
-    def __init__(self, concepts: Mapping[str, Concept]):
-        self.concepts = dict(concepts)
-        self.names = tuple(concepts)
-        self.values = tuple(tuple(concept.values) for concept in concepts.values())
+    def __init__(self, values: Mapping[str, tuple[str, ...]]):
+        self.names = tuple(values)
+        self.values = tuple(tuple(v) for v in values.values())
         self.words = {word: name for name, values in self.items() for word in values}
         self.combinations: tuple[Combination, ...] = tuple(itertools.product(*self.values))
         self._index = {combination: i for i, combination in enumerate(self.combinations)}
@@ -104,38 +114,110 @@ class ConceptSpace:
             raise Mistake(f"{key}: {text!r} gives no {', '.join(missing)}; {self.listing()}")
         return tuple(found[name] for name in self.names)
 
+    def read_pattern(self, text: str, key: str) -> frozenset[Combination]:
+        """'blue circle|square' → all combinations with these values; '' → all."""
+        allowed: dict[str, set[str]] = {}
+        for group in text.split():
+            words = group.split("|")
+            concepts = {self.words[word] for word in words if self.read_words([word], key)}
+            if len(concepts) > 1:
+                raise Mistake(f"{key}: {group!r} mixes {' and '.join(sorted(concepts))}")
+            concept = concepts.pop()
+            if concept in allowed:
+                raise Mistake(f"{key}: {text!r} gives {concept} twice; write a|b for either")
+            allowed[concept] = set(words)
+        return frozenset(
+            combination
+            for combination in self.combinations
+            if all(combination[self.names.index(c)] in words for c, words in allowed.items())
+        )
+
     def listing(self) -> str:
         return "; ".join(f"{name}: {', '.join(values)}" for name, values in self.items())
 
 
-def check_concepts(concepts: Mapping[str, Concept]) -> None:
-    """Refuse unknown concepts and values, doubled values, and signals outside the color cube."""
-    for name, concept in concepts.items():
+def check_values(values: Mapping[str, tuple[str, ...]]) -> None:
+    """Refuse an empty space, doubled values, words shared by two concepts, and no words at all."""
+    if not values:
+        raise Mistake("world.concepts: is empty; give at least one concept and its values")
+    owners: dict[str, str] = {}
+    for name, words in values.items():
         key = f"world.concepts.{name}"
-        if name not in KNOWN:
-            raise Mistake(f"{key}: unknown concept{nearest(name, tuple(KNOWN))}; {list(KNOWN)}")
-        for value in concept.values:
-            if value not in KNOWN[name]:
-                hint = nearest(value, KNOWN[name])
-                raise Mistake(f"{key}: unknown value {value!r}{hint}; known: {KNOWN[name]}")
-        if len(set(concept.values)) != len(concept.values) or not concept.values:
-            raise Mistake(f"{key}: needs one or more different values, got {concept.values}")
-    missing = [name for name in KNOWN if name not in concepts]
-    if missing:
-        raise Mistake(f"world.concepts: {', '.join(missing)} missing; give at least one value")
-    if concepts["shape"].signal is not None or concepts["shape"].jitter is not None:
-        raise Mistake("world.concepts.shape: has neither signal nor jitter; leave them out")
-    _check_range("color", concepts["color"], 0.5, 1.0)
-    _check_range("size", concepts["size"], 0.4, 0.9)
+        if len(set(words)) != len(words) or not words:
+            raise Mistake(f"{key}: needs one or more different values, got {words}")
+        for word in words:
+            if not word.isalnum():
+                raise Mistake(f"{key}: the value {word!r} is not one word of letters and digits")
+            if owners.setdefault(word, name) != name:
+                raise Mistake(f"{key}: the value {word!r} is one of {owners[word]} too")
 
 
-def _check_range(name: str, concept: Concept, room: float, highest: float) -> None:
-    """Class means ± jitter must stay within `room` of their centre."""
+def check_concepts(concepts: Mapping[str, Concept]) -> None:
+    """Refuse unknown concepts and values, and places out of range or on top of each other."""
+    for name, concept in concepts.items():
+        if name not in FACTORS:
+            hint = nearest(name, tuple(FACTORS))
+            raise Mistake(f"world.concepts.{name}: unknown concept{hint}; {list(FACTORS)}")
+        factor, key = FACTORS[name], f"world.concepts.{name}"
+        _check_words(key, factor, concept)
+        if factor.channels:
+            _check_spans(key, factor, concept)
+            _check_signal(key, factor, concept)
+    check_values({name: concept.values for name, concept in concepts.items()})
+    for name, concept in concepts.items():
+        if FACTORS[name].channels:
+            _check_range(name, concept)
+
+
+def _check_words(key: str, factor: Factor, concept: Concept) -> None:
+    known = (*factor.words, *concept.spans)
+    for value in concept.values:
+        if value not in known:
+            raise Mistake(f"{key}: unknown value {value!r}{nearest(value, known)}; known: {known}")
+    if not factor.channels and (concept.signal, concept.jitter) != (None, None):
+        raise Mistake(f"{key}: has neither signal nor jitter; leave them out")
+    if not factor.channels and concept.spans:
+        raise Mistake(f"{key}: has no spans; its values are {', '.join(factor.words)}")
+
+
+def _check_spans(key: str, factor: Factor, concept: Concept) -> None:
+    for value, span in concept.spans.items():
+        if value not in concept.values:
+            raise Mistake(f"{key}.spans: {value!r} is none of its values {concept.values}")
+        if len(span) not in (factor.channels, 2 * factor.channels):
+            raise Mistake(
+                f"{key}.spans.{value}: got {len(span)} numbers, allowed {factor.channels} "
+                f"(a mean) or {2 * factor.channels} (lowest, then highest)"
+            )
+        if len(span) > factor.channels and (np.diff(np.split(np.array(span), 2), axis=0) < 0).any():
+            raise Mistake(f"{key}.spans.{value}: got {list(span)}, the lowest above the highest")
+
+
+def _check_signal(key: str, factor: Factor, concept: Concept) -> None:
+    if set(concept.values) <= set(concept.spans):
+        if concept.signal is not None:
+            raise Mistake(f"{key}.signal: does nothing, as every value has a span; leave it out")
+        return
+    widest = max(abs(d) for v in concept.values for d in factor.words.get(v, (0,)))
+    highest = 2 * (factor.high - factor.centre) / max(widest, 1)
     if concept.signal is None or not 0 <= concept.signal <= highest:
-        got = concept.signal
-        raise Mistake(f"world.concepts.{name}.signal: got {got}, allowed 0 to {highest}")
-    if not 0 <= concept.spread <= room - concept.signal / 2:
+        raise Mistake(f"{key}.signal: got {concept.signal}, allowed 0 to {highest:g}")
+
+
+def _check_range(name: str, concept: Concept) -> None:
+    """Means ± spread must stay in the factor's range (a floor catches what is too low)."""
+    factor, placement, key = FACTORS[name], place(name, concept), f"world.concepts.{name}"
+    if (placement.spread < 0).any():
+        raise Mistake(f"{key}.jitter: got {concept.jitter}, allowed 0 or more")
+    lowest = placement.mean - (0 if factor.floor is not None else placement.spread)
+    highest, floor = placement.mean + placement.spread, factor.floor or factor.low
+    outside = (lowest < floor - 1e-6) | (highest > factor.high + 1e-6)
+    if outside.any():
+        value = int(outside.any(1).argmax())
         raise Mistake(
-            f"world.concepts.{name}: signal {concept.signal} with jitter {concept.spread} leaves "
-            f"the allowed range; signal / 2 + jitter must be at most {room}"
+            f"{key}: signal {concept.signal} with jitter {placement.spread[value].max():g} takes "
+            f"{concept.values[value]!r} to {lowest[value].min():g} … {highest[value].max():g}, "
+            f"allowed {floor:g} to {factor.high:g} {factor.unit}; lower the signal or the jitter"
         )
+    if concept.signal != 0 and len(np.unique(placement.mean, axis=0)) < len(concept.values):
+        raise Mistake(f"{key}: two of its values {concept.values} have the same mean")

@@ -1,18 +1,20 @@
-"""The training set in memory: uint8 images, combinations and captions, drawn in one go."""
+"""A world's images in memory, with what they show and how they are described."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Int, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from data_gen import streams
-from data_gen.render import render, to_uint8
-from data_gen.scenes import Scenes, draw_scenes, training_scenes
-from data_gen.splits import LeakReport, check_leaks
+from data_gen.factors import FACTORS
+from data_gen.leaks import LeakReport, check_leaks
+from data_gen.render import draw
+from data_gen.scene_sets import InTurn, SceneSet, training_scenes
+from data_gen.wording import Captioned, write_captions
 from data_gen.world import World
 
-CHUNK = 4096  # images rendered at a time: bounds the memory of the float images
+CHUNK = 4096  # scenes drawn at a time: bounds the memory beside the images
 
 
 @dataclass(frozen=True)
@@ -24,12 +26,15 @@ class Dataset:
         combination: int64 (n,), index into `ConceptSpace.combinations`.
         captions: the different captions that occur, each once.
         caption: int64 (n,), index into `captions`.
+        numbers: factor → float32 (n, channels), what is seen in each image; kinds as whole
+            numbers. Empty for photographs.
     """
 
     images: UInt8[Tensor, "n 3 h w"]
     combination: Int[Tensor, " n"]
     captions: tuple[str, ...]
     caption: Int[Tensor, " n"]
+    numbers: dict[str, Float[Tensor, "n _"]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -37,11 +42,13 @@ class Dataset:
 
 def training_set(world: World) -> Dataset:
     """All training images of a world with their captions."""
-    index = torch.arange(world.config.num_images)
-    data = _dataset(world, [training_scenes(world, chunk) for chunk in index.split(CHUNK)])
-    if not world.captions.shuffled:
-        return data
-    order = streams.permutation(world.config.seed, "captions.shuffled", 0, len(data))
+    data = images_of(world, training_scenes(world), torch.arange(world.num_training_images))
+    return shuffled(world, data) if world.captions.shuffled else data
+
+
+def shuffled(world: Captioned, data: Dataset) -> Dataset:
+    """The same images with each other's captions: the control."""
+    order = streams.permutation(world.seed, "captions.shuffled", 0, len(data))
     return replace(data, caption=data.caption[order])
 
 
@@ -51,22 +58,34 @@ def labelled_set(world: World, seed: int, purpose: str, start: int, count: int) 
     Numbers (start … start + count − 1) of the stream (seed, purpose); never for training a
     generative model.
     """
-    chunks = []
-    for index in torch.arange(start, start + count).split(CHUNK):
-        combination = index % len(world.space)
-        chunks.append(draw_scenes(world, combination, seed, purpose, index))
-    return _dataset(world, chunks)
+    return images_of(world, InTurn(world), torch.arange(start, start + count), seed, purpose)
 
 
-def _dataset(world: World, chunks: list[Scenes]) -> Dataset:
-    images = torch.cat([to_uint8(render(c, world.config.image_size_px)) for c in chunks])
-    combination = torch.cat([chunk.combination for chunk in chunks])
-    used, caption = torch.unique(combination, return_inverse=True)
-    captions = tuple(world.captioner.write(world.space.combinations[i]) for i in used.tolist())
-    return Dataset(images, combination, captions, caption)
+def images_of(
+    world: World,
+    scenes: SceneSet,
+    index: Int[Tensor, " n"],
+    seed: int | None = None,
+    purpose: str = "scene",
+) -> Dataset:
+    """Images `index` of a set of scenes, from (seed, purpose, index); seed: None is the world's."""
+    seed = world.seed if seed is None else seed
+    parts = [scenes.sample(seed, purpose, chunk) for chunk in index.split(CHUNK)]
+    pairs = zip(parts, index.split(CHUNK), strict=True)
+    images = torch.cat([draw(world, part, seed, purpose, chunk) for part, chunk in pairs])
+    combination = torch.cat([part.combination for part in parts])
+    numbers = {name: torch.cat([part.numbers(name) for part in parts]) for name in FACTORS}
+    return Dataset(images, combination, *write_captions(world, combination, index), numbers)
 
 
 def leak_check(world: World, data: Dataset) -> LeakReport:
-    """`splits.check_leaks` on what a training set really holds."""
-    scenes = [world.space.combinations[i] for i in data.combination.tolist()]
-    return check_leaks(world.space, world.split, world.captioner, scenes, data.captions)
+    """`leaks.check_leaks` on what a training set really holds."""
+    return check_leaks(
+        world.space,
+        world.split,
+        world.captioner,
+        [world.space.combinations[i] for i in data.combination.tolist()],
+        data.captions,
+        {name: numbers.numpy() for name, numbers in data.numbers.items()},
+        world.config.held_out_ranges,
+    )

@@ -1,4 +1,6 @@
-"""How work ends before it is done: exceptions that every layer may raise. Imports nothing."""
+"""How work ends before it is done: exceptions that every layer may raise."""
+
+from difflib import get_close_matches
 
 
 class Mistake(ValueError):
@@ -13,3 +15,9 @@ class Preempted(BaseException):
 
     Command lines exit with status 75. No Exception, so that no library swallows it on its way.
     """
+
+
+def nearest(word: str, allowed: tuple[str, ...]) -> str:
+    """' (did you mean X?)' for the closest allowed word, else nothing."""
+    close = get_close_matches(word, allowed, n=1, cutoff=0.6)
+    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -1,58 +1,118 @@
-"""Batched signed-distance renderer: scenes → images, anti-aliased, on any device."""
+"""Batched signed-distance renderer: scenes → images, anti-aliased, on any device.
+
+Differentiable in every number of a scene, by reverse and by forward mode.
+"""
 
 import math
-from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from data_gen.concepts import SHAPES
+from data_gen import streams
+from data_gen.factors import FACTORS
 from data_gen.scenes import Scenes
+from data_gen.shapes import DISTANCES, Distance, isosceles
+from data_gen.world import World, WorldConfig
 
-# Signed distances to shapes of the area of a disc of radius r, centred at their centroid: negative
-# inside, in the unit of x, y and r. Outside a corner they are those of the nearest edge's line.
-
-
-def circle(x: Tensor, y: Tensor, r: Tensor) -> Tensor:
-    return torch.hypot(x, y) - r
+CHUNK_PIXELS = 1 << 18  # rendered at a time: what is worked on stays in the processor's cache
+OUTLINED = tuple(FACTORS["style"].words).index("outlined")
 
 
-def square(x: Tensor, y: Tensor, r: Tensor) -> Tensor:
-    return torch.maximum(x.abs(), y.abs()) - r * (math.sqrt(math.pi) / 2)
+@dataclass(frozen=True)
+class Canvas:
+    """How scenes are drawn; the fields are those of `WorldConfig`."""
+
+    image_size_px: int
+    triangle: str = "equilateral"
+    line_width: float = 0.15
+    blur_px: float = 0.0
+
+    @classmethod
+    def of(cls, config: WorldConfig) -> "Canvas":
+        return cls(config.image_size_px, config.triangle, config.line_width, config.blur_px)
+
+    def distance(self, shape: str) -> Distance:
+        if shape == "triangle" and self.triangle == "isosceles":
+            return isosceles
+        return DISTANCES[shape]
 
 
-def triangle(x: Tensor, y: Tensor, r: Tensor) -> Tensor:
-    """Equilateral, one corner up; inradius r·√(π / (3√3))."""
-    sides = torch.maximum(-y, x.abs() * (math.sqrt(3) / 2) + y / 2)
-    return sides - r * math.sqrt(math.pi / (3 * math.sqrt(3)))
-
-
-DISTANCES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
-    "circle": circle,
-    "triangle": triangle,
-    "square": square,
-}
-
-
-def coverage(scenes: Scenes, image_size_px: int) -> Float[Tensor, "n h w"]:
-    """Share of each pixel the object covers, from the distance at the pixel's centre."""
-    axis = (torch.arange(image_size_px, device=scenes.radius.device) + 0.5) * 2 / image_size_px - 1
-    x = axis[None, None, :] - scenes.centre[:, 0, None, None]
-    y = -axis[None, :, None] - scenes.centre[:, 1, None, None]
-    r = scenes.radius[:, None, None]
-    distance = x.new_empty(len(scenes), image_size_px, image_size_px)
-    for number, name in enumerate(SHAPES):
-        rows = torch.nonzero(scenes.shape == number)[:, 0]
-        distance[rows] = DISTANCES[name](x[rows], y[rows], r[rows])
-    return (0.5 - distance * (image_size_px / 2)).clamp(0, 1)
-
-
-def render(scenes: Scenes, image_size_px: int) -> Float[Tensor, "n 3 h w"]:
+def render(scenes: Scenes, canvas: Canvas) -> Float[Tensor, "n 3 h w"]:
     """float32 images in [0, 1]."""
-    mask = coverage(scenes, image_size_px)[:, None]
     background = scenes.background[:, :, None, None]
-    return background + mask * (scenes.color[:, :, None, None] - background)
+    contrast = scenes.color[:, :, None, None] - background
+    return background + coverage(scenes, canvas)[:, None] * contrast
+
+
+def coverage(scenes: Scenes, canvas: Canvas) -> Float[Tensor, "n h w"]:
+    """Share of each pixel the object covers, from the distance at the pixel's centre."""
+    size = canvas.image_size_px
+    mask = scenes.size.new_empty(len(scenes), size, size)
+    for number, shape in enumerate(FACTORS["shape"].words):
+        rows = torch.nonzero(scenes.shape == number)[:, 0]
+        if len(rows):
+            mask[rows] = _coverage(scenes[rows], canvas, canvas.distance(shape))
+    return _blurred(mask, canvas.blur_px) if canvas.blur_px else mask
+
+
+def _coverage(scenes: Scenes, canvas: Canvas, distance: Distance) -> Tensor:
+    """Coverage of scenes of one shape."""
+    size = canvas.image_size_px
+    axis = (torch.arange(size, device=scenes.x.device) + 0.5) * 2 / size - 1
+    x = axis[None, None, :] - scenes.x[:, None, None]
+    y = -axis[None, :, None] - scenes.y[:, None, None]
+    if scenes.rotation.requires_grad or scenes.rotation.any():
+        angle = torch.deg2rad(scenes.rotation)[:, None, None]
+        cos, sin = torch.cos(angle), torch.sin(angle)
+        x, y = x * cos + y * sin, y * cos - x * sin
+    d = distance(x, y, scenes.size[:, None, None])
+    outlined = scenes.style == OUTLINED
+    if outlined.any():
+        half = canvas.line_width / 2
+        d = torch.where(outlined[:, None, None], (d + half).abs() - half, d)
+    return d.mul_(-size / 2).add_(0.5).clamp_(0, 1)
+
+
+def _blurred(mask: Tensor, sigma: float) -> Tensor:
+    """Separable Gaussian, edges reflected, as a product with one matrix per axis."""
+    matrix = _blur_matrix(mask.shape[-1], sigma).to(mask.device)
+    return matrix.mT @ (mask @ matrix)
+
+
+@lru_cache(maxsize=8)
+def _blur_matrix(size: int, sigma: float) -> Tensor:
+    """float32 (size, size): column j holds what pixel j takes from each pixel. Cut at 4 sigma."""
+    reach = math.ceil(4 * sigma)
+    offset = torch.arange(-reach, reach + 1)
+    weight = torch.exp(-(offset.double() ** 2) / (2 * sigma**2))
+    source = (torch.arange(size)[:, None] + offset).remainder(2 * size)
+    source = torch.where(source < size, source, 2 * size - 1 - source)
+    matrix = torch.zeros(size, size, dtype=torch.float64)
+    matrix.scatter_add_(0, source.T, (weight / weight.sum())[:, None].expand(-1, size))
+    return matrix.float()
+
+
+def draw(
+    world: World, scenes: Scenes, seed: int, purpose: str, index: Int[Tensor, " n"]
+) -> UInt8[Tensor, "n 3 h w"]:
+    """Finished images, noise included: that of image i comes from (seed, purpose, i).
+
+    Rendered a cache-full at a time; memory beside the result does not grow with n.
+    """
+    config, canvas = world.config, Canvas.of(world.config)
+    size = config.image_size_px
+    images = torch.empty(len(scenes), 3, size, size, dtype=torch.uint8, device=index.device)
+    for rows in torch.arange(len(scenes)).split(max(1, CHUNK_PIXELS // size**2)):
+        part = slice(int(rows[0]), int(rows[-1]) + 1)
+        image = render(scenes[part], canvas)
+        if config.pixel_noise:
+            noise = streams.coarse_normal(seed, f"{purpose}.pixels", 0, index[part], 3 * size**2)
+            image.add_(noise.view_as(image), alpha=config.pixel_noise).clamp_(0, 1)
+        images[part] = image.mul_(255).round_()  # as `to_uint8`, in place
+    return images
 
 
 def to_uint8(images: Float[Tensor, "n 3 h w"]) -> UInt8[Tensor, "n 3 h w"]:

@@ -1,11 +1,11 @@
-"""Which combinations train and which are held out, and the proof that none leaks. No torch."""
+"""Which combinations train and which are held out. Imports no torch."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from data_gen.captions import Captioner
 from data_gen.concepts import Combination, ConceptSpace
 from data_gen.endings import Mistake
+from data_gen.sets import read_set
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,15 @@ class Split:
 
 
 def make_split(space: ConceptSpace, held_out: Sequence[str]) -> Split:
-    """Hold out the combinations named, such as "circle blue small"; all others train.
+    """Hold out the union of the sets named (the language of sets.py); all others train.
 
     Raises Mistake if a value is never seen in training: nothing could teach it.
     """
-    removed = {space.read_combination(text, "world.held_out") for text in held_out}
+    sets = [read_set(space, text, "world.held_out") for text in held_out]
+    removed: frozenset[Combination] = frozenset().union(*sets)
     train = tuple(c for c in space.combinations if c not in removed)
+    if not train:
+        raise Mistake("world.held_out: takes every combination; leave some for training")
     for place, (name, values) in enumerate(space.items()):
         for value in values:
             if all(combination[place] != value for combination in train):
@@ -36,49 +39,57 @@ def make_split(space: ConceptSpace, held_out: Sequence[str]) -> Split:
     return Split(train, tuple(c for c in space.combinations if c in removed))
 
 
-@dataclass(frozen=True)
-class LeakReport:
-    """What the leak check counted."""
-
-    images: int
-    captions: int
-    partial: int
-    marginals: dict[str, int]
-
-    def lines(self) -> list[str]:
-        seen = ", ".join(f"{value} {count}" for value, count in self.marginals.items())
-        return [
-            f"leak check: 0 of {self.images} training images show a held-out combination",
-            f"leak check: 0 of {self.captions} different captions name one; "
-            f"{self.partial} leave a concept open",
-            f"training images per value: {seen}",
-        ]
-
-
-def check_leaks(
+def weigh(
     space: ConceptSpace,
     split: Split,
-    captioner: Captioner,
-    scenes: Iterable[Combination],
-    captions: Iterable[str],
-) -> LeakReport:
-    """Prove that no training scene is, and no full training caption names, a held-out combination.
+    frequencies: Mapping[str, float],
+    correlations: Mapping[str, float],
+) -> tuple[float, ...]:
+    """Relative frequency of each training combination, at least one positive per value.
 
-    Reads what training really gets, not what it was asked to get. Raises Mistake on a leak.
+    frequencies: set (the language of sets.py) → weight, later ones override; others weigh 1.
+    correlations: "shape color" → strength in [0, 1]: with that probability the second concept
+    takes the value in the same place as the first's (modulo their number), else any.
     """
-    held_out = set(split.held_out)
-    shown = list(scenes)
-    for i, combination in enumerate(shown):
-        if combination in held_out:
-            raise Mistake(f"leak: training image {i} shows held-out {space.name(combination)!r}")
-    different = set(captions)
-    parsed = {caption: captioner.parse(caption) for caption in different}
-    full = {c: v for c, v in parsed.items() if len(v) == len(space.names)}
-    for caption, found in full.items():
-        if tuple(found[name] for name in space.names) in held_out:
-            raise Mistake(f"leak: training caption {caption!r} names a held-out combination")
-    counts = {value: 0 for values in space.values for value in values}
-    for combination in shown:
-        for value in combination:
-            counts[value] += 1
-    return LeakReport(len(shown), len(different), len(different) - len(full), counts)
+    weight = dict.fromkeys(split.train, 1.0)
+    for text, frequency in frequencies.items():
+        key = f"world.frequencies[{text!r}]"
+        if not 0 <= frequency < float("inf"):
+            raise Mistake(f"{key}: got {frequency}, allowed 0 or more")
+        named = read_set(space, text, key) & set(split.train)
+        if not named:
+            raise Mistake(f"{key}: names no training combination")
+        weight.update(dict.fromkeys(named, frequency))
+    for text, strength in correlations.items():
+        factor = _correlation(space, text, strength)
+        weight = {c: w * factor[c] for c, w in weight.items()}
+    for name, values in space.items():
+        for value in values:
+            if not any(w > 0 for c, w in weight.items() if value in c):
+                raise Mistake(f"world.frequencies: never shows the {name} {value!r} in training")
+    return tuple(weight.values())
+
+
+def _correlation(space: ConceptSpace, text: str, strength: float) -> dict[Combination, float]:
+    key, pair = f"world.correlations[{text!r}]", text.split()
+    if len(pair) != 2 or pair[0] == pair[1] or not set(pair) <= set(space.names):
+        raise Mistake(f"{key}: must name two of the concepts {', '.join(space.names)}")
+    if not 0 <= strength <= 1:
+        raise Mistake(f"{key}: got {strength}, allowed 0 to 1")
+    first, second = (space.names.index(name) for name in pair)
+    count, factor = len(space.values[second]), {}
+    for combination in space.combinations:
+        places = space.value_indices(combination)
+        together = places[first] % count == places[second]
+        factor[combination] = (1 - strength) / count + strength * together
+    return factor
+
+
+def share_out(weights: Sequence[float], total: int) -> list[int]:
+    """Whole numbers in proportion to `weights` that sum to `total` (largest remainders)."""
+    exact = [total * weight / sum(weights) for weight in weights]
+    counts = [int(share) for share in exact]
+    by_remainder = sorted(range(len(exact)), key=lambda i: counts[i] - exact[i])
+    for i in by_remainder[: total - sum(counts)]:
+        counts[i] += 1
+    return counts

@@ -1,11 +1,28 @@
-"""The config of a world and what follows from it without drawing anything. Imports no torch."""
+"""The config of a world of shapes and what follows from it without drawing. Imports no torch."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from data_gen.captions import CaptionConfig, Captioner
-from data_gen.concepts import Concept, ConceptSpace, check_concepts
-from data_gen.endings import Mistake
-from data_gen.splits import Split, make_split
+from data_gen.concepts import Concept, ConceptSpace, check_concepts, place
+from data_gen.endings import Mistake, nearest
+from data_gen.factors import FACTORS
+from data_gen.rates import read_rates
+from data_gen.splits import make_split, weigh
+
+
+@dataclass(frozen=True)
+class Nuisance:
+    """Distribution of a factor that is no concept. In YAML: [low, high], or `values: […]`.
+
+    Attributes:
+        range: lowest and highest number, uniform between, the same for every channel.
+        values: kinds, equally often (for shape and style).
+    """
+
+    range: tuple[float, ...] = ()
+    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -16,32 +33,126 @@ class WorldConfig:
         seed: of the scenes; runs with another training seed share the world.
         image_size_px: height and width.
         concepts: the axes of concept space, each with its values.
-        num_images: training images.
-        held_out: combinations training never shows, such as "circle blue small".
-        position: centres are uniform in [−position, position]².
-        background: channels of the grey-white background are uniform in [background, 1].
+        num_images: images in all; the last share `validation` of them is kept out of training.
+        held_out: sets of combinations training never shows (the language of sets.py).
+        held_out_ranges: factor → [low, high], numbers training never shows.
+        frequencies, correlations: how often training shows which combination (splits.weigh).
+        exact_counts: give every combination its exact share instead of drawing each image's.
+        nuisances: distributions of the factors that are no concepts.
+        triangle: equilateral, of the area of its disc; or isosceles as in arXiv:2406.19370's
+            released images (base = height, 15.5 % more area, .12 radii off-centre).
+        line_width: of the style `outlined`.
+        blur_px: standard deviation of a Gaussian blur of the object's mask.
+        pixel_noise: standard deviation of the noise added to every channel, in [0, 1] units.
     """
 
     concepts: dict[str, Concept] = field(default_factory=dict)
+    kind: Literal["shapes"] = "shapes"
     held_out: tuple[str, ...] = ()
+    held_out_ranges: dict[str, tuple[float, ...]] = field(default_factory=dict)
     seed: int = 0
     image_size_px: int = 16
     num_images: int = 16384
-    position: float = 0.3
-    background: float = 0.9
+    validation: float = 0.0
+    frequencies: dict[str, float] = field(default_factory=dict)
+    correlations: dict[str, float] = field(default_factory=dict)
+    exact_counts: bool = False
+    nuisances: dict[str, Nuisance] = field(default_factory=dict)
+    triangle: Literal["equilateral", "isosceles"] = "equilateral"
+    line_width: float = 0.15
+    blur_px: float = 0.0
+    pixel_noise: float = 0.0
 
 
 class World:
-    """Concept space, split and captioner of one config, checked."""
+    """Concept space, split, weights and captioner of one config, checked."""
 
     def __init__(self, config: WorldConfig, captions: CaptionConfig | None = None):
         check_concepts(config.concepts)
         _check_numbers(config)
-        self.config = config
-        self.space = ConceptSpace(config.concepts)
-        self.split: Split = make_split(self.space, config.held_out)
-        self.captions = captions or CaptionConfig()
+        self.config, self.captions = config, captions or CaptionConfig()
+        self.space = ConceptSpace({name: c.values for name, c in config.concepts.items()})
+        self.split = make_split(self.space, config.held_out)
+        self.weights = weigh(self.space, self.split, config.frequencies, config.correlations)
         self.captioner = Captioner(self.space, self.captions)
+        self.rates = read_rates(self.space, self.captions)
+        self.nuisances = complete_nuisances(config)
+        for name, limits in config.held_out_ranges.items():
+            _check_range(name, limits, self)
+
+    @property
+    def seed(self) -> int:
+        return self.config.seed
+
+    @property
+    def num_training_images(self) -> int:
+        return round(self.config.num_images * (1 - self.config.validation))
+
+
+def complete_nuisances(config: WorldConfig) -> Mapping[str, Nuisance]:
+    """Factor → distribution, for every factor that is no concept."""
+    for name, nuisance in config.nuisances.items():
+        _check_nuisance(name, nuisance, config)
+    return {
+        name: config.nuisances.get(name) or _default(name)
+        for name in FACTORS
+        if name not in config.concepts
+    }
+
+
+def _default(name: str) -> Nuisance:
+    factor = FACTORS[name]
+    return Nuisance(factor.nuisance) if factor.channels else Nuisance((), tuple(factor.words)[:1])
+
+
+def _check_nuisance(name: str, nuisance: Nuisance, config: WorldConfig) -> None:
+    key = f"world.nuisances.{name}"
+    if name not in FACTORS:
+        raise Mistake(f"{key}: unknown factor{nearest(name, tuple(FACTORS))}; {list(FACTORS)}")
+    if name in config.concepts:
+        raise Mistake(f"{key}: is a concept of this world; leave it out here")
+    factor = FACTORS[name]
+    if factor.channels:
+        lowest = factor.floor or factor.low
+        if nuisance.values or not _ordered(nuisance.range, lowest, factor.high):
+            got = list(nuisance.range or nuisance.values)
+            raise Mistake(f"{key}: got {got}, allowed [low, high] in {lowest:g} to {factor.high:g}")
+    elif nuisance.range or not nuisance.values or not set(nuisance.values) <= set(factor.words):
+        got = list(nuisance.values or nuisance.range)
+        raise Mistake(f"{key}: got {got}, allowed values: some of {', '.join(factor.words)}")
+
+
+def _ordered(pair: tuple[float, ...], low: float, high: float) -> bool:
+    return len(pair) == 2 and low <= pair[0] <= pair[1] <= high
+
+
+def _check_range(name: str, limits: tuple[float, ...], world: World) -> None:
+    """A range of one number, that leaves something of every value to training."""
+    key = f"world.held_out_ranges.{name}"
+    numbers = tuple(name for name, factor in FACTORS.items() if factor.channels == 1)
+    if name not in numbers:
+        raise Mistake(f"{key}: unknown{nearest(name, numbers)}; allowed {', '.join(numbers)}")
+    low, high = FACTORS[name].low, FACTORS[name].high
+    if not _ordered(limits, low, high):
+        raise Mistake(f"{key}: got {list(limits)}, allowed [low, high] in {low:g} to {high:g}")
+    for value, (lowest, highest) in extents(world, name).items():
+        if limits[0] <= lowest and highest <= limits[1]:
+            raise Mistake(
+                f"{key}: {list(limits)} hides the {name} {value} ({lowest:g} … {highest:g}) "
+                f"completely; leave some of it to training"
+            )
+
+
+def extents(world: World, name: str) -> dict[str, tuple[float, float]]:
+    """Lowest and highest number of a one-channel factor: per value, or '' for a nuisance."""
+    if name not in world.config.concepts:
+        low, high = world.nuisances[name].range
+        return {"": (low, high)}
+    concept, floor = world.config.concepts[name], FACTORS[name].floor
+    placement = place(name, concept)
+    ends = (placement.mean - placement.spread, placement.mean + placement.spread)
+    low, high = (end[:, 0].clip(min=floor).tolist() for end in ends)
+    return dict(zip(concept.values, zip(low, high, strict=True), strict=True))
 
 
 def _check_numbers(config: WorldConfig) -> None:
@@ -49,8 +160,10 @@ def _check_numbers(config: WorldConfig) -> None:
     for key, value, low, high in (
         ("image_size_px", config.image_size_px, 8, 512),
         ("num_images", config.num_images, 1, 2**31),
-        ("position", config.position, 0, 1),
-        ("background", config.background, 0, 1),
+        ("validation", config.validation, 0, 0.9),
+        ("line_width", config.line_width, 0.01, 1),
+        ("blur_px", config.blur_px, 0, 16),
+        ("pixel_noise", config.pixel_noise, 0, 1),
     ):
         if not low <= value <= high:
             raise Mistake(f"world.{key}: got {value}, allowed {low} to {high}")

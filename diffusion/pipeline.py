@@ -11,8 +11,7 @@ from torch import Tensor
 from transformers import CLIPTextModel, PreTrainedTokenizerFast
 
 from data_gen import streams
-from data_gen.concepts import nearest
-from data_gen.endings import Mistake
+from data_gen.endings import Mistake, nearest
 from diffusion.conditioning import NULL_CAPTION, SPECIAL, CaptionConditioner, tokenize
 from diffusion.model import Denoiser
 from diffusion.sampling import guided, in_tiles, make_sampler, sample

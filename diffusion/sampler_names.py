@@ -2,8 +2,7 @@
 
 from typing import Literal, get_args
 
-from data_gen.concepts import nearest
-from data_gen.endings import Mistake
+from data_gen.endings import Mistake, nearest
 
 SamplerName = Literal["ddim", "dpmsolver++"]
 SAMPLER_NAMES: tuple[str, ...] = get_args(SamplerName)

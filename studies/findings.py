@@ -27,7 +27,7 @@ from analysis.trajectory import (
 from classifiers.certificate import probe_name
 from data_gen.dataset import Dataset
 from data_gen.files import hash_file, hash_json, read_json, read_rows, write_json
-from data_gen.splits import LeakReport
+from data_gen.leaks import LeakReport
 from data_gen.world import World
 from studies.config import Config, to_dict, to_yaml
 from studies.evaluate import (

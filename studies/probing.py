@@ -26,6 +26,16 @@ from data_gen.world import World
 from studies.run_dir import RunDir
 
 CERTIFICATE_IMAGES = 2048
+SHOWN_RATHER_THAN_LOOKS = (  # fields of a world that say which images, not what one looks like
+    "seed",
+    "num_images",
+    "validation",
+    "held_out",
+    "held_out_ranges",
+    "frequencies",
+    "correlations",
+    "exact_counts",
+)
 PROBE_VERSION = 1  # raise it when the network, its training or the renderer changes
 
 
@@ -39,7 +49,7 @@ def labelled_batch(world: World, seed: int, purpose: str, start: int, count: int
 def probe_identity(world: World, config: ProbeConfig) -> dict[str, Any]:
     """All that a probe depends on: how images look and how it is trained, not what is held out."""
     looks = dataclasses.asdict(world.config)
-    for key in ("held_out", "num_images", "seed"):
+    for key in SHOWN_RATHER_THAN_LOOKS:
         del looks[key]
     training = dataclasses.asdict(config)
     del training["gate"]

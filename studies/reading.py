@@ -8,8 +8,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
-from data_gen.concepts import nearest
-from data_gen.endings import Mistake
+from data_gen.endings import Mistake, nearest
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -76,6 +75,8 @@ def _required(field: dataclasses.Field) -> bool:
 
 
 def _read_tuple(kind: Any, value: Any, key: str) -> tuple[Any, ...]:
+    if isinstance(value, str) and kind is str:
+        value = [value]  # one text where several may be given
     if not isinstance(value, list | tuple):
         raise Mistake(f"{key}: got {value!r}, allowed a list")
     return tuple(read_as(kind, entry, f"{key}[{i}]") for i, entry in enumerate(value))

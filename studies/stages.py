@@ -186,7 +186,7 @@ def describe_plan(config: Config, run: RunDir) -> str:
     lines = [
         f"run: {run.path}",
         f"world: {len(world.split.train)} training and {len(world.split.held_out)} held-out "
-        f"combinations, {config.world.num_images} images",
+        f"combinations, {world.num_training_images} images",
         f"model: {parameters / 1e6:.2f} M parameters",
         f"train: {config.train.max_steps} steps of {config.train.batch_size} images, "
         f"{config.train.max_steps * config.train.batch_size} images in all",

@@ -1,6 +1,5 @@
 """Concepts, splits and captions: what is read, and what is refused in which words."""
 
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -12,13 +11,12 @@ from data_gen.endings import Mistake
 from data_gen.splits import make_split
 from data_gen.world import World, WorldConfig
 
-SPACE = ConceptSpace(
-    {
-        "shape": Concept(("circle", "triangle", "square")),
-        "color": Concept(("red", "blue"), 0.7),
-        "size": Concept(("large", "small"), 0.3),
-    }
-)
+CONCEPTS = {
+    "shape": Concept(("circle", "triangle", "square")),
+    "color": Concept(("red", "blue"), 0.7),
+    "size": Concept(("large", "small"), 0.3),
+}
+SPACE = ConceptSpace({name: concept.values for name, concept in CONCEPTS.items()})
 CAPTIONER = Captioner(SPACE, CaptionConfig())
 
 
@@ -105,19 +103,22 @@ def test_splits_that_cannot_be_are_refused(held_out, message):
         ({"colour": Concept(("red",), 0.7)}, "concepts.colour: unknown concept.*'color'"),
         ({"color": Concept(("red", "bule"), 0.7)}, "unknown value 'bule' .did you mean 'blue'"),
         ({"color": Concept(("red", "red"), 0.7)}, "needs one or more different values"),
-        ({"color": Concept(("red", "blue"), 1.2)}, "color.signal: got 1.2, allowed 0 to 1.0"),
-        ({"color": Concept(("red", "blue"), 0.9, 0.2)}, "signal / 2 . jitter must be at most 0.5"),
+        ({"color": Concept(("red", "blue"), 1.2)}, "color.signal: got 1.2, allowed 0 to 1"),
+        (
+            {"color": Concept(("red", "blue"), 0.9, 0.2)},
+            "takes 'red' to -0.15 . 1.15, allowed 0 to 1 RGB",
+        ),
         ({"size": Concept(("large", "small"))}, "size.signal: got None"),
         ({"shape": Concept(("circle",), 0.5)}, "shape: has neither signal nor jitter"),
     ],
 )
 def test_concepts_that_cannot_be_drawn_are_refused(change, message):
     with pytest.raises(Mistake, match=message):
-        World(WorldConfig(concepts={**SPACE.concepts, **change}))
+        World(WorldConfig(concepts={**CONCEPTS, **change}))
 
 
-def test_missing_concepts_and_numbers_out_of_range_are_refused():
-    with pytest.raises(Mistake, match="world.concepts: color, size missing"):
-        World(WorldConfig(concepts={"shape": Concept(("circle",))}))
-    with pytest.raises(Mistake, match="world.position: got 2.0, allowed 0 to 1"):
-        World(replace(WorldConfig(concepts=SPACE.concepts), position=2.0))
+def test_no_concepts_and_numbers_out_of_range_are_refused():
+    with pytest.raises(Mistake, match="world.concepts: is empty"):
+        World(WorldConfig())
+    with pytest.raises(Mistake, match="world.blur_px: got 20.0, allowed 0 to 16"):
+        World(WorldConfig(concepts=CONCEPTS, blur_px=20.0))

@@ -1,0 +1,172 @@
+"""Sets of scenes: one can draw from them and ask whether a scene lies in them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from data_gen import streams
+from data_gen.concepts import Combination
+from data_gen.endings import Mistake
+from data_gen.scenes import Scenes, draw_scenes, joined
+from data_gen.splits import share_out
+from data_gen.world import World, extents
+
+ATTEMPTS = 64  # a share of .5 outside is missed by all of them once in 10¹⁹ scenes
+
+
+@runtime_checkable  # so that tests can check it
+class SceneSet(Protocol):
+    """A set of scenes of one world."""
+
+    def sample(
+        self, seed: int, purpose: str, index: Int[Tensor, " n"], attempt: int = 0
+    ) -> Scenes: ...
+
+    def contains(self, scenes: Scenes) -> Bool[Tensor, " n"]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class OfCombinations:
+    """Scenes that show one of some combinations.
+
+    Attributes:
+        combinations: int64 (m,), indices into `ConceptSpace.combinations`.
+        weights: relative frequency of each.
+        total: if given, images 0 … total − 1 show each combination its exact share of times, in a
+            random order; otherwise every image's combination is drawn.
+    """
+
+    world: World
+    combinations: Int[Tensor, " m"]
+    weights: tuple[float, ...]
+    total: int | None = None
+
+    def sample(self, seed: int, purpose: str, index: Int[Tensor, " n"], attempt: int = 0) -> Scenes:
+        combination = self.combinations.to(index.device)[self._pick(seed, purpose, index)]
+        return draw_scenes(self.world, combination, seed, purpose, index, attempt)
+
+    def contains(self, scenes: Scenes) -> Bool[Tensor, " n"]:
+        return torch.isin(scenes.combination, self.combinations.to(scenes.combination.device))
+
+    def _pick(self, seed: int, purpose: str, index: Tensor) -> Tensor:
+        """Which of the combinations; the same at every attempt."""
+        if self.total is not None:
+            return self._deal(seed, purpose, self.total)[index]
+        word = streams.words(seed, f"{purpose}.combination", 0, index, 1)[:, 0].contiguous()
+        return torch.searchsorted(self._bounds().to(index.device), word, right=True)
+
+    def _bounds(self) -> Tensor:
+        """Where in [0, 2³²) each combination's share ends; the last end is left out."""
+        share = torch.tensor(self.weights, dtype=torch.float64).cumsum(0) / sum(self.weights)
+        return torch.ceil(share * 2.0**32).long()[:-1]
+
+    def _deal(self, seed: int, purpose: str, total: int) -> Tensor:
+        counts = torch.tensor(share_out(self.weights, total))
+        order = streams.permutation(seed, f"{purpose}.deal", 0, total)
+        return torch.arange(len(counts)).repeat_interleave(counts)[order]
+
+
+@dataclass(frozen=True, eq=False)
+class InTurn:
+    """All scenes: image i shows combination i modulo their number."""
+
+    world: World
+
+    def sample(self, seed: int, purpose: str, index: Int[Tensor, " n"], attempt: int = 0) -> Scenes:
+        combination = index % len(self.world.space)
+        return draw_scenes(self.world, combination, seed, purpose, index, attempt)
+
+    def contains(self, scenes: Scenes) -> Bool[Tensor, " n"]:
+        return scenes.combination < len(self.world.space)
+
+
+@dataclass(frozen=True, eq=False)
+class InRanges:
+    """Scenes in which any of some factors has any channel in its [low, high]."""
+
+    ranges: Mapping[str, tuple[float, ...]]
+
+    def contains(self, scenes: Scenes) -> Bool[Tensor, " n"]:
+        inside = torch.zeros_like(scenes.combination, dtype=torch.bool)
+        for factor, (low, high) in self.ranges.items():
+            numbers = scenes.numbers(factor)
+            inside |= ((numbers >= low) & (numbers <= high)).any(dim=1)
+        return inside
+
+
+@dataclass(frozen=True, eq=False)
+class Filtered:
+    """The scenes of `base` that lie outside of `removed`, or inside if `inside`.
+
+    A scene that does not fit is drawn again, with everything but its combination new.
+    """
+
+    base: OfCombinations
+    removed: InRanges
+    inside: bool = False
+
+    def sample(self, seed: int, purpose: str, index: Int[Tensor, " n"], attempt: int = 0) -> Scenes:
+        scenes = self.base.sample(seed, purpose, index, attempt)
+        for again in range(attempt + 1, attempt + ATTEMPTS):
+            rows = torch.nonzero(~self._fits(scenes))[:, 0]
+            if not len(rows):
+                return scenes
+            scenes = _replaced(scenes, rows, self.base.sample(seed, purpose, index[rows], again))
+        name = self.base.world.space.combinations[int(scenes.combination[rows[0]])]
+        raise Mistake(
+            f"world.held_out_ranges: {' '.join(name)!r} has too few scenes "
+            f"{'in' if self.inside else 'outside of'} {dict(self.removed.ranges)}; "
+            f"move the range, or hold the combination out"
+        )
+
+    def contains(self, scenes: Scenes) -> Bool[Tensor, " n"]:
+        return self.base.contains(scenes) & self._fits(scenes)
+
+    def _fits(self, scenes: Scenes) -> Tensor:
+        return self.removed.contains(scenes) == self.inside
+
+
+def _replaced(scenes: Scenes, rows: Tensor, new: Scenes) -> Scenes:
+    """`scenes` with the given rows taken from `new`."""
+    place = torch.arange(len(scenes), device=rows.device)
+    place[rows] = torch.arange(len(scenes), len(scenes) + len(rows), device=rows.device)
+    return joined([scenes, new])[place]
+
+
+def _indices(world: World, combinations: tuple[Combination, ...]) -> Tensor:
+    return torch.tensor([world.space.index(c) for c in combinations], dtype=torch.int64)
+
+
+def training_scenes(world: World) -> Filtered:
+    """What training shows."""
+    total = world.config.num_images if world.config.exact_counts else None
+    shown = OfCombinations(world, _indices(world, world.split.train), world.weights, total)
+    return Filtered(shown, InRanges(world.config.held_out_ranges))
+
+
+def held_out_scenes(world: World) -> OfCombinations:
+    """All scenes of the held-out combinations, equally often. Raises Mistake if there are none."""
+    held_out = world.split.held_out
+    if not held_out:
+        raise Mistake("world.held_out: is empty, so there are no held-out scenes")
+    return OfCombinations(world, _indices(world, held_out), (1.0,) * len(held_out))
+
+
+def unseen_numbers(world: World) -> Filtered:
+    """Training combinations whose numbers lie in the held-out ranges: inter- or extrapolation."""
+    ranges = world.config.held_out_ranges
+    train = tuple(c for c in world.split.train if any(_reaches(world, c, f) for f in ranges))
+    shown = OfCombinations(world, _indices(world, train), (1.0,) * len(train))
+    return Filtered(shown, InRanges(ranges), inside=True)
+
+
+def _reaches(world: World, combination: Combination, factor: str) -> bool:
+    """True if scenes of the combination may have numbers in the range held out of the factor."""
+    low, high = world.config.held_out_ranges[factor]
+    ends = extents(world, factor)
+    lowest, highest = next(ends[v] for v in (*combination, "") if v in ends)
+    return lowest < high and low < highest

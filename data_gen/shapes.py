@@ -1,0 +1,104 @@
+"""Signed distances of the shapes: negative inside, in the unit of x, y and r.
+
+Every shape has the area of a disc of radius r and is centred at its centroid, one corner up (the
+isosceles triangle of arXiv:2406.19370 is neither). Outside a corner the distance is that of the
+nearest edge's line, so that corners stay sharp.
+
+x: (…, 1, w) and y: (…, h, 1), or both (…, h, w); r: (…, 1, 1). All return (…, h, w).
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Distance = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def circle(x: Tensor, y: Tensor, r: Tensor) -> Tensor:
+    return torch.hypot(x, y) - r
+
+
+def ring(x: Tensor, y: Tensor, r: Tensor) -> Tensor:
+    """Annulus whose hole has .55 of its outer radius."""
+    outer = r / math.sqrt(1 - 0.55**2)
+    return (torch.hypot(x, y) - outer * 0.775).abs() - outer * 0.225
+
+
+def square(x: Tensor, y: Tensor, r: Tensor) -> Tensor:
+    return torch.maximum(x.abs(), y.abs()) - r * (math.sqrt(math.pi) / 2)
+
+
+def triangle(x: Tensor, y: Tensor, r: Tensor) -> Tensor:
+    """Equilateral; inradius r·√(π / (3√3))."""
+    sides = torch.maximum(-y, x.abs() * (math.sqrt(3) / 2) + y / 2)
+    return sides - r * math.sqrt(math.pi / (3 * math.sqrt(3)))
+
+
+def isosceles(x: Tensor, y: Tensor, r: Tensor) -> Tensor:
+    """Base = height = r·√(4π/√3), the base .7776 r below the centre (arXiv:2406.19370's code)."""
+    base = r * math.sqrt(4 * math.pi / math.sqrt(3))
+    bottom = base / (2 * math.sqrt(3))
+    slope = (2 * x.abs() + y - (base - bottom)) / math.sqrt(5)
+    return torch.maximum(-y - bottom, slope)
+
+
+def pentagon(x: Tensor, y: Tensor, r: Tensor) -> Tensor:
+    return _polygon(x, y, 5) - r * _inradius(5)
+
+
+def hexagon(x: Tensor, y: Tensor, r: Tensor) -> Tensor:
+    x, y = x.abs(), y.abs()
+    sides = torch.maximum(x, x / 2 + y * (math.sqrt(3) / 2))
+    return sides - r * _inradius(6)
+
+
+def star(x: Tensor, y: Tensor, r: Tensor) -> Tensor:
+    """Pentagram: the points outside at most one side of its inner pentagon."""
+    lines = [_line(x, y, math.pi / 2 + 2 * math.pi * k / 5) for k in range(5)]
+    first, second = torch.maximum(*lines[:2]), torch.minimum(*lines[:2])
+    for line in lines[2:]:
+        second = torch.maximum(second, torch.minimum(first, line))
+        first = torch.maximum(first, line)
+    side, tip = math.tan(math.pi / 5), math.tan(2 * math.pi / 5)
+    return second - r * math.sqrt(math.pi / (5 * side + 5 * side**2 * tip))
+
+
+def cross(x: Tensor, y: Tensor, r: Tensor) -> Tensor:
+    """Two bars, three times as long as wide."""
+    x, y = x.abs(), y.abs()
+    length = r * math.sqrt(9 * math.pi / 20)
+    lying = torch.maximum(x - length, y - length / 3)
+    return torch.minimum(lying, torch.maximum(x - length / 3, y - length))
+
+
+def _line(x: Tensor, y: Tensor, angle: float) -> Tensor:
+    """Distance along the direction `angle`."""
+    return x * math.cos(angle) + y * math.sin(angle)
+
+
+def _polygon(x: Tensor, y: Tensor, corners: int) -> Tensor:
+    """Largest distance along the normals of a regular polygon with one corner up (odd)."""
+    normals = [-math.pi / 2 + 2 * math.pi * k / corners for k in range(corners // 2 + 1)]
+    x, distance = x.abs(), -y
+    for angle in normals[1:]:
+        distance = torch.maximum(distance, _line(x, y, angle))
+    return distance
+
+
+def _inradius(corners: int) -> float:
+    """Of the regular polygon of the unit disc's area."""
+    return math.sqrt(math.pi / (corners * math.tan(math.pi / corners)))
+
+
+DISTANCES: dict[str, Distance] = {
+    "circle": circle,
+    "triangle": triangle,
+    "square": square,
+    "pentagon": pentagon,
+    "hexagon": hexagon,
+    "star": star,
+    "ring": ring,
+    "cross": cross,
+}
