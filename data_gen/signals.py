@@ -1,0 +1,135 @@
+"""Concept signal, measured through the renderer: how many intensities apart values really lie."""
+
+import itertools
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from data_gen.endings import Mistake
+from data_gen.factors import FACTORS
+from data_gen.render import Canvas, render
+from data_gen.scene_sets import InTurn
+from data_gen.scenes import Scenes, class_tables, draw_scenes
+from data_gen.world import World
+
+SCENES = 512  # of each value and pair: the gap's standard error is then about a hundredth of it
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Expected distance between images that differ in one value only.
+
+    Attributes:
+        concept, first, second: which values.
+        mean: E‖image − image'‖₂ over all pixels and channels, intensities in [0, 1].
+    """
+
+    concept: str
+    first: str
+    second: str
+    mean: float
+
+
+def pixel_gaps(world: World, concept: str, scenes: int = SCENES) -> list[Gap]:
+    """The gap between every two values of a concept; all else, jitter too, is equal in a pair."""
+    values = world.config.concepts[concept].values
+    images = [_images(world, concept, value, scenes) for value in values]
+    pairs = itertools.combinations(range(len(values)), 2)
+    return [Gap(concept, values[i], values[j], _distance(images[i], images[j])) for i, j in pairs]
+
+
+def mean_gap(world: World, concept: str, scenes: int = SCENES) -> float:
+    """Over all pairs of values. Raises Mistake if there is one value only."""
+    gaps = [gap.mean for gap in pixel_gaps(world, concept, scenes)]
+    if not gaps:
+        raise Mistake(f"world.concepts.{concept}: has one value; a signal needs two or more")
+    return sum(gaps) / len(gaps)
+
+
+def _images(world: World, concept: str, value: str, count: int) -> Float[Tensor, "n 3 h w"]:
+    """Scenes of every combination in turn, with one concept set to `value`."""
+    place = world.space.names.index(concept)
+    index = torch.arange(count)
+    shown = [world.space.combinations[i % len(world.space)] for i in index.tolist()]
+    changed = [(*c[:place], value, *c[place + 1 :]) for c in shown]
+    combination = torch.tensor([world.space.index(c) for c in changed])
+    scenes = draw_scenes(world, combination, world.seed, "signals", index)
+    return render(scenes, Canvas.of(world.config))
+
+
+def _distance(a: Tensor, b: Tensor) -> float:
+    return float((a - b).flatten(1).norm(dim=1).mean())
+
+
+def sensitivity(world: World, factor: str, scenes: int = SCENES) -> float:
+    """E‖∂image/∂z‖₂ of a number z of the scene, per its unit, by forward-mode autograd.
+
+    Of a color, every channel on its own and then their mean.
+    """
+    drawn = InTurn(world).sample(world.seed, "signals", torch.arange(scenes))
+    z = getattr(drawn, factor)
+    tangents = [torch.ones_like(z)] if z.dim() == 1 else list(_channels(z))
+    return sum(_jacobian_norm(world, drawn, factor, t) for t in tangents) / len(tangents)
+
+
+def _channels(z: Tensor) -> Tensor:
+    """(channels, n, channels): one at a time."""
+    return torch.eye(z.shape[1]).to(z)[:, None, :].expand(-1, len(z), -1)
+
+
+def _jacobian_norm(world: World, scenes: Scenes, factor: str, tangent: Tensor) -> float:
+    def image(z: Tensor) -> Tensor:
+        return render(replace(scenes, **{factor: z}), Canvas.of(world.config))
+
+    _, derivative = torch.func.jvp(image, (getattr(scenes, factor),), (tangent,))
+    return float(derivative.flatten(1).norm(dim=1).mean())
+
+
+def match_signal(world: World, concept: str, gap: float) -> float:
+    """The signal at which a concept's mean pixel gap is `gap`, by bisection, to three digits.
+
+    Raises Mistake if the concept has no signal or cannot reach the gap.
+    """
+    if not FACTORS[concept].channels or world.config.concepts[concept].signal is None:
+        raise Mistake(f"--match: {concept} has no signal to move")
+    low, high = 0.0, _highest(world, concept)
+    most = mean_gap(_with_signal(world, concept, high), concept)
+    if gap > most:
+        raise Mistake(
+            f"--match: {concept} reaches a pixel gap of {most:.2f} at its largest signal "
+            f"{high:.3g}, asked for {gap:.2f}; lower the signal of the other concept"
+        )
+    for _ in range(12):
+        middle = (low + high) / 2
+        below = mean_gap(_with_signal(world, concept, middle), concept) < gap
+        low, high = (middle, high) if below else (low, middle)
+    return (low + high) / 2
+
+
+def _highest(world: World, concept: str) -> float:
+    """The largest signal the concept may have, to a thousandth."""
+    low, high = 0.0, 2 * FACTORS[concept].high
+    while high - low > 1e-3:
+        middle = (low + high) / 2
+        try:
+            _with_signal(world, concept, middle)
+            low = middle
+        except Mistake:
+            high = middle
+    return low
+
+
+def _with_signal(world: World, concept: str, signal: float) -> World:
+    changed = replace(world.config.concepts[concept], signal=signal)
+    concepts = {**world.config.concepts, concept: changed}
+    return World(replace(world.config, concepts=concepts), world.captions)
+
+
+def class_gap(world: World, concept: str) -> dict[str, tuple[float, ...]]:
+    """Value → its class mean, one number per channel, in the factor's unit."""
+    place = world.space.names.index(concept)
+    mean = class_tables(world)[concept][0]
+    rows = {c[place]: i for i, c in enumerate(world.space.combinations)}
+    return {value: tuple(mean[row].tolist()) for value, row in rows.items()}
