@@ -26,7 +26,7 @@ def one_hot(space: ConceptSpace, combination: Int[Tensor, " n"]) -> Float[Tensor
 def coordinates(world: World, data: Dataset) -> Float[Tensor, "n z"]:
     """The numbers of the concepts that have any (color, size, x, …), in their order."""
     names = [name for name in world.space.names if FACTORS[name].channels]
-    return torch.cat([data.numbers[name] for name in names], dim=1)
+    return torch.cat([torch.zeros(len(data), 0), *(data.numbers[n] for n in names)], dim=1)
 
 
 def vector(world: World, data: Dataset) -> Float[Tensor, "n entries"]:

@@ -83,7 +83,7 @@ def _jacobian_norm(world: World, scenes: Scenes, factor: str, tangent: Tensor) -
     def image(z: Tensor) -> Tensor:
         return render(replace(scenes, **{factor: z}), Canvas.of(world.config))
 
-    _, derivative = torch.func.jvp(image, (getattr(scenes, factor),), (tangent,))
+    derivative = torch.func.jvp(image, (getattr(scenes, factor),), (tangent,))[1]
     return float(derivative.flatten(1).norm(dim=1).mean())
 
 

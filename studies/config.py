@@ -125,7 +125,7 @@ def scored_steps(config: Config) -> tuple[int, ...]:
     return parse_schedule(config.evaluate.snapshots, config.train.max_steps, "evaluate.snapshots")
 
 
-def to_dict(config: Config) -> dict[str, Any]:
+def to_dict(config: Any) -> dict[str, Any]:
     """Plain data: what config.yaml holds; `read_as` turns it back."""
     return _plain(dataclasses.asdict(config))
 

@@ -38,8 +38,8 @@ def read_as(kind: Any, value: Any, key: str) -> Any:
     if dataclasses.is_dataclass(kind):
         return _read_dataclass(kind, value, key)
     if origin in (Union, types.UnionType):
-        inner = next(argument for argument in arguments if argument is not type(None))
-        return None if value is None else read_as(inner, value, key)
+        inner = [argument for argument in arguments if argument is not type(None)]
+        return None if value is None else read_as(_choose(inner, value, key), value, key)
     if origin is tuple:
         return _read_tuple(arguments[0], value, key)
     if origin is dict:
@@ -52,6 +52,18 @@ def read_as(kind: Any, value: Any, key: str) -> Any:
         hint = nearest(str(value), choices)
         raise Mistake(f"{key}: got {value!r}{hint}, allowed {', '.join(choices)}")
     return _read_plain(kind, value, key)
+
+
+def _choose(kinds: list[Any], value: Any, key: str) -> Any:
+    """Of several dataclasses, the one whose field `kind` has the value's `kind` (or the first)."""
+    if len(kinds) == 1:
+        return kinds[0]
+    known = {kind.__dataclass_fields__["kind"].default: kind for kind in kinds}
+    asked = _mapping(value, key).get("kind", next(iter(known)))
+    if asked not in known:
+        hint = nearest(str(asked), tuple(known))
+        raise Mistake(f"{key}.kind: got {asked!r}{hint}, allowed {', '.join(known)}")
+    return known[asked]
 
 
 def _read_dataclass(kind: Any, value: Any, key: str) -> Any:

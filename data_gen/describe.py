@@ -1,0 +1,143 @@
+"""A world in words and numbers: what is shown how often, how far apart, what is held out."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from data_gen.bumps import BumpWorld
+from data_gen.bumps import check_leaks as check_bump_leaks
+from data_gen.bumps import sensitivity as bump_sensitivity
+from data_gen.dataset import leak_check, training_set
+from data_gen.factors import FACTORS
+from data_gen.photo_config import PhotoWorld
+from data_gen.photos import leak_check as photo_leak_check
+from data_gen.photos import photo_set
+from data_gen.scenes import class_tables
+from data_gen.signals import mean_gap, pixel_gaps, sensitivity
+from data_gen.splits import share_out
+from data_gen.world import World
+
+SHOWN = 12  # names in a list
+
+
+def describe_shapes(world: World) -> list[str]:
+    """Lines of text: concepts with their measured signals, nuisances, split, leak check."""
+    data = training_set(world)
+    lines = [f"image: {world.config.image_size_px} × {world.config.image_size_px} px, RGB"]
+    for name in world.space.names:
+        lines += _concept(world, name)
+    lines += [f"nuisance {name}: {_nuisance(world, name)}" for name in world.nuisances]
+    lines += _split(world)
+    lines += leak_check(world, data).lines()
+    return [*lines, f"captions: {_some(map(repr, data.captions))}"]
+
+
+def _some(names: Iterable[str]) -> str:
+    """The first names, and how many more there are."""
+    listed = list(names)
+    more = f" and {len(listed) - SHOWN} others" if len(listed) > SHOWN else ""
+    return ", ".join(listed[:SHOWN]) + more
+
+
+def _concept(world: World, name: str) -> list[str]:
+    values = world.config.concepts[name].values
+    lines = [f"concept {name}: {', '.join(_value(world, name, value) for value in values)}"]
+    if len(values) > 1:
+        closest = min(pixel_gaps(world, name), key=lambda gap: gap.mean)
+        lines.append(
+            f"  expected pixel gap {mean_gap(world, name):.2f}; smallest {closest.mean:.2f} "
+            f"({closest.first}, {closest.second})"
+        )
+    if FACTORS[name].channels:
+        unit = FACTORS[name].unit.rstrip("s")
+        lines.append(f"  E‖∂image/∂{name}‖ {sensitivity(world, name):.3g} per {unit}")
+    return lines
+
+
+def _value(world: World, name: str, value: str) -> str:
+    """'red (0.70, 0.30, 0.30) ± 0.05', or 'circle'."""
+    if not FACTORS[name].channels:
+        return value
+    place = world.space.names.index(name)
+    row = next(i for i, c in enumerate(world.space.combinations) if c[place] == value)
+    mean, spread = (table[row].tolist() for table in class_tables(world)[name])
+    return f"{value} ({', '.join(f'{m:.3g}' for m in mean)}) ± {max(spread):.3g}"
+
+
+def _nuisance(world: World, name: str) -> str:
+    nuisance = world.nuisances[name]
+    if nuisance.values:
+        return ", ".join(nuisance.values)
+    low, high = nuisance.range
+    unit = FACTORS[name].unit
+    return f"{low:g} {unit}" if low == high else f"uniform in [{low:g}, {high:g}] {unit}"
+
+
+def _split(world: World) -> list[str]:
+    space, split = world.space, world.split
+    lines = [f"images: {world.num_training_images} for training of {world.config.num_images}"]
+    shares = share_out(world.weights, world.config.num_images)
+    about = "" if world.config.exact_counts else "about "
+    if len(set(shares)) <= 2 and max(shares) - min(shares) <= 1:
+        lines.append(f"training combinations: {len(shares)}, {about}{shares[0]} images each")
+    else:
+        counts = zip(split.train, shares, strict=True)
+        named = _some(f"{space.name(c)} {about}{count}" for c, count in counts)
+        lines.append(f"training combinations: {len(shares)}: {named}")
+    held_out = _some(map(space.name, split.held_out))
+    return [
+        *lines,
+        f"held-out combinations: {len(split.held_out)}{': ' * bool(held_out)}{held_out}",
+    ]
+
+
+def describe_bumps(world: BumpWorld) -> list[str]:
+    """Lines of text: labels by split, sensitivity, leak check."""
+    config = world.config
+    counts: dict[str, int] = {}
+    for split in world.split.tolist():
+        counts[split] = counts.get(split, 0) + 1
+    slopes = bump_sensitivity(world)
+    return [
+        f"image: {config.image_size_px} × {config.image_size_px} px, grey, {config.image}",
+        *(f"E‖∂image/∂{name}‖ {slope:.3g} per px" for name, slope in slopes.items()),
+        *check_bump_leaks(world, world.labels[world.select("train")]).lines(),
+    ]
+
+
+def describe_photos(world: PhotoWorld) -> list[str]:
+    """Lines of text: concepts, images per combination and split, leak check."""
+    counts = [
+        f"{world.space.name(c)} {sum(int(quota[i]) for quota in world.quotas.values())}"
+        for i, c in enumerate(world.space.combinations)
+    ]
+    photos = photo_set(world, "train")
+    return [
+        f"image: {world.config.image_size_px} × {world.config.image_size_px} px, RGB",
+        *(f"concept {name}: {', '.join(values)}" for name, values in world.space.items()),
+        f"images per combination: {', '.join(counts)}",
+        f"images for training: {len(photos)}",
+        f"held-out combinations: {_some(map(world.space.name, world.split.held_out)) or 'none'}",
+        *photo_leak_check(world, photos).lines(),
+        f"captions: {_some(map(repr, photos.captions))}",
+    ]
+
+
+def data_card(
+    name: str, question: str, config: str, facts: list[str], splits: dict[str, int], kind: str
+) -> str:
+    """README.md of an export: what is in it, how it was made; its head is for datasets' loader."""
+    head: list[Any] = ["---", f"pretty_name: {name}", "configs:", "- config_name: default"]
+    head.append("  data_files:")
+    paths = {"imagefolder": "{split}/**", "parquet": "data/{split}-*.parquet"}
+    for split in splits if kind in paths else ():
+        head += [f"  - split: {split}", f"    path: {paths[kind].format(split=split)}"]
+    if kind not in paths:
+        head = head[:2]
+    table = [f"| {split} | {count} |" for split, count in splits.items()]
+    return "\n".join(
+        [*head, "---", "", f"# {name}", "", question, ""]
+        + ["| split | images |", "|---|---|", *table, ""]
+        + ["## What is in it", "", *(f"- {fact}" for fact in facts), ""]
+        + ["## How it was made", "", f"`python scripts/render.py --config {name}.yaml --out DIR`"]
+        + [f"with format {kind} of:", "", "```yaml", config.rstrip(), "```", ""]
+    )

@@ -1,0 +1,202 @@
+"""How an export's chunks become files. Each format writes chunks whole, then joins them."""
+
+import io
+import json
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from data_gen.files import whole_file
+from data_gen.sources import Records, Source
+
+
+class Format(Protocol):
+    """Files of one export.
+
+    Attributes:
+        copies: how many times its final size an export takes on the disk while it is made.
+    """
+
+    copies: int
+
+    def has(self, split: str, k: int) -> bool: ...
+
+    def write(self, split: str, k: int, records: Records) -> None: ...
+
+    def finish(self, split: str, chunks: list[int], count: int) -> None: ...
+
+
+def to_picture(image: np.ndarray) -> Image.Image:
+    """uint8 (channels, h, w) → RGB or grey."""
+    return Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
+
+
+def _png(image: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    to_picture(image).save(stream, format="PNG")
+    return stream.getvalue()
+
+
+def _rows(records: Records) -> list[dict[str, Any]]:
+    names = list(records.columns)
+    return [
+        dict(zip(names, row, strict=True)) for row in zip(*records.columns.values(), strict=True)
+    ]
+
+
+class ImageFolder:
+    """<split>/<chunk>/<place>.png and <split>/metadata.jsonl, for Hugging Face datasets."""
+
+    copies = 1
+
+    def __init__(self, directory: Path, source: Source):
+        self.directory = directory
+
+    def _part(self, split: str, k: int) -> Path:
+        return self.directory / ".chunks" / f"{split}-{k:05d}.jsonl"
+
+    def has(self, split: str, k: int) -> bool:
+        return self._part(split, k).is_file()
+
+    def write(self, split: str, k: int, records: Records) -> None:
+        folder = self.directory / split / f"{k:05d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = []
+        for i, (image, row) in enumerate(zip(records.images, _rows(records), strict=True)):
+            name = f"{k:05d}/{i:06d}.png"
+            (folder / f"{i:06d}.png").write_bytes(_png(image))
+            lines.append(json.dumps({"file_name": name, **row}))
+        with whole_file(self._part(split, k)) as temporary:
+            temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    def finish(self, split: str, chunks: list[int], count: int) -> None:
+        with whole_file(self.directory / split / "metadata.jsonl") as temporary:
+            with temporary.open("wb") as joined:
+                for k in chunks:
+                    joined.write(self._part(split, k).read_bytes())
+        for k in chunks:
+            self._part(split, k).unlink()
+        _remove_empty(self.directory / ".chunks")
+
+
+class Parquet:
+    """data/<split>-<chunk>.parquet; the image is PNG bytes, for Hugging Face datasets."""
+
+    copies = 1
+
+    def __init__(self, directory: Path, source: Source):
+        self.directory = directory / "data"
+
+    def _part(self, split: str, k: int) -> Path:
+        return self.directory / f"{split}-{k:05d}.parquet"
+
+    def has(self, split: str, k: int) -> bool:
+        return self._part(split, k).is_file()
+
+    def write(self, split: str, k: int, records: Records) -> None:
+        images = [{"bytes": _png(image), "path": None} for image in records.images]
+        kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+        columns = {name: pa.array(values) for name, values in records.columns.items()}
+        table = pa.table({"image": pa.array(images, kind), **columns})
+        features = {name: _feature(column.type) for name, column in columns.items()}
+        info = {"info": {"features": {"image": {"_type": "Image"}, **features}}}
+        with whole_file(self._part(split, k)) as temporary:
+            pq.write_table(
+                table.replace_schema_metadata({"huggingface": json.dumps(info)}), temporary
+            )
+
+    def finish(self, split: str, chunks: list[int], count: int) -> None:
+        pass
+
+
+def _feature(kind: pa.DataType) -> dict[str, Any]:
+    """An Arrow type in the words of Hugging Face datasets."""
+    if pa.types.is_list(kind):
+        return {"feature": _feature(kind.value_type), "_type": "List"}
+    return {"dtype": {"double": "float64"}.get(str(kind), str(kind)), "_type": "Value"}
+
+
+class Npz:
+    """<split>.npz with dSprites' fields: imgs (n, h, w[, 3]), latents_values, latents_classes,
+    metadata (a JSON text, not a pickle); beside them caption and split, one per image."""
+
+    copies = 2
+
+    def __init__(self, directory: Path, source: Source):
+        self.directory, self.source = directory, source
+
+    def _part(self, split: str, k: int) -> Path:
+        return self.directory / ".chunks" / f"{split}-{k:05d}.npz"
+
+    def has(self, split: str, k: int) -> bool:
+        return self._part(split, k).is_file()
+
+    def write(self, split: str, k: int, records: Records) -> None:
+        images = records.images.transpose(0, 2, 3, 1)
+        arrays = {
+            "imgs": images[..., 0] if images.shape[-1] == 1 else images,
+            "latents_values": records.values,
+            "latents_classes": records.classes,
+        }
+        for name in {"caption", "split"} & set(records.columns):
+            arrays[name] = np.array(records.columns[name], dtype=np.str_)
+        with whole_file(self._part(split, k)) as temporary:
+            np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
+
+    def finish(self, split: str, chunks: list[int], count: int) -> None:
+        parts = [self._part(split, k) for k in chunks]
+        with np.load(parts[0]) as first:
+            names = first.files
+        with whole_file(self.directory / f"{split}.npz") as temporary:
+            with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as target:
+                for name in names:
+                    _join(target, name, parts, count)
+                text = io.BytesIO()
+                np.save(text, np.array(json.dumps(self._metadata())))
+                target.writestr("metadata.npy", text.getvalue())
+        for part in parts:
+            part.unlink()
+        _remove_empty(self.directory / ".chunks")
+
+    def _metadata(self) -> dict[str, Any]:
+        classes = self.source.class_values
+        return {
+            "latents_names": self.source.value_names,
+            "classes_names": list(classes),
+            "latents_sizes": [len(values) for values in classes.values()],
+            "classes_possible_values": classes,
+        }
+
+
+def _join(target: zipfile.ZipFile, name: str, parts: list[Path], count: int) -> None:
+    """One array from its parts, one part in memory at a time."""
+    kinds = []
+    for part in parts:
+        with np.load(part) as arrays:
+            kinds.append(arrays[name].dtype)
+            shape = arrays[name].shape[1:]
+    kind = max(kinds, key=lambda dtype: dtype.itemsize)  # texts differ in length
+    header = {"descr": kind.str, "fortran_order": False, "shape": (count, *shape)}
+    with target.open(f"{name}.npy", "w", force_zip64=True) as stream:
+        np.lib.format.write_array_header_2_0(stream, header)
+        for part in parts:
+            with np.load(part) as arrays:
+                stream.write(np.ascontiguousarray(arrays[name], dtype=kind).tobytes())
+
+
+def _remove_empty(directory: Path) -> None:
+    if not any(directory.iterdir()):
+        shutil.rmtree(directory)
+
+
+FORMATS: dict[str, type[ImageFolder] | type[Parquet] | type[Npz]] = {
+    "imagefolder": ImageFolder,
+    "npz": Npz,
+    "parquet": Parquet,
+}

@@ -1,0 +1,121 @@
+"""A contact sheet: rows of images with their names."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+
+from data_gen import streams
+from data_gen.bumps import EXAMPLES, SPLITS, BumpWorld
+from data_gen.bumps import records as bump_records
+from data_gen.dataset import images_of
+from data_gen.files import whole_file
+from data_gen.formats import to_picture
+from data_gen.photo_config import PhotoWorld
+from data_gen.photos import load, photo_set
+from data_gen.scene_sets import Filtered, InRanges, OfCombinations
+from data_gen.world import World
+
+CELL_PX, GAP_PX, FONT_PX, MARGIN_PX = 72, 4, 15, 12
+INK, HELD_OUT_INK = "#222222", "#b5471b"
+
+
+@dataclass(frozen=True)
+class Row:
+    """Some images of one kind. images: uint8 (n, channels, h, w)."""
+
+    label: str
+    images: np.ndarray
+    held_out: bool = False
+
+
+def contact_sheet(title: str, rows: Sequence[Row]) -> Image.Image:
+    """Title, then one line per row: its label, its images enlarged with sharp pixels."""
+    font = ImageFont.load_default(FONT_PX)
+    labels = [row.label + (" (held out)" if row.held_out else "") for row in rows]
+    left = MARGIN_PX * 2 + int(max(font.getlength(label) for label in labels))
+    columns = max(len(row.images) for row in rows)
+    width = left + columns * (CELL_PX + GAP_PX) + MARGIN_PX
+    title = _wrap(title, font, width - 2 * MARGIN_PX)
+    top = MARGIN_PX * 2 + (FONT_PX + 5) * (title.count("\n") + 1)
+    sheet = Image.new("RGB", (width, top + len(rows) * (CELL_PX + GAP_PX) + MARGIN_PX), "white")
+    pen = ImageDraw.Draw(sheet)
+    pen.text((MARGIN_PX, MARGIN_PX), title, INK, font)
+    for i, (label, row) in enumerate(zip(labels, rows, strict=True)):
+        y = top + i * (CELL_PX + GAP_PX)
+        ink = HELD_OUT_INK if row.held_out else INK
+        pen.text((MARGIN_PX, y + (CELL_PX - FONT_PX) // 2), label, ink, font)
+        for j, image in enumerate(row.images):
+            sheet.paste(_enlarged(image), (left + j * (CELL_PX + GAP_PX), y))
+    return sheet
+
+
+def _enlarged(image: np.ndarray) -> Image.Image:
+    """On a grey line, so that white images end somewhere."""
+    framed = Image.new("RGB", (CELL_PX, CELL_PX), "#bbbbbb")
+    inner = to_picture(image).resize((CELL_PX - 2, CELL_PX - 2), Image.Resampling.NEAREST)
+    framed.paste(inner, (1, 1))
+    return framed
+
+
+def _wrap(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) > width and lines[-1]:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return "\n".join(lines)
+
+
+def save_sheet(path: Path, sheet: Image.Image) -> None:
+    with whole_file(path) as temporary:
+        sheet.save(temporary, format="PNG")
+
+
+def combination_rows(world: World, count: int) -> list[Row]:
+    """A row of `count` scenes per combination; training combinations avoid what is held out."""
+    rows = []
+    for i, combination in enumerate(world.space.combinations):
+        shown = OfCombinations(world, torch.tensor([i]), (1.0,))
+        index = torch.arange(count)
+        if combination in world.split.train:
+            scenes = Filtered(shown, InRanges(world.config.held_out_ranges))
+            data = images_of(world, scenes, index, purpose="preview")
+        else:
+            data = images_of(world, shown, index, purpose="preview")
+        held_out = combination in world.split.held_out
+        rows.append(Row(world.captioner.write(combination), data.images.numpy(), held_out))
+    return rows
+
+
+def photo_rows(world: PhotoWorld, count: int) -> list[Row]:
+    """The first images of every combination that has any."""
+    rows = []
+    for split in ("train", "held_out"):
+        photos = photo_set(world, split)
+        for i, combination in enumerate(world.space.combinations):
+            places = torch.nonzero(photos.combination == i)[:count, 0].tolist()
+            if places:
+                images = load(world, [photos.names[place] for place in places]).numpy()
+                label = world.captioner.write(combination)
+                rows.append(Row(label, images, split == "held_out"))
+    return rows
+
+
+def bump_rows(world: BumpWorld, count: int) -> list[Row]:
+    """Labels of every split and kind of example, in a random order."""
+    rows = []
+    for s, split in enumerate(SPLITS):
+        for e, example in enumerate(EXAMPLES):
+            index = torch.nonzero((world.split == s) & (world.example == e))[:, 0]
+            if len(index):
+                order = streams.permutation(world.config.seed, "preview", 0, len(index))
+                images, _ = bump_records(world, index[order[:count]])
+                label = f"{split.replace('_', ' ')}, {example.replace('_', ' ')} ({len(index)})"
+                rows.append(Row(label, images.numpy(), split not in ("train", "not_kept")))
+    return rows

@@ -1,0 +1,78 @@
+"""Draw a world: describe it, show it, or export its images, captions and ground truth."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from data_gen.endings import Mistake
+from studies.cli import read_flag, say, start
+from studies.worlds import WorldFile, read_world_file
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """What to do with the world of a config; every field of the world is a flag.
+
+    Attributes:
+        config: YAML file of a world or of a whole experiment.
+        out: directory to export to. It appears when all is written; the same command goes on.
+        format: image folder and Parquet as Hugging Face datasets reads them, npz as dSprites.
+        test_images: exported beside the training images: every combination in turn.
+        preview: PNG to draw a contact sheet to.
+        describe: print what is shown how often, how far apart it lies, what is held out.
+        match: concepts; print the signal of each other one at which its images lie as far apart
+            as those of the first.
+    """
+
+    config: Path
+    fields: Annotated[WorldFile, tyro.conf.arg(name="")]
+    out: Path | None = None
+    format: Literal["imagefolder", "npz", "parquet"] = "imagefolder"
+    test_images: int = 1024
+    preview: Path | None = None
+    describe: bool = False
+    match: tuple[str, ...] = ()
+
+
+def read_arguments() -> Arguments:
+    """`--config` first, then every other flag on top of it."""
+    path = read_flag("--config")
+    if path is None:
+        raise Mistake("--config: missing; give a YAML file, such as configs/worlds/p2_2x2.yaml")
+    default = Arguments(Path(path), read_world_file(Path(path)))
+    settings = (tyro.conf.AvoidSubcommands,)
+    return tyro.cli(Arguments, default=default, description=__doc__, config=settings)
+
+
+def check(arguments: Arguments) -> None:
+    if not (arguments.out or arguments.preview or arguments.describe or arguments.match):
+        raise Mistake("nothing to do; give --describe, --preview grid.png, --match or --out DIR")
+    if arguments.preview and arguments.preview.suffix != ".png":
+        raise Mistake(f"--preview: got {arguments.preview}, allowed a name that ends in .png")
+    if arguments.test_images < 0:
+        raise Mistake(f"--test-images: got {arguments.test_images}, allowed 0 or more")
+
+
+def main() -> None:
+    arguments = read_arguments()
+    check(arguments)
+    from studies.rendering import describe, export_world, match, open_world, preview
+
+    world = open_world(arguments.fields)
+    if arguments.describe:
+        say("\n".join(describe(world)))
+    if arguments.match:
+        say(match(world, arguments.match))
+    if arguments.preview:
+        preview(world, arguments.fields, arguments.preview)
+        say(f"wrote {arguments.preview}")
+    if arguments.out:
+        export_world(
+            world, arguments.fields, arguments.out, arguments.format, arguments.test_images, say
+        )
+
+
+if __name__ == "__main__":
+    start(main)

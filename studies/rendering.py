@@ -1,0 +1,103 @@
+"""What scripts/render.py does: describe, match, preview and export any kind of world."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import yaml
+from tqdm import tqdm
+
+from data_gen.bumps import BumpWorld
+from data_gen.describe import data_card, describe_bumps, describe_photos, describe_shapes
+from data_gen.endings import Mistake, nearest
+from data_gen.export import export
+from data_gen.photo_config import PhotoWorld
+from data_gen.preview import (
+    Row,
+    bump_rows,
+    combination_rows,
+    contact_sheet,
+    photo_rows,
+    save_sheet,
+)
+from data_gen.signals import match_signal, mean_gap
+from data_gen.sources import BumpSource, PhotoSource, ShapeSource, Source
+from data_gen.world import World
+from studies.config import to_dict
+from studies.worlds import WorldFile, build_world
+
+AnyWorld = World | BumpWorld | PhotoWorld
+PREVIEWED, PREVIEW_ROWS = 8, 40  # images in a row, rows
+
+
+def open_world(file: WorldFile) -> AnyWorld:
+    world = build_world(file)
+    return world if isinstance(world, World | PhotoWorld) else BumpWorld(world)
+
+
+def source_of(world: AnyWorld, test_images: int) -> Source:
+    if isinstance(world, World):
+        return ShapeSource(world, test_images)
+    return BumpSource(world) if isinstance(world, BumpWorld) else PhotoSource(world)
+
+
+def describe(world: AnyWorld) -> list[str]:
+    if isinstance(world, World):
+        return describe_shapes(world)
+    return describe_bumps(world) if isinstance(world, BumpWorld) else describe_photos(world)
+
+
+def match(world: AnyWorld, concepts: Sequence[str]) -> str:
+    """The flags that give concepts the measured signal of the first of them."""
+    if not isinstance(world, World):
+        raise Mistake("--match: only worlds of shapes have signals to match")
+    for name in concepts:
+        if name not in world.space.names:
+            hint = nearest(name, world.space.names)
+            raise Mistake(f"--match: no concept {name!r}{hint}; {', '.join(world.space.names)}")
+    if len(concepts) < 2:
+        raise Mistake("--match: give two or more concepts; the first is the measure")
+    gap = mean_gap(world, concepts[0])
+    signals = {name: match_signal(world, name, gap) for name in concepts[1:]}
+    flags = [f"--world.concepts.{name}.signal {signal:.3g}" for name, signal in signals.items()]
+    return f"expected pixel gap of {concepts[0]}: {gap:.2f}; the same with\n{' '.join(flags)}"
+
+
+def export_world(
+    world: AnyWorld,
+    file: WorldFile,
+    out: Path,
+    kind: str,
+    test_images: int,
+    say: Callable[[str], None],
+) -> None:
+    source = source_of(world, test_images)
+    total = sum(source.splits.values())
+    config = to_dict(file)
+
+    def card() -> str:
+        text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        return data_card(file.name, file.question, text, describe(world), source.splits, kind)
+
+    with tqdm(total=total, desc="export", unit="image", disable=None) as bar:
+        new = export(source, out, kind, config, card, bar.update, say)
+    splits = ", ".join(f"{name} {count}" for name, count in source.splits.items())
+    say(f"{out}: {'wrote' if new else 'found'} {total} images ({splits}) as {kind}")
+
+
+def preview(world: AnyWorld, file: WorldFile, path: Path) -> None:
+    """A contact sheet: a row per combination, or per split of labels."""
+    rows = _rows(world)
+    title = f"{file.name}: {file.question}"
+    if len(rows) > PREVIEW_ROWS:
+        title += f" ({PREVIEW_ROWS} of {len(rows)} combinations)"
+        rows = [rows[i] for i in np.linspace(0, len(rows) - 1, PREVIEW_ROWS).round().astype(int)]
+    save_sheet(path, contact_sheet(title, rows))
+
+
+def _rows(world: AnyWorld) -> list[Row]:
+    if isinstance(world, World):
+        return combination_rows(world, PREVIEWED)
+    if isinstance(world, BumpWorld):
+        return bump_rows(world, PREVIEWED)
+    return photo_rows(world, PREVIEWED)

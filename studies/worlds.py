@@ -1,0 +1,52 @@
+"""The world of any config, be it of an experiment or of a world alone. Imports no torch."""
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from data_gen.bump_config import BumpsConfig, check_bumps
+from data_gen.captions import CaptionConfig
+from data_gen.endings import Mistake, nearest
+from data_gen.photo_config import PhotosConfig, PhotoWorld
+from data_gen.world import World, WorldConfig
+from studies.config import Config
+from studies.reading import read_as, read_yaml
+
+AnyConfig = WorldConfig | BumpsConfig | PhotosConfig
+
+
+@dataclass(frozen=True)
+class WorldFile:
+    """One world and how it is described.
+
+    Attributes:
+        name: of the file, and of what is exported.
+        question: what the world is for.
+    """
+
+    name: str
+    world: AnyConfig
+    question: str = ""
+    captions: CaptionConfig = field(default_factory=CaptionConfig)
+
+
+def read_world_file(path: Path) -> WorldFile:
+    """The world of any config; what concerns training is left aside, unread."""
+    data = read_yaml(path)
+    wanted = [f.name for f in fields(WorldFile)]
+    known = tuple(dict.fromkeys([*wanted, *(f.name for f in fields(Config))]))
+    for name in data:
+        if name not in known:
+            hint = nearest(str(name), known)
+            raise Mistake(f"{name}: unknown key{hint}; allowed: {', '.join(known)}")
+    return read_as(WorldFile, {name: data[name] for name in wanted if name in data}, "")
+
+
+def build_world(file: WorldFile) -> World | PhotoWorld | BumpsConfig:
+    """The checked world; of bumps the checked config, since their labels need torch."""
+    config = file.world
+    if isinstance(config, WorldConfig):
+        return World(config, file.captions)
+    if isinstance(config, PhotosConfig):
+        return PhotoWorld(config, file.captions)
+    check_bumps(config)
+    return config
