@@ -5,7 +5,7 @@ import json
 import shutil
 import zipfile
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,7 @@ from data_gen.files import whole_file
 from data_gen.sources import Records, Source
 
 
+@runtime_checkable  # so that tests can check it
 class Format(Protocol):
     """Files of one export.
 
@@ -154,12 +155,12 @@ class Npz:
         with np.load(parts[0]) as first:
             names = first.files
         with whole_file(self.directory / f"{split}.npz") as temporary:
-            with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as target:
+            with zipfile.ZipFile(temporary, "w") as target:
                 for name in names:
                     _join(target, name, parts, count)
                 text = io.BytesIO()
                 np.save(text, np.array(json.dumps(self._metadata())))
-                target.writestr("metadata.npy", text.getvalue())
+                target.writestr(_entry("metadata.npy"), text.getvalue())
         for part in parts:
             part.unlink()
         _remove_empty(self.directory / ".chunks")
@@ -183,11 +184,18 @@ def _join(target: zipfile.ZipFile, name: str, parts: list[Path], count: int) -> 
             shape = arrays[name].shape[1:]
     kind = max(kinds, key=lambda dtype: dtype.itemsize)  # texts differ in length
     header = {"descr": kind.str, "fortran_order": False, "shape": (count, *shape)}
-    with target.open(f"{name}.npy", "w", force_zip64=True) as stream:
+    with target.open(_entry(f"{name}.npy"), "w", force_zip64=True) as stream:
         np.lib.format.write_array_header_2_0(stream, header)
         for part in parts:
             with np.load(part) as arrays:
                 stream.write(np.ascontiguousarray(arrays[name], dtype=kind).tobytes())
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """Without the time of day, so that equal arrays make equal files."""
+    entry = zipfile.ZipInfo(name)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    return entry
 
 
 def _remove_empty(directory: Path) -> None:

@@ -11,12 +11,13 @@ from PIL import Image, ImageDraw, ImageFont
 from data_gen import streams
 from data_gen.bumps import EXAMPLES, SPLITS, BumpWorld
 from data_gen.bumps import records as bump_records
+from data_gen.concepts import Combination
 from data_gen.dataset import images_of
 from data_gen.files import whole_file
 from data_gen.formats import to_picture
 from data_gen.photo_config import PhotoWorld
 from data_gen.photos import load, photo_set
-from data_gen.scene_sets import Filtered, InRanges, OfCombinations
+from data_gen.scene_sets import Filtered, InRanges, OfCombinations, SceneSet
 from data_gen.world import World
 
 CELL_PX, GAP_PX, FONT_PX, MARGIN_PX = 72, 4, 15, 12
@@ -77,33 +78,39 @@ def save_sheet(path: Path, sheet: Image.Image) -> None:
         sheet.save(temporary, format="PNG")
 
 
-def combination_rows(world: World, count: int) -> list[Row]:
-    """A row of `count` scenes per combination; training combinations avoid what is held out."""
-    rows = []
-    for i, combination in enumerate(world.space.combinations):
-        shown = OfCombinations(world, torch.tensor([i]), (1.0,))
-        index = torch.arange(count)
-        if combination in world.split.train:
-            scenes = Filtered(shown, InRanges(world.config.held_out_ranges))
-            data = images_of(world, scenes, index, purpose="preview")
-        else:
-            data = images_of(world, shown, index, purpose="preview")
-        held_out = combination in world.split.held_out
-        rows.append(Row(world.captioner.write(combination), data.images.numpy(), held_out))
-    return rows
+def combination_rows(world: World, shown: Sequence[Combination], count: int) -> list[Row]:
+    """A row of `count` scenes per combination; of a training combination none that is held out."""
+    return [
+        Row(
+            world.captioner.write(combination),
+            images_of(
+                world, _scenes(world, combination), torch.arange(count), purpose="preview"
+            ).images.numpy(),
+            combination in world.split.held_out,
+        )
+        for combination in shown
+    ]
 
 
-def photo_rows(world: PhotoWorld, count: int) -> list[Row]:
+def _scenes(world: World, combination: Combination) -> SceneSet:
+    one = OfCombinations(world, torch.tensor([world.space.index(combination)]), (1.0,))
+    if combination in world.split.held_out:
+        return one
+    return Filtered(one, InRanges(world.config.held_out_ranges))
+
+
+def photo_rows(world: PhotoWorld, shown: Sequence[Combination], count: int) -> list[Row]:
     """The first images of every combination that has any."""
     rows = []
-    for split in ("train", "held_out"):
-        photos = photo_set(world, split)
-        for i, combination in enumerate(world.space.combinations):
-            places = torch.nonzero(photos.combination == i)[:count, 0].tolist()
-            if places:
-                images = load(world, [photos.names[place] for place in places]).numpy()
-                label = world.captioner.write(combination)
-                rows.append(Row(label, images, split == "held_out"))
+    sets = {split: photo_set(world, split) for split in ("train", "held_out")}
+    for combination in shown:
+        held_out = combination in world.split.held_out
+        photos = sets["held_out" if held_out else "train"]
+        mine = photos.combination == world.space.index(combination)
+        names = [photos.names[place] for place in torch.nonzero(mine)[:count, 0].tolist()]
+        if names:
+            images = load(world, names).numpy()
+            rows.append(Row(world.captioner.write(combination), images, held_out))
     return rows
 
 

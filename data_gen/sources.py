@@ -1,7 +1,7 @@
 """What can be exported, shown and described: the images of a world, by split and place."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ class Records:
     classes: np.ndarray
 
 
+@runtime_checkable  # so that tests can check it
 class Source(Protocol):
     """Images of one world in splits of known size.
 

@@ -1,5 +1,6 @@
 """Draw a world: describe it, show it, or export its images, captions and ground truth."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -7,8 +8,9 @@ from typing import Annotated, Literal
 import tyro
 
 from data_gen.endings import Mistake
+from data_gen.world import WorldConfig
 from studies.cli import read_flag, say, start
-from studies.worlds import WorldFile, read_world_file
+from studies.worlds import WorldFile, build_world, read_world_file
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,10 @@ class Arguments:
 def read_arguments() -> Arguments:
     """`--config` first, then every other flag on top of it."""
     path = read_flag("--config")
-    if path is None:
+    if path is None and not {"-h", "--help"} & set(sys.argv):
         raise Mistake("--config: missing; give a YAML file, such as configs/worlds/p2_2x2.yaml")
-    default = Arguments(Path(path), read_world_file(Path(path)))
+    file = read_world_file(Path(path)) if path else WorldFile("NAME", WorldConfig())
+    default = Arguments(Path(path or "configs/worlds/p2_2x2.yaml"), file)
     settings = (tyro.conf.AvoidSubcommands,)
     return tyro.cli(Arguments, default=default, description=__doc__, config=settings)
 
@@ -58,9 +61,10 @@ def check(arguments: Arguments) -> None:
 def main() -> None:
     arguments = read_arguments()
     check(arguments)
+    checked = build_world(arguments.fields)  # refuses a mistake before the slow imports
     from studies.rendering import describe, export_world, match, open_world, preview
 
-    world = open_world(arguments.fields)
+    world = open_world(checked)
     if arguments.describe:
         say("\n".join(describe(world)))
     if arguments.match:

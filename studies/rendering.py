@@ -3,11 +3,12 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import yaml
 from tqdm import tqdm
 
+from data_gen.bump_config import BumpsConfig
 from data_gen.bumps import BumpWorld
+from data_gen.concepts import Combination
 from data_gen.describe import data_card, describe_bumps, describe_photos, describe_shapes
 from data_gen.endings import Mistake, nearest
 from data_gen.export import export
@@ -24,15 +25,15 @@ from data_gen.signals import match_signal, mean_gap
 from data_gen.sources import BumpSource, PhotoSource, ShapeSource, Source
 from data_gen.world import World
 from studies.config import to_dict
-from studies.worlds import WorldFile, build_world
+from studies.worlds import WorldFile
 
 AnyWorld = World | BumpWorld | PhotoWorld
 PREVIEWED, PREVIEW_ROWS = 8, 40  # images in a row, rows
 
 
-def open_world(file: WorldFile) -> AnyWorld:
-    world = build_world(file)
-    return world if isinstance(world, World | PhotoWorld) else BumpWorld(world)
+def open_world(checked: World | PhotoWorld | BumpsConfig) -> AnyWorld:
+    """What `studies.worlds.build_world` gives, with the labels of bumps."""
+    return BumpWorld(checked) if isinstance(checked, BumpsConfig) else checked
 
 
 def source_of(world: AnyWorld, test_images: int) -> Source:
@@ -86,18 +87,23 @@ def export_world(
 
 
 def preview(world: AnyWorld, file: WorldFile, path: Path) -> None:
-    """A contact sheet: a row per combination, or per split of labels."""
-    rows = _rows(world)
-    title = f"{file.name}: {file.question}"
-    if len(rows) > PREVIEW_ROWS:
-        title += f" ({PREVIEW_ROWS} of {len(rows)} combinations)"
-        rows = [rows[i] for i in np.linspace(0, len(rows) - 1, PREVIEW_ROWS).round().astype(int)]
-    save_sheet(path, contact_sheet(title, rows))
+    """A contact sheet: a row per combination, or per split of labels; of many, some."""
+    rows, of = _rows(world)
+    save_sheet(path, contact_sheet(f"{file.name}: {file.question}{of}", rows))
 
 
-def _rows(world: AnyWorld) -> list[Row]:
-    if isinstance(world, World):
-        return combination_rows(world, PREVIEWED)
+def _rows(world: AnyWorld) -> tuple[list[Row], str]:
+    """Rows, and which part of all they are."""
     if isinstance(world, BumpWorld):
-        return bump_rows(world, PREVIEWED)
-    return photo_rows(world, PREVIEWED)
+        return bump_rows(world, PREVIEWED), ""
+    shown, total = _spread(world.space.combinations), len(world.space)
+    of = f" ({len(shown)} of {total} combinations)" if len(shown) < total else ""
+    if isinstance(world, World):
+        return combination_rows(world, shown, PREVIEWED), of
+    return photo_rows(world, shown, PREVIEWED), of
+
+
+def _spread(combinations: tuple[Combination, ...]) -> list[Combination]:
+    """At most PREVIEW_ROWS of them, evenly."""
+    count = min(PREVIEW_ROWS, len(combinations))
+    return [combinations[i * len(combinations) // count] for i in range(count)]

@@ -1,0 +1,248 @@
+"""scripts/render.py: what is exported loads elsewhere, goes on where it stopped, and is refused."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_gen import export as exporting
+from data_gen.endings import Mistake
+from studies.rendering import export_world, match, open_world
+from studies.worlds import WorldFile, build_world, read_world_file
+
+ROOT = Path(__file__).resolve().parents[2]
+FORMATS = ("imagefolder", "npz", "parquet")
+
+
+@pytest.fixture(scope="module")
+def file() -> WorldFile:
+    """Two concepts, numbers held out, words left out, validation images: 150 images in all."""
+    file = read_world_file(ROOT / "configs" / "worlds" / "p2_2x2.yaml")
+    captions = replace(file.captions, drop_word={"color": 0.5})
+    changed = {"num_images": 90, "image_size_px": 8, "held_out_ranges": {"x": (-0.1, 0.1)}}
+    return replace(file, world=replace(file.world, **changed), captions=captions)
+
+
+def write(file: WorldFile, out: Path, kind: str, say=lambda line: None) -> None:
+    export_world(open_world(build_world(file)), file, out, kind, 30, say)
+
+
+@pytest.fixture(scope="module")
+def exported(file, tmp_path_factory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("exports")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exporting, "CHUNK_BYTES", 32 * 3 * 8 * 8)  # several chunks
+        for kind in FORMATS:
+            write(file, folder / kind, kind)
+    return {kind: folder / kind for kind in FORMATS}
+
+
+def metadata(folder: Path, split: str) -> list[dict]:
+    return [json.loads(line) for line in (folder / split / "metadata.jsonl").open()]
+
+
+def test_image_folders_hold_every_image_and_what_it_shows(exported):
+    folder = exported["imagefolder"]
+    rows = {
+        split: metadata(folder, split)
+        for split in ("train", "validation", "test", "unseen_numbers")
+    }
+    assert {split: len(r) for split, r in rows.items()} == {
+        "train": 76, "validation": 14, "test": 30, "unseen_numbers": 30,
+    }  # fmt: skip
+    first = rows["train"][0]
+    assert {"file_name", "color", "size", "caption", "caption_names", "split"} <= set(first)
+    assert len(first["color_number"]) == 3 and len(first["vector"]) == 11
+    assert {row["split"] for row in rows["test"]} == {"train", "held_out"}
+    assert all(-0.1 <= row["x_number"] <= 0.1 for row in rows["unseen_numbers"])
+    for split, listed in rows.items():
+        images = [Image.open(folder / split / row["file_name"]) for row in listed]
+        assert {image.size for image in images} == {(8, 8)}
+    assert not list(folder.rglob(".chunks")) and not list(folder.parent.glob("*.partial"))
+
+
+def test_all_formats_hold_the_same(exported):
+    import pandas as pd
+
+    rows = metadata(exported["imagefolder"], "train")
+    folder = exported["imagefolder"] / "train"
+    pixels = np.stack([np.asarray(Image.open(folder / row["file_name"])) for row in rows])
+    with np.load(exported["npz"] / "train.npz") as arrays:
+        assert np.array_equal(arrays["imgs"], pixels)
+        assert arrays["caption"].tolist() == [row["caption"] for row in rows]
+        facts = json.loads(str(arrays["metadata"]))
+        assert facts["latents_sizes"] == [2, 2]
+        values = dict(zip(facts["latents_names"], arrays["latents_values"].T, strict=True))
+        assert values["size"] == pytest.approx([row["size_number"] for row in rows], rel=1e-6)
+        names = facts["classes_possible_values"]["color"]
+        assert [names[i] for i in arrays["latents_classes"][:, 0]] == [row["color"] for row in rows]
+    table = pd.read_parquet(sorted((exported["parquet"] / "data").glob("train-*.parquet")))
+    assert table["caption"].tolist() == [row["caption"] for row in rows]
+    import io
+
+    again = np.stack([np.asarray(Image.open(io.BytesIO(cell["bytes"]))) for cell in table["image"]])
+    assert np.array_equal(again, pixels)
+
+
+@pytest.mark.parametrize("kind", ["imagefolder", "parquet"])
+def test_hugging_face_datasets_loads_them(exported, kind, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    data = datasets.load_dataset(str(exported[kind]), cache_dir=str(tmp_path))
+    assert {name: len(part) for name, part in data.items()} == {
+        "train": 76, "validation": 14, "test": 30, "unseen_numbers": 30,
+    }  # fmt: skip
+    first = data["train"][0]
+    assert first["image"].size == (8, 8) and "circle" in first["caption"]
+    listed = metadata(exported["imagefolder"], "train")
+    assert list(data["train"]["caption"]) == [row["caption"] for row in listed]
+
+
+def test_cards_say_how_it_was_made_and_that_nothing_leaks(exported):
+    card = (exported["imagefolder"] / "README.md").read_text()
+    assert "leak check: 0 of 76 training images show a held-out combination" in card
+    assert "no x in [-0.1, 0.1] (interpolation)" in card
+    assert "| train | 76 |" in card and "signal: 0.4" in card
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_an_export_goes_on_where_it_was_stopped(file, exported, kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting, "CHUNK_BYTES", 32 * 3 * 8 * 8)
+    drawn: list[str] = []
+
+    class Stopped(exporting.FORMATS[kind]):
+        def write(self, split, k, records):
+            if len(drawn) == 3:
+                raise KeyboardInterrupt
+            drawn.append(f"{split} {k}")
+            super().write(split, k, records)
+
+    out, whole = tmp_path / "out", exporting.FORMATS[kind]
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setitem(exporting.FORMATS, kind, Stopped)
+        write(file, out, kind)
+    assert not out.exists() and (tmp_path / "out.partial").is_dir()
+    again: list[str] = []
+    real = whole.write
+    monkeypatch.setattr(
+        whole, "write", lambda self, *a: (again.append(f"{a[0]} {a[1]}"), real(self, *a))[1]
+    )
+    write(file, out, kind)
+    assert again and not set(again) & set(drawn)
+    files = sorted(p.relative_to(out) for p in out.rglob("*") if p.is_file())
+    assert files == sorted(
+        p.relative_to(exported[kind]) for p in exported[kind].rglob("*") if p.is_file()
+    )
+    assert all((out / name).read_bytes() == (exported[kind] / name).read_bytes() for name in files)
+
+
+def test_what_is_there_is_found_and_never_overwritten(file, exported, tmp_path):
+    lines: list[str] = []
+    write(file, exported["npz"], "npz", lines.append)
+    assert lines[-1].startswith(f"{exported['npz']}: found 150 images")
+    other = replace(file, world=replace(file.world, seed=7))
+    with pytest.raises(Mistake, match="holds an export with another identity; choose another name"):
+        write(other, exported["npz"], "npz")
+    with pytest.raises(Mistake, match="holds an export with another format"):
+        write(file, exported["npz"], "parquet")
+    (tmp_path / "thesis").mkdir()
+    with pytest.raises(Mistake, match="thesis exists and is no export; choose another name"):
+        write(file, tmp_path / "thesis", "npz")
+
+
+def test_a_disk_too_small_is_refused_before_the_long_work(file, tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(exporting.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(exporting, "CHUNK_BYTES", 32 * 3 * 8 * 8)
+    with pytest.raises(Mistake, match="--out: .* has 0 MiB free, about .* MiB are needed"):
+        write(file, tmp_path / "out", "imagefolder")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_bumps_are_exported_too(kind, tmp_path):
+    file = read_world_file(ROOT / "configs" / "worlds" / "bumps_both.yaml")
+    write(file, tmp_path / "out", kind)
+    if kind == "imagefolder":
+        rows = metadata(tmp_path / "out", "test")
+        assert {row["split"] for row in rows} == {"x_band", "y_band", "intersection"}
+        row = next(r for r in metadata(tmp_path / "out", "train") if r["example"] == "1d_x")
+        assert row["x"] is not None and row["y"] is None
+        assert Image.open(tmp_path / "out" / "train" / row["file_name"]).mode == "L"
+    if kind == "npz":
+        with np.load(tmp_path / "out" / "train.npz") as arrays:
+            assert arrays["imgs"].shape == (1122, 32, 32)
+
+
+def test_matched_signals_are_printed_as_flags(file):
+    text = match(open_world(build_world(file)), ["color", "size"])
+    assert text.startswith("expected pixel gap of color: ") and "size.signal 0." in text
+    with pytest.raises(Mistake, match="--match: no concept 'colour' .did you mean 'color'"):
+        match(open_world(build_world(file)), ["colour", "size"])
+    with pytest.raises(Mistake, match="--match: give two or more"):
+        match(open_world(build_world(file)), ["color"])
+
+
+def render(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(ROOT / "scripts" / "render.py"), *arguments]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300
+    )
+
+
+def test_the_command_line_describes_shows_and_exports(tmp_path):
+    config = str(ROOT / "configs" / "worlds" / "p2_2x2.yaml")
+    flags = ["--world.num-images", "60", "--world.concepts.color.signal", "0.6"]
+    done = render(
+        "--config", config, "--describe", "--preview", str(tmp_path / "grid.png"), *flags,
+        "--out", str(tmp_path / "data"), "--format", "npz", "--test-images", "8",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "red (0.8, 0.2, 0.2) ± 0.075" in done.stdout
+    assert (
+        f"{tmp_path / 'data'}: wrote 68 images (train 51, validation 9, test 8) as npz"
+        in done.stdout
+    )
+    assert "export" not in done.stderr  # no progress bar when not on a terminal
+    assert Image.open(tmp_path / "grid.png").width > 600
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ([], "--config: missing"),
+        (["--config", "configs/worlds/p2_2x2.yaml"], "nothing to do; give --describe"),
+        (["--config", "configs/worlds/none.yaml", "--describe"], "no such config file"),
+        (
+            ["--config", "configs/worlds/p2_2x2.yaml", "--preview", "grid.jpg"],
+            "--preview: got grid.jpg, allowed a name that ends in .png",
+        ),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_status_2(arguments, message):
+    done = render(*arguments)
+    assert done.returncode == 2 and message in done.stderr
+    assert done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--world.concepts.color.signal", "1.5"], "color.signal: got 1.5, allowed 0 to 1"),
+        (["--world.held-out", "all"], "world.held_out: takes every combination"),
+        (["--world.held-out", '"blue"'], "hides the color 'blue' completely"),
+        (["--world.num-images", "0"], "world.num_images: got 0, allowed 1 to"),
+    ],
+)
+def test_a_world_that_cannot_be_leaves_nothing_behind(flags, message, tmp_path):
+    config = str(ROOT / "configs" / "worlds" / "p2_2x2.yaml")
+    done = render("--config", config, "--out", str(tmp_path / "data"), *flags)
+    assert done.returncode == 2 and message in done.stderr, done.stderr
+    assert list(tmp_path.iterdir()) == []
