@@ -11,10 +11,11 @@ from data_gen.factors import FACTORS
 from data_gen.leaks import LeakReport, check_leaks
 from data_gen.render import draw
 from data_gen.scene_sets import InTurn, SceneSet, training_scenes
+from data_gen.scenes import joined
 from data_gen.wording import Captioned, write_captions
 from data_gen.world import World
 
-CHUNK = 4096  # scenes drawn at a time: bounds the memory beside the images
+CHUNK = 1 << 14  # scenes drawn at a time: bounds the memory beside the images
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,11 @@ def images_of(
 ) -> Dataset:
     """Images `index` of a set of scenes, from (seed, purpose, index); seed: None is the world's."""
     seed = world.seed if seed is None else seed
-    parts = [scenes.sample(seed, purpose, chunk) for chunk in index.split(CHUNK)]
-    pairs = zip(parts, index.split(CHUNK), strict=True)
-    images = torch.cat([draw(world, part, seed, purpose, chunk) for part, chunk in pairs])
-    combination = torch.cat([part.combination for part in parts])
-    numbers = {name: torch.cat([part.numbers(name) for part in parts]) for name in FACTORS}
-    return Dataset(images, combination, *write_captions(world, combination, index), numbers)
+    drawn = joined([scenes.sample(seed, purpose, chunk) for chunk in index.split(CHUNK)])
+    numbers = {name: drawn.numbers(name) for name in FACTORS}
+    images = draw(world, drawn, seed, purpose, index)
+    captions, caption = write_captions(world, drawn.combination, index)
+    return Dataset(images, drawn.combination, captions, caption, numbers)
 
 
 def leak_check(world: World, data: Dataset) -> LeakReport:

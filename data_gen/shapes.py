@@ -17,13 +17,13 @@ Distance = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def circle(x: Tensor, y: Tensor, r: Tensor) -> Tensor:
-    return torch.hypot(x, y) - r
+    return _radius(x, y) - r
 
 
 def ring(x: Tensor, y: Tensor, r: Tensor) -> Tensor:
     """Annulus whose hole has .55 of its outer radius."""
     outer = r / math.sqrt(1 - 0.55**2)
-    return (torch.hypot(x, y) - outer * 0.775).abs() - outer * 0.225
+    return (_radius(x, y) - outer * 0.775).abs() - outer * 0.225
 
 
 def square(x: Tensor, y: Tensor, r: Tensor) -> Tensor:
@@ -40,7 +40,7 @@ def isosceles(x: Tensor, y: Tensor, r: Tensor) -> Tensor:
     """Base = height = r·√(4π/√3), the base .7776 r below the centre (arXiv:2406.19370's code)."""
     base = r * math.sqrt(4 * math.pi / math.sqrt(3))
     bottom = base / (2 * math.sqrt(3))
-    slope = (2 * x.abs() + y - (base - bottom)) / math.sqrt(5)
+    slope = x.abs() * (2 / math.sqrt(5)) + (y - (base - bottom)) / math.sqrt(5)
     return torch.maximum(-y - bottom, slope)
 
 
@@ -71,6 +71,12 @@ def cross(x: Tensor, y: Tensor, r: Tensor) -> Tensor:
     length = r * math.sqrt(9 * math.pi / 20)
     lying = torch.maximum(x - length, y - length / 3)
     return torch.minimum(lying, torch.maximum(x - length / 3, y - length))
+
+
+def _radius(x: Tensor, y: Tensor) -> Tensor:
+    """√(x² + y²), rounded once: as exact as torch.hypot, and faster."""
+    u, v = x.double(), y.double()
+    return (u * u + v * v).sqrt().to(x.dtype)
 
 
 def _line(x: Tensor, y: Tensor, angle: float) -> Tensor:

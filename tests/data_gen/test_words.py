@@ -1,6 +1,5 @@
 """Concepts, splits and captions: what is read, and what is refused in which words."""
 
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,0 +1,225 @@
+"""The config of a world of photographs and what follows without opening one. Imports no torch."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from data_gen.attributes import Row, check_folder, read_table
+from data_gen.captions import CaptionConfig, Captioner
+from data_gen.concepts import Combination, ConceptSpace, check_values
+from data_gen.endings import Mistake
+from data_gen.rates import read_rates
+from data_gen.sets import read_set
+from data_gen.splits import Split, make_split, share_out
+
+SPLITS = ("train", "validation", "held_out")
+
+
+@dataclass(frozen=True)
+class PhotoConcept:
+    """One axis of concept space, read from one column of the table.
+
+    Attributes:
+        column: its name in the table.
+        words: value → the cell that means it, as the table spells it. Always text: YAML reads 1,
+            true and yes as something else, so write them in quotes.
+    """
+
+    column: str
+    words: dict[str, str]
+
+
+@dataclass(frozen=True)
+class PhotosConfig:
+    """A world made of a folder of images and a table of what they show.
+
+    Attributes:
+        folder: of the images; paths are relative to where the command runs.
+        table: of their attributes, one row per image (layouts: attributes.read_table).
+        concepts: the axes of concept space, each with its column and its values.
+        seed: of which images are validation, which are kept, and of the words of captions.
+        image_size_px: height and width after cropping and scaling.
+        others: what becomes of an image with a cell that is none of a concept's words.
+        num_images: images in all, every combination its share of them; None: all there are.
+        validation: share of the images of each training combination, rounded down, that is kept
+            out of training.
+        held_out: sets of combinations training never shows (the language of sets.py).
+        at_most: set → images that training shows of each of its combinations, later ones override.
+            It takes no image from validation, and a smaller number keeps a part of what a larger
+            one keeps.
+    """
+
+    folder: str
+    table: str
+    concepts: dict[str, PhotoConcept]
+    kind: Literal["photos"] = "photos"
+    seed: int = 0
+    image_size_px: int = 64
+    others: Literal["refuse", "skip"] = "refuse"
+    num_images: int | None = None
+    validation: float = 0.0
+    held_out: tuple[str, ...] = ()
+    at_most: dict[str, int] = field(default_factory=dict)
+
+
+class PhotoWorld:
+    """Concept space, split, captioner and table of one config, checked; no image is opened.
+
+    Attributes:
+        names: the n files whose cells all have a word, sorted.
+        place: int64 (n,), of each file among all rows of the table, sorted. Which images are
+            validation or kept, and their captions, depend on nothing but the seed and this.
+        combination: int64 (n,), index into `ConceptSpace.combinations`.
+        kept: int64 (combinations,), images in use; all but num_images leaves out.
+        quotas: split → int64 (combinations,), how many of those it holds.
+    """
+
+    def __init__(self, config: PhotosConfig, captions: CaptionConfig | None = None):
+        check_photos(config)
+        self.config, self.captions = config, captions or CaptionConfig()
+        self.space = ConceptSpace({name: tuple(c.words) for name, c in config.concepts.items()})
+        self.split = make_split(self.space, config.held_out)
+        self.captioner = Captioner(self.space, self.captions)
+        self.rates = read_rates(self.space, self.captions)
+        limits = _read_limits(self.space, self.split, config.at_most)
+        rows = read_table(Path(config.table), [c.column for c in config.concepts.values()])
+        check_folder(Path(config.folder), Path(config.table), rows)
+        self.place, self.combination = _usable(config, self.space, rows)
+        self.names = tuple(rows[i].name for i in self.place)
+        self.kept = _keep(np.bincount(self.combination, minlength=len(self.space)), config)
+        self.quotas = _deal(self.space, self.split, self.kept, config.validation, limits)
+        _check_training(self)
+
+    @property
+    def seed(self) -> int:
+        return self.config.seed
+
+    @property
+    def num_training_images(self) -> int:
+        return int(self.quotas["train"].sum())
+
+
+def check_photos(config: PhotosConfig) -> None:
+    """Refuse what no table could make a world of. Raises Mistake, naming the key."""
+    check_values({name: tuple(concept.words) for name, concept in config.concepts.items()})
+    for name, concept in config.concepts.items():
+        _check_concept(f"world.concepts.{name}", name, concept)
+    for key, value, low, high in (
+        ("seed", config.seed, 0, 2**64 - 1),
+        ("image_size_px", config.image_size_px, 8, 512),
+        ("validation", config.validation, 0, 0.9),
+    ):
+        if not low <= value <= high:
+            raise Mistake(f"world.{key}: got {value}, allowed {low} to {high}")
+
+
+def _check_concept(key: str, name: str, concept: PhotoConcept) -> None:
+    if not re.fullmatch(r"\w+", name):
+        raise Mistake(f"{key}: the name is not one word of letters and digits, as captions need")
+    if len(concept.words) < 2:
+        raise Mistake(f"{key}.words: got {', '.join(concept.words)}, allowed two or more words")
+    for word, cell in concept.words.items():
+        if (other := _meanings(concept)[cell.strip()]) != word:
+            raise Mistake(f"{key}.words: {word!r} and {other!r} both mean the cell {cell!r}")
+
+
+def _meanings(concept: PhotoConcept) -> dict[str, str]:
+    """Cell → value, without blanks around it, as in the rows of a table."""
+    return {cell.strip(): word for word, cell in concept.words.items()}
+
+
+def _read_limits(
+    space: ConceptSpace, split: Split, at_most: Mapping[str, int]
+) -> dict[Combination, int]:
+    """Training combination → how many of its images train, for those that have a limit."""
+    limits: dict[Combination, int] = {}
+    for text, count in at_most.items():
+        key = f"world.at_most[{text!r}]"
+        if count < 0:
+            raise Mistake(f"{key}: got {count}, allowed 0 or more")
+        named = read_set(space, text, key) & set(split.train)
+        if not named:
+            raise Mistake(f"{key}: names no training combination")
+        limits.update(dict.fromkeys(named, count))
+    return limits
+
+
+def _usable(
+    config: PhotosConfig, space: ConceptSpace, rows: Sequence[Row]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Places of the rows whose cells all have a word, and the index of what each shows."""
+    values = [_meanings(concept) for concept in config.concepts.values()]
+    found = [_combination(config, values, row) for row in rows]
+    shown = [(i, space.index(c)) for i, c in enumerate(found) if c is not None]
+    place, combination = np.array(shown, dtype=np.int64).reshape(-1, 2).T
+    return place, combination
+
+
+def _combination(
+    config: PhotosConfig, values: Sequence[Mapping[str, str]], row: Row
+) -> Combination | None:
+    """What an image shows; None if one of its cells has no word and such images are skipped.
+
+    values: for each concept, cell → value.
+    """
+    found = tuple(
+        value[cell] for value, cell in zip(values, row.cells, strict=True) if cell in value
+    )
+    if len(found) == len(values):
+        return found
+    if config.others == "skip":
+        return None
+    i = next(i for i, cell in enumerate(row.cells) if cell not in values[i])
+    name, concept = list(config.concepts.items())[i]
+    raise Mistake(
+        f"{config.table}, line {row.line}: {concept.column} is {row.cells[i]!r}, which no word of "
+        f"world.concepts.{name} means (they mean {', '.join(map(repr, values[i]))}); add a word, "
+        f"or others: skip"
+    )
+
+
+def _keep(counts: np.ndarray, config: PhotosConfig) -> np.ndarray:
+    """How many images of each combination are in use. counts: int64 (combinations,)."""
+    total = int(counts.sum())
+    if config.num_images is None or not total:
+        return counts
+    if not 1 <= config.num_images <= total:
+        raise Mistake(f"world.num_images: got {config.num_images}, allowed 1 to {total}, or none")
+    return np.array(share_out(counts.astype(float).tolist(), config.num_images), dtype=np.int64)
+
+
+def _deal(
+    space: ConceptSpace,
+    split: Split,
+    kept: np.ndarray,
+    validation: float,
+    limits: Mapping[Combination, int],
+) -> dict[str, np.ndarray]:
+    """Split → images of each combination. Rounding down leaves training one of whatever it may."""
+    trains = np.array([split.of(c) == "train" for c in space.combinations])
+    unseen = np.floor(kept * validation + 1e-9).astype(np.int64)  # .29 · 100 is 28.999…
+    limit = np.array([limits.get(c, k) for c, k in zip(space.combinations, kept, strict=True)])
+    train = np.minimum(kept - unseen, limit)
+    return {"train": train * trains, "validation": unseen * trains, "held_out": kept * ~trains}
+
+
+def _check_training(world: PhotoWorld) -> None:
+    """Something must train, and every value must be seen."""
+    table, counts = world.config.table, world.quotas["train"]
+    if not counts.sum():
+        raise Mistake(
+            f"{table}: leaves no image to train on: {len(world.names)} of its images have a word "
+            f"for every concept, and none of them may train; see world.held_out, world.at_most"
+        )
+    for name, values in world.space.items():
+        for value in values:
+            pairs = zip(world.space.combinations, counts, strict=True)
+            if not any(count for combination, count in pairs if value in combination):
+                raise Mistake(
+                    f"world.concepts.{name}: no training image shows {value!r}; mend the cell it "
+                    f"means, hold out less (world.held_out), or keep more (world.at_most)"
+                )
