@@ -8,7 +8,7 @@ from torch import Tensor
 
 from data_gen import streams
 from data_gen.factors import FACTORS
-from data_gen.leaks import LeakReport, check_leaks
+from data_gen.leaks import LeakCheck, LeakReport
 from data_gen.render import draw
 from data_gen.scene_sets import InTurn, SceneSet, training_scenes
 from data_gen.scenes import joined
@@ -79,13 +79,23 @@ def images_of(
 
 
 def leak_check(world: World, data: Dataset) -> LeakReport:
-    """`leaks.check_leaks` on what a training set really holds."""
-    return check_leaks(
-        world.space,
-        world.split,
-        world.captioner,
-        [world.space.combinations[i] for i in data.combination.tolist()],
-        data.captions,
-        {name: numbers.numpy() for name, numbers in data.numbers.items()},
-        world.config.held_out_ranges,
-    )
+    """The leak check on a training set as it is."""
+    check = _checker(world)
+    shown = [world.space.combinations[i] for i in data.combination.tolist()]
+    check.add(shown, data.captions, {n: v.numpy() for n, v in data.numbers.items()})
+    return check.report()
+
+
+def check_training(world: World) -> LeakCheck:
+    """The leak check on a training set that is never in memory as a whole, nor drawn."""
+    check, scenes = _checker(world), training_scenes(world)
+    for index in torch.arange(world.num_training_images).split(CHUNK):
+        drawn = scenes.sample(world.seed, "scene", index)
+        captions, _ = write_captions(world, drawn.combination, index)
+        shown = [world.space.combinations[i] for i in drawn.combination.tolist()]
+        check.add(shown, captions, {n: drawn.numbers(n).numpy() for n in check.ranges})
+    return check
+
+
+def _checker(world: World) -> LeakCheck:
+    return LeakCheck(world.space, world.split, world.captioner, world.config.held_out_ranges)

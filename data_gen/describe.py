@@ -6,7 +6,7 @@ from typing import Any
 from data_gen.bumps import BumpWorld
 from data_gen.bumps import check_leaks as check_bump_leaks
 from data_gen.bumps import sensitivity as bump_sensitivity
-from data_gen.dataset import leak_check, training_set
+from data_gen.dataset import check_training
 from data_gen.factors import FACTORS
 from data_gen.photo_config import PhotoWorld
 from data_gen.photos import leak_check as photo_leak_check
@@ -21,14 +21,14 @@ SHOWN = 12  # names in a list
 
 def describe_shapes(world: World) -> list[str]:
     """Lines of text: concepts with their measured signals, nuisances, split, leak check."""
-    data = training_set(world)
+    check = check_training(world)
     lines = [f"image: {world.config.image_size_px} × {world.config.image_size_px} px, RGB"]
     for name in world.space.names:
         lines += _concept(world, name)
     lines += [f"nuisance {name}: {_nuisance(world, name)}" for name in world.nuisances]
     lines += _split(world)
-    lines += leak_check(world, data).lines()
-    return [*lines, f"captions: {_some(map(repr, data.captions))}"]
+    lines += check.report().lines()
+    return [*lines, f"captions: {_some(map(repr, check.captions))}"]
 
 
 def _some(names: Iterable[str]) -> str:

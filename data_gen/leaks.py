@@ -1,5 +1,6 @@
 """The proof that training never shows or names what is held out. Imports no torch."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -42,59 +43,80 @@ class LeakReport:
         ]
 
 
-def check_leaks(
-    space: ConceptSpace,
-    split: Split,
-    captioner: Captioner,
-    scenes: Iterable[Combination],
-    captions: Iterable[str],
-    numbers: Mapping[str, np.ndarray],
-    ranges: Mapping[str, Sequence[float]],
-) -> LeakReport:
-    """Prove that no training scene is, and no full training caption names, a held-out combination.
+class LeakCheck:
+    """Proves that no training scene is, and no full training caption names, what is held out.
 
-    Reads what training really gets, not what it was asked to get. Raises Mistake on a leak.
-    numbers: factor → float (n, channels) of the scenes; ranges: factor → (low, high) held out.
+    Reads what training really gets, not what it was asked to get, piece by piece: memory does not
+    grow with the number of images.
     """
-    shown = list(scenes)
-    _check_scenes(space, split, shown)
-    sides = {name: _check_range(name, numbers[name], limits) for name, limits in ranges.items()}
-    partial, covering, different = _check_captions(space, split, captioner, captions)
-    counts = {value: 0 for values in space.values for value in values}
-    for combination in shown:
-        for value in combination:
-            counts[value] += 1
-    return LeakReport(len(shown), different, partial, covering, counts, sides)
 
+    def __init__(
+        self,
+        space: ConceptSpace,
+        split: Split,
+        captioner: Captioner,
+        ranges: Mapping[str, Sequence[float]],
+    ):
+        self.space, self.split, self.captioner, self.ranges = space, split, captioner, ranges
+        self.images = 0
+        self.captions: dict[str, dict[str, str]] = {}  # caption → what it names
+        self.marginals = {value: 0 for values in space.values for value in values}
+        self.sides: dict[str, set[str]] = {factor: set() for factor in ranges}
 
-def _check_scenes(space: ConceptSpace, split: Split, shown: list[Combination]) -> None:
-    held_out = set(split.held_out)
-    for i, combination in enumerate(shown):
-        if combination in held_out:
-            raise Mistake(f"leak: training image {i} shows held-out {space.name(combination)!r}")
+    def add(
+        self,
+        shown: Sequence[Combination],
+        captions: Iterable[str],
+        numbers: Mapping[str, np.ndarray],
+    ) -> None:
+        """More images: their combinations, captions, and factor → float (n, channels).
 
+        Raises Mistake on a leak, naming the image or the caption.
+        """
+        for combination, count in Counter(shown).items():
+            if combination in self.split.held_out:
+                i = self.images + list(shown).index(combination)
+                name = self.space.name(combination)
+                raise Mistake(f"leak: training image {i} shows held-out {name!r}")
+            for value in combination:
+                self.marginals[value] += count
+        for factor, limits in self.ranges.items():
+            self._add_numbers(factor, numbers[factor], *limits)
+        for caption in captions:
+            if caption not in self.captions:
+                self._add_caption(caption)
+        self.images += len(shown)
 
-def _check_range(name: str, numbers: np.ndarray, limits: Sequence[float]) -> str:
-    low, high = limits
-    inside = ((numbers >= low) & (numbers <= high)).any(axis=1)
-    if inside.any():
-        i = int(inside.argmax())
-        raise Mistake(f"leak: training image {i} has {name} {numbers[i].tolist()}, held out")
-    between = (numbers < low).any() and (numbers > high).any()
-    return f"[{low:g}, {high:g}] ({'inter' if between else 'extra'}polation)"
+    def _add_numbers(self, factor: str, numbers: np.ndarray, low: float, high: float) -> None:
+        inside = ((numbers >= low) & (numbers <= high)).any(axis=1)
+        if inside.any():
+            i = int(inside.argmax())
+            found = numbers[i].tolist()
+            raise Mistake(f"leak: training image {self.images + i} has {factor} {found}, held out")
+        found_on = {"below": (numbers < low).any(), "above": (numbers > high).any()}
+        self.sides[factor] |= {side for side, found in found_on.items() if found}
 
-
-def _check_captions(
-    space: ConceptSpace, split: Split, captioner: Captioner, captions: Iterable[str]
-) -> tuple[int, int, int]:
-    """How many different captions are partial, cover a held-out combination, and are there."""
-    different = set(captions)
-    partial = covering = 0
-    for caption in different:
-        found = captioner.parse(caption)
-        fits = [c for c in split.held_out if set(found.values()) <= set(c)]
-        if len(found) == len(space.names) and fits:
+    def _add_caption(self, caption: str) -> None:
+        named = self.captioner.parse(caption)
+        if len(named) == len(self.space.names) and self._fits_held_out(named):
             raise Mistake(f"leak: training caption {caption!r} names a held-out combination")
-        partial += len(found) < len(space.names)
-        covering += bool(fits)
-    return partial, covering, len(different)
+        self.captions[caption] = named
+
+    def _fits_held_out(self, named: Mapping[str, str]) -> bool:
+        return any(set(named.values()) <= set(c) for c in self.split.held_out)
+
+    def report(self) -> LeakReport:
+        partial = [n for n in self.captions.values() if len(n) < len(self.space.names)]
+        return LeakReport(
+            images=self.images,
+            captions=len(self.captions),
+            partial=len(partial),
+            covering=sum(map(self._fits_held_out, partial)),
+            marginals=self.marginals,
+            ranges={factor: self._range(factor) for factor in self.ranges},
+        )
+
+    def _range(self, factor: str) -> str:
+        low, high = self.ranges[factor]
+        between = len(self.sides[factor]) == 2
+        return f"[{low:g}, {high:g}] ({'inter' if between else 'extra'}polation)"

@@ -14,7 +14,7 @@ from torch import Tensor
 from data_gen import streams
 from data_gen.dataset import Dataset
 from data_gen.endings import Mistake, nearest
-from data_gen.leaks import LeakReport, check_leaks
+from data_gen.leaks import LeakCheck, LeakReport
 from data_gen.photo_config import SPLITS, PhotoWorld
 from data_gen.wording import write_captions
 
@@ -132,6 +132,7 @@ def training_set(world: PhotoWorld) -> Dataset:
 
 
 def leak_check(world: PhotoWorld, data: PhotoSet | Dataset) -> LeakReport:
-    """`leaks.check_leaks` on what a training set really holds."""
-    shown = [world.space.combinations[i] for i in data.combination.tolist()]
-    return check_leaks(world.space, world.split, world.captioner, shown, data.captions, {}, {})
+    """The leak check on a training set as it is."""
+    check = LeakCheck(world.space, world.split, world.captioner, {})
+    check.add([world.space.combinations[i] for i in data.combination.tolist()], data.captions, {})
+    return check.report()

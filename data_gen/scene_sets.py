@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -55,7 +56,7 @@ class OfCombinations:
     def _pick(self, seed: int, purpose: str, index: Tensor) -> Tensor:
         """Which of the combinations; the same at every attempt."""
         if self.total is not None:
-            return self._deal(seed, purpose, self.total)[index]
+            return _deal(self.weights, seed, purpose, self.total)[index]
         word = streams.words(seed, f"{purpose}.combination", 0, index, 1)[:, 0].contiguous()
         return torch.searchsorted(self._bounds().to(index.device), word, right=True)
 
@@ -64,10 +65,13 @@ class OfCombinations:
         share = torch.tensor(self.weights, dtype=torch.float64).cumsum(0) / sum(self.weights)
         return torch.ceil(share * 2.0**32).long()[:-1]
 
-    def _deal(self, seed: int, purpose: str, total: int) -> Tensor:
-        counts = torch.tensor(share_out(self.weights, total))
-        order = streams.permutation(seed, f"{purpose}.deal", 0, total)
-        return torch.arange(len(counts)).repeat_interleave(counts)[order]
+
+@lru_cache(maxsize=4)
+def _deal(weights: tuple[float, ...], seed: int, purpose: str, total: int) -> Tensor:
+    """int64 (total,): places among the weights, each its exact share of times, at random."""
+    counts = torch.tensor(share_out(weights, total))
+    order = streams.permutation(seed, f"{purpose}.deal", 0, total)
+    return torch.arange(len(counts)).repeat_interleave(counts)[order]
 
 
 @dataclass(frozen=True, eq=False)

@@ -138,8 +138,8 @@ def _check_range(name: str, limits: tuple[float, ...], world: World) -> None:
     for value, (lowest, highest) in extents(world, name).items():
         if limits[0] <= lowest and highest <= limits[1]:
             raise Mistake(
-                f"{key}: {list(limits)} hides the {name} {value} ({lowest:g} … {highest:g}) "
-                f"completely; leave some of it to training"
+                f"{key}: {list(limits)} hides {f'{name} {value}'.strip()} ({lowest:g} … "
+                f"{highest:g}) completely; leave some of it to training"
             )
 
 
