@@ -53,6 +53,15 @@ def shuffled(world: Captioned, data: Dataset) -> Dataset:
     return replace(data, caption=data.caption[order])
 
 
+def shuffled_captions(
+    world: World, index: Int[Tensor, " n"]
+) -> tuple[tuple[str, ...], Int[Tensor, " n"]]:
+    """The captions that `training_set` gives images `index` of a world with shuffled captions."""
+    order = streams.permutation(world.seed, "captions.shuffled", 0, world.num_training_images)
+    scenes = training_scenes(world).sample(world.seed, "scene", order[index])
+    return write_captions(world, scenes.combination, order[index])
+
+
 def labelled_set(world: World, seed: int, purpose: str, start: int, count: int) -> Dataset:
     """`count` images, every combination in turn, held-out ones too: for probes and ceilings.
 

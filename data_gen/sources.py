@@ -1,6 +1,6 @@
 """What can be exported, shown and described: the images of a world, by split and place."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -9,7 +9,7 @@ import torch
 from data_gen.bumps import EXAMPLES, SPLITS, BumpWorld
 from data_gen.bumps import records as bump_records
 from data_gen.conditions import coordinates, one_hot, vector
-from data_gen.dataset import Dataset, images_of
+from data_gen.dataset import Dataset, images_of, shuffled_captions
 from data_gen.factors import FACTORS
 from data_gen.photo_config import PhotoWorld
 from data_gen.photos import load, photo_set
@@ -72,6 +72,9 @@ class ShapeSource:
 
     def records(self, split: str, start: int, stop: int) -> Records:
         data = images_of(self.world, *self._draw(split, start, stop))
+        if split == "train" and self.world.captions.shuffled:
+            captions, caption = shuffled_captions(self.world, torch.arange(start, stop))
+            data = replace(data, captions=captions, caption=caption)
         space = self.world.space
         classes = torch.tensor([space.value_indices(c) for c in space.combinations])
         return Records(

@@ -111,7 +111,8 @@ def _read_plain(kind: type, value: Any, key: str) -> Any:
             return kind(number)
     elif type(value) is kind:
         return value
-    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+    names = {int: "a whole number", float: "a number", bool: "true or false"}
+    names[str] = "text (in quotes, if it looks like something else)"
     raise Mistake(f"{key}: got {value!r}, allowed {names[kind]}")
 
 

@@ -180,6 +180,19 @@ def test_bumps_are_exported_too(kind, tmp_path):
             assert arrays["imgs"].shape == (1122, 32, 32)
 
 
+def test_shuffled_captions_are_exported_as_training_gets_them(file):
+    from data_gen.dataset import training_set
+    from data_gen.sources import ShapeSource
+
+    shuffled = replace(file, captions=replace(file.captions, shuffled=True))
+    world = open_world(build_world(shuffled))
+    data, records = training_set(world), ShapeSource(world, 0).records("train", 10, 50)
+    expected = [data.captions[i] for i in data.caption[10:50].tolist()]
+    assert records.columns["caption"] == expected
+    straight = ShapeSource(open_world(build_world(file)), 0).records("train", 10, 50)
+    assert straight.columns["caption"] != expected
+
+
 def test_matched_signals_are_printed_as_flags(file):
     text = match(open_world(build_world(file)), ["color", "size"])
     assert text.startswith("expected pixel gap of color: ") and "size.signal 0." in text
