@@ -6,14 +6,13 @@ from pathlib import Path
 import yaml
 from tqdm import tqdm
 
-from data_gen.bump_config import BumpsConfig
-from data_gen.bumps import BumpWorld
+from data_gen.bumps.config import BumpsConfig
+from data_gen.bumps.world import BumpWorld
 from data_gen.concepts import Combination
-from data_gen.describe import data_card, describe_bumps, describe_photos, describe_shapes
 from data_gen.endings import Mistake, nearest
-from data_gen.export import export
-from data_gen.photo_config import PhotoWorld
-from data_gen.preview import (
+from data_gen.output.describe import data_card, describe_bumps, describe_photos, describe_shapes
+from data_gen.output.export import export
+from data_gen.output.preview import (
     Row,
     bump_rows,
     combination_rows,
@@ -21,8 +20,9 @@ from data_gen.preview import (
     photo_rows,
     save_sheet,
 )
+from data_gen.output.sources import BumpSource, PhotoSource, ShapeSource, Source
+from data_gen.photos.world import PhotoWorld
 from data_gen.signals import match_signal, mean_gap
-from data_gen.sources import BumpSource, PhotoSource, ShapeSource, Source
 from data_gen.world import World
 from studies.config import to_dict
 from studies.worlds import WorldFile

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from data_gen.bump_config import BumpsConfig, check_bumps
+from data_gen.bumps.config import BumpsConfig, check_bumps
 from data_gen.captions import CaptionConfig
 from data_gen.endings import Mistake, nearest
-from data_gen.photo_config import PhotosConfig, PhotoWorld
+from data_gen.photos.world import PhotosConfig, PhotoWorld
 from data_gen.world import World, WorldConfig
 from studies.config import Config
 from studies.reading import read_as, read_yaml

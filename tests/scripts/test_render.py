@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_gen import export as exporting
 from data_gen.endings import Mistake
+from data_gen.output import export as exporting
 from studies.rendering import export_world, match, open_world
 from studies.worlds import WorldFile, build_world, read_world_file
 
@@ -182,7 +182,7 @@ def test_bumps_are_exported_too(kind, tmp_path):
 
 def test_shuffled_captions_are_exported_as_training_gets_them(file):
     from data_gen.dataset import training_set
-    from data_gen.sources import ShapeSource
+    from data_gen.output.sources import ShapeSource
 
     shuffled = replace(file, captions=replace(file.captions, shuffled=True))
     world = open_world(build_world(shuffled))

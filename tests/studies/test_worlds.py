@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from data_gen.bumps import BumpWorld
+from data_gen.bumps.world import BumpWorld
 from data_gen.concepts import place
 from data_gen.dataset import training_set
 from data_gen.endings import Mistake

@@ -8,10 +8,10 @@ from typing import Literal
 
 import numpy as np
 
-from data_gen.attributes import Row, check_folder, read_table
 from data_gen.captions import CaptionConfig, Captioner
 from data_gen.concepts import Combination, ConceptSpace, check_values
 from data_gen.endings import Mistake
+from data_gen.photos.attributes import Row, check_folder, read_table
 from data_gen.rates import read_rates
 from data_gen.sets import read_set
 from data_gen.splits import Split, make_split, share_out
@@ -39,7 +39,7 @@ class PhotosConfig:
 
     Attributes:
         folder: of the images; paths are relative to where the command runs.
-        table: of their attributes, one row per image (layouts: attributes.read_table).
+        table: of their attributes, one row per image (layouts: photos.attributes.read_table).
         concepts: the axes of concept space, each with its column and its values.
         seed: of which images are validation, which are kept, and of the words of captions.
         image_size_px: height and width after cropping and scaling.

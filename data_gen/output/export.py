@@ -14,8 +14,8 @@ from typing import Any
 
 from data_gen.endings import Mistake
 from data_gen.files import hash_json, read_json, write_json, write_text
-from data_gen.formats import FORMATS, Format
-from data_gen.sources import Source
+from data_gen.output.formats import FORMATS, Format
+from data_gen.output.sources import Source
 
 CHUNK_BYTES = 1 << 24  # of pixels in a chunk
 EXPORT = "export.json"  # what an export is of: written first, kept

@@ -15,7 +15,7 @@ from data_gen import streams
 from data_gen.dataset import Dataset
 from data_gen.endings import Mistake, nearest
 from data_gen.leaks import LeakCheck, LeakReport
-from data_gen.photo_config import SPLITS, PhotoWorld
+from data_gen.photos.world import SPLITS, PhotoWorld
 from data_gen.wording import write_captions
 
 BATCH = 64  # images that a thread reads at a time

@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 from typing import Any
 
-from data_gen.bumps import BumpWorld
-from data_gen.bumps import check_leaks as check_bump_leaks
-from data_gen.bumps import sensitivity as bump_sensitivity
+from data_gen.bumps.world import BumpWorld
+from data_gen.bumps.world import check_leaks as check_bump_leaks
+from data_gen.bumps.world import sensitivity as bump_sensitivity
 from data_gen.dataset import check_training
 from data_gen.factors import FACTORS
-from data_gen.photo_config import PhotoWorld
-from data_gen.photos import leak_check as photo_leak_check
-from data_gen.photos import photo_set
+from data_gen.photos.images import leak_check as photo_leak_check
+from data_gen.photos.images import photo_set
+from data_gen.photos.world import PhotoWorld
 from data_gen.scenes import class_tables
 from data_gen.signals import mean_gap, pixel_gaps, sensitivity
 from data_gen.splits import share_out

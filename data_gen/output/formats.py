@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from data_gen.files import whole_file
-from data_gen.sources import Records, Source
+from data_gen.output.sources import Records, Source
 
 
 @runtime_checkable  # so that tests can check it

@@ -6,13 +6,13 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import torch
 
-from data_gen.bumps import EXAMPLES, SPLITS, BumpWorld
-from data_gen.bumps import records as bump_records
+from data_gen.bumps.world import EXAMPLES, SPLITS, BumpWorld
+from data_gen.bumps.world import records as bump_records
 from data_gen.conditions import coordinates, one_hot, vector
 from data_gen.dataset import Dataset, images_of, shuffled_captions
 from data_gen.factors import FACTORS
-from data_gen.photo_config import PhotoWorld
-from data_gen.photos import load, photo_set
+from data_gen.photos.images import load, photo_set
+from data_gen.photos.world import PhotoWorld
 from data_gen.scene_sets import InTurn, SceneSet, training_scenes, unseen_numbers
 from data_gen.world import World
 

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_gen.bump_config import BumpsConfig, HeldOut, check_bumps, frame_tiling, null_tiling
-from data_gen.bumps import (
+from data_gen.bumps.config import BumpsConfig, HeldOut, check_bumps, frame_tiling, null_tiling
+from data_gen.bumps.world import (
     EXAMPLES,
     SPLITS,
     BumpWorld,

@@ -9,14 +9,14 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from data_gen import streams
-from data_gen.bumps import EXAMPLES, SPLITS, BumpWorld
-from data_gen.bumps import records as bump_records
+from data_gen.bumps.world import EXAMPLES, SPLITS, BumpWorld
+from data_gen.bumps.world import records as bump_records
 from data_gen.concepts import Combination
 from data_gen.dataset import images_of
 from data_gen.files import whole_file
-from data_gen.formats import to_picture
-from data_gen.photo_config import PhotoWorld
-from data_gen.photos import load, photo_set
+from data_gen.output.formats import to_picture
+from data_gen.photos.images import load, photo_set
+from data_gen.photos.world import PhotoWorld
 from data_gen.scene_sets import Filtered, InRanges, OfCombinations, SceneSet
 from data_gen.world import World
 
