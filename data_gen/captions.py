@@ -47,8 +47,8 @@ class Captioner:
         self.space = space
         first = config.template or default_template(space.names)
         self.templates = tuple(tuple(t.split()) for t in (first, *config.more_templates))
-        for template in self.templates:
-            _check_template(space, template)
+        for i, template in enumerate(self.templates):
+            _check_template(space, template, "more_templates" if i else "template")
         self.slots = {f"{{{name}}}": place for place, name in enumerate(space.names)}
         self.fillers = tuple(dict.fromkeys(w for t in self.templates for w in t if w[0] != "{"))
         self.words = _synonyms(space, config.synonyms, self.fillers)
@@ -113,8 +113,8 @@ def _article(word: str, after: str) -> str:
     return "an" if word == "a" and after[:1] in set("aeiou") else word
 
 
-def _check_template(space: ConceptSpace, words: tuple[str, ...]) -> None:
-    key, slots = "captions.template", [f"{{{name}}}" for name in space.names]
+def _check_template(space: ConceptSpace, words: tuple[str, ...], field: str) -> None:
+    key, slots = f"captions.{field}", [f"{{{name}}}" for name in space.names]
     if any(words.count(slot) != 1 for slot in slots):
         raise Mistake(
             f"{key}: {' '.join(words)!r} must hold each of {', '.join(slots)} once, "

@@ -74,36 +74,10 @@ FACTORS = {
     "color": Factor(COLORS, 0, (0.0, 0.6), "RGB", centre=0.5, high=1.0),
     # jitter and floor are those of arXiv:2406.19370's released images
     "size": Factor(SIZES, 3, (0.45, 0.45), "half-frames", 0.45, 0.0, 1.0, 0.375, floor=0.1),
-    "x": Factor(
-        {"left": (-1,), "center": (0,), "right": (1,)},
-        4,
-        (-0.3, 0.3),
-        "half-frames",
-        0.0,
-        -1.0,
-        1.0,
-    ),
-    "y": Factor(
-        {"bottom": (-1,), "middle": (0,), "top": (1,)},
-        5,
-        (-0.3, 0.3),
-        "half-frames",
-        0.0,
-        -1.0,
-        1.0,
-    ),
-    "background": Factor(
-        {"dark": (-1, -1, -1), "light": (1, 1, 1)}, 6, (0.9, 1.0), "RGB", centre=0.5, high=1.0
-    ),
-    "rotation": Factor(  # counter-clockwise
-        {"upright": (0,), "tilted": (2,), "leaning": (-2,)},
-        10,
-        (0.0, 0.0),
-        "degrees",
-        0.0,
-        -360.0,
-        360.0,
-    ),
+    "x": Factor(ACROSS, 4, (-0.3, 0.3), "half-frames", low=-1.0, high=1.0),
+    "y": Factor(UPWARDS, 5, (-0.3, 0.3), "half-frames", low=-1.0, high=1.0),
+    "background": Factor(GREYS, 6, (0.9, 1.0), "RGB", centre=0.5, high=1.0),
+    "rotation": Factor(ANGLES, 10, (0.0, 0.0), "degrees", low=-360.0, high=360.0),
     "style": Factor(_kinds("filled", "outlined"), 11),
 }
 COLUMNS = 12  # random numbers a scene takes

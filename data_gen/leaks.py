@@ -59,6 +59,7 @@ class LeakCheck:
     ):
         self.space, self.split, self.captioner, self.ranges = space, split, captioner, ranges
         self.images = 0
+        self.shown: Counter[Combination] = Counter()  # training images by combination
         self.captions: dict[str, dict[str, str]] = {}  # caption → what it names
         self.marginals = {value: 0 for values in space.values for value in values}
         self.sides: dict[str, set[str]] = {factor: set() for factor in ranges}
@@ -78,6 +79,7 @@ class LeakCheck:
                 i = self.images + list(shown).index(combination)
                 name = self.space.name(combination)
                 raise Mistake(f"leak: training image {i} shows held-out {name!r}")
+            self.shown[combination] += count
             for value in combination:
                 self.marginals[value] += count
         for factor, limits in self.ranges.items():

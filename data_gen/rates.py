@@ -38,7 +38,9 @@ def _table(
 ) -> tuple[tuple[float, ...], ...]:
     table = {combination: dict.fromkeys(space.names, 0.0) for combination in space.combinations}
     for text, rate in rates.items():
-        name, _, which = text.partition(" of ")
+        name, of, which = text.partition(" of ")
+        if of and not which.strip():
+            raise Mistake(f"{key}[{text!r}]: say of which combinations, or leave 'of' out")
         if name not in space.names:
             raise Mistake(
                 f"{key}: unknown concept {name!r}{nearest(name, space.names)}; "

@@ -15,6 +15,7 @@ from data_gen.concepts import Combination, ConceptSpace
 from data_gen.endings import Mistake
 
 CombinationSet = frozenset[Combination]
+MAX_DEPTH = 50  # parentheses in each other
 TOKEN = re.compile(r"""\s*("[^"]*"|'[^']*'|<=|[=(),+&-]|\d+\.?\d*|\.\d+|[\w|.]+)""")
 OPERATORS: dict[str, Callable[[CombinationSet, CombinationSet], CombinationSet]] = {
     "-": frozenset.difference,
@@ -41,7 +42,7 @@ class _Reader:
     def __init__(self, space: ConceptSpace, text: str, key: str):
         self.space, self.text, self.key = space, text, key
         self.everything: CombinationSet = frozenset(space.combinations)
-        self.tokens = self._split()
+        self.tokens, self.depth = self._split(), 0
 
     def read(self) -> CombinationSet:
         found = self._expression()
@@ -88,9 +89,11 @@ class _Reader:
             return self._hamming()
         if token == "random":
             return self._random()
-        if token == "(":
+        if token == "(" and self.depth < MAX_DEPTH:
+            self.depth += 1
             found = self._expression()
             self._next(")")
+            self.depth -= 1
             return found
         raise self._mistake(f"unexpected {token!r}")
 
@@ -112,15 +115,19 @@ class _Reader:
             self._next("seed")
             seed = int(self._number(whole=True))
             self._next(")")
-        if not 0 < coverage < 1:
-            raise self._mistake(f"random takes a share between 0 and 1, got {coverage:g}")
-        return self._draw(round(coverage * len(self.space)), seed)
+        count = round(coverage * len(self.space))
+        if not 0 < count < len(self.space) or seed >= 1 << 63:
+            raise self._mistake(
+                f"random takes a share of the {len(self.space)} combinations, at least one and not "
+                f"all, and a seed below 2**63; got {coverage:g} and {seed}"
+            )
+        return self._draw(count, seed)
 
-    def _number(self, whole: bool = False) -> float:
+    def _number(self, whole: bool = False) -> float | int:
         token = self._next()
         if not re.fullmatch(r"\d+" if whole else r"\d*\.?\d+|\d+\.", token):
             raise self._mistake(f"expected a {'whole ' * whole}number before {token!r}")
-        return float(token)
+        return int(token) if whole else float(token)
 
     def _draw(self, count: int, seed: int) -> CombinationSet:
         """In a random order, take what leaves each of its values to another combination."""

@@ -11,7 +11,7 @@ from data_gen.endings import Mistake
 from data_gen.factors import FACTORS
 from data_gen.render import Canvas, render
 from data_gen.scene_sets import InTurn
-from data_gen.scenes import Scenes, class_tables, draw_scenes
+from data_gen.scenes import Scenes, draw_scenes
 from data_gen.world import World
 
 SCENES = 512  # of each value and pair: the gap's standard error is then about a hundredth of it
@@ -24,12 +24,15 @@ class Gap:
     Attributes:
         concept, first, second: which values.
         mean: E‖image − image'‖₂ over all pixels and channels, intensities in [0, 1].
+        smallest: of the expected distances within one combination of the others; where: which.
     """
 
     concept: str
     first: str
     second: str
     mean: float
+    smallest: float
+    where: str
 
 
 def pixel_gaps(world: World, concept: str, scenes: int = SCENES) -> list[Gap]:
@@ -37,7 +40,20 @@ def pixel_gaps(world: World, concept: str, scenes: int = SCENES) -> list[Gap]:
     values = world.config.concepts[concept].values
     images = [_images(world, concept, value, scenes) for value in values]
     pairs = itertools.combinations(range(len(values)), 2)
-    return [Gap(concept, values[i], values[j], _distance(images[i], images[j])) for i, j in pairs]
+    return [_gap(world, concept, values[i], values[j], images[i], images[j]) for i, j in pairs]
+
+
+def _gap(world: World, concept: str, first: str, second: str, a: Tensor, b: Tensor) -> Gap:
+    distance = (a - b).flatten(1).norm(dim=1)
+    place, space = world.space.names.index(concept), world.space
+    groups: dict[str, list[int]] = {}
+    for i in range(len(distance)):
+        combination = space.combinations[i % len(space)]
+        others = space.name((*combination[:place], *combination[place + 1 :]))
+        groups.setdefault(others, []).append(i)
+    means = {others: float(distance[rows].mean()) for others, rows in groups.items()}
+    where = min(means, key=lambda others: means[others])
+    return Gap(concept, first, second, float(distance.mean()), means[where], where)
 
 
 def mean_gap(world: World, concept: str, scenes: int = SCENES) -> float:
@@ -57,10 +73,6 @@ def _images(world: World, concept: str, value: str, count: int) -> Float[Tensor,
     combination = torch.tensor([world.space.index(c) for c in changed])
     scenes = draw_scenes(world, combination, world.seed, "signals", index)
     return render(scenes, Canvas.of(world.config))
-
-
-def _distance(a: Tensor, b: Tensor) -> float:
-    return float((a - b).flatten(1).norm(dim=1).mean())
 
 
 def sensitivity(world: World, factor: str, scenes: int = SCENES) -> float:
@@ -125,11 +137,3 @@ def _with_signal(world: World, concept: str, signal: float) -> World:
     changed = replace(world.config.concepts[concept], signal=signal)
     concepts = {**world.config.concepts, concept: changed}
     return World(replace(world.config, concepts=concepts), world.captions)
-
-
-def class_gap(world: World, concept: str) -> dict[str, tuple[float, ...]]:
-    """Value → its class mean, one number per channel, in the factor's unit."""
-    place = world.space.names.index(concept)
-    mean = class_tables(world)[concept][0]
-    rows = {c[place]: i for i, c in enumerate(world.space.combinations)}
-    return {value: tuple(mean[row].tolist()) for value, row in rows.items()}

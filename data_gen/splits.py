@@ -48,14 +48,15 @@ def weigh(
     """Relative frequency of each training combination, at least one positive per value.
 
     frequencies: set (the language of sets.py) → weight, later ones override; others weigh 1.
-    correlations: "shape color" → strength in [0, 1]: with that probability the second concept
-    takes the value in the same place as the first's (modulo their number), else any.
+    correlations: "shape color" → strength in [0, 1]: were nothing held out, the second concept
+    would with that probability take the value in the same place as the first's (modulo their
+    number), and else any. Holding combinations out takes its share of either.
     """
     weight = dict.fromkeys(split.train, 1.0)
     for text, frequency in frequencies.items():
         key = f"world.frequencies[{text!r}]"
-        if not 0 <= frequency < float("inf"):
-            raise Mistake(f"{key}: got {frequency}, allowed 0 or more")
+        if not 0 <= frequency <= 1e9:
+            raise Mistake(f"{key}: got {frequency}, allowed 0 to 1e9")
         named = read_set(space, text, key) & set(split.train)
         if not named:
             raise Mistake(f"{key}: names no training combination")
@@ -66,7 +67,9 @@ def weigh(
     for name, values in space.items():
         for value in values:
             if not any(w > 0 for c, w in weight.items() if value in c):
-                raise Mistake(f"world.frequencies: never shows the {name} {value!r} in training")
+                raise Mistake(
+                    f"world.frequencies, world.correlations: never show the {name} {value!r}"
+                )
     return tuple(weight.values())
 
 
@@ -85,7 +88,7 @@ def _correlation(space: ConceptSpace, text: str, strength: float) -> dict[Combin
     return factor
 
 
-def share_out(weights: Sequence[float], total: int) -> list[int]:
+def share_out(weights: Sequence[float] | Sequence[int], total: int) -> list[int]:
     """Whole numbers in proportion to `weights` that sum to `total` (largest remainders)."""
     exact = [total * weight / sum(weights) for weight in weights]
     counts = [int(share) for share in exact]

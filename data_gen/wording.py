@@ -80,11 +80,12 @@ def _said(
 ) -> Int[Tensor, "n concepts"]:
     """Place of the value named for each concept: the right one, or a wrong one at its rate.
 
-    Drawn anew where all words together would spell a held-out combination.
+    Drawn anew where all words together would spell a held-out combination that is not shown.
     """
     space = world.space
     right = torch.tensor([space.value_indices(c) for c in space.combinations])[combination]
-    rate, full = torch.tensor(world.rates.wrong_word)[combination], kept.all(dim=1)
+    rate = torch.tensor(world.rates.wrong_word)[combination]
+    full = kept.all(dim=1) & ~_held_out(world, right)
     said, rows = right.clone(), torch.nonzero(rate.sum(dim=1))[:, 0]
     for attempt in range(ATTEMPTS):
         if not len(rows):

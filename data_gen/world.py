@@ -1,6 +1,6 @@
 """The config of a world of shapes and what follows from it without drawing. Imports no torch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -10,6 +10,8 @@ from data_gen.endings import Mistake, nearest
 from data_gen.factors import FACTORS
 from data_gen.rates import read_rates
 from data_gen.splits import make_split, weigh
+
+LEAST_SHARE = 0.05  # of a value that must be in a held-out range, and that must be left outside
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,9 @@ class WorldConfig:
         held_out: sets of combinations training never shows (the language of sets.py).
         held_out_ranges: factor → [low, high], numbers training never shows.
         frequencies, correlations: how often training shows which combination (splits.weigh).
-        exact_counts: give every combination its exact share instead of drawing each image's.
+        exact_counts: give every combination its exact share, of all images and of the training
+            images, instead of drawing each image's. The share of one image then depends on their
+            number.
         nuisances: distributions of the factors that are no concepts.
         triangle: equilateral, of the area of its disc; or isosceles as in arXiv:2406.19370's
             released images (base = height, 15.5 % more area, .12 radii off-centre).
@@ -133,14 +137,26 @@ def _check_range(name: str, limits: tuple[float, ...], world: World) -> None:
     if name not in numbers:
         raise Mistake(f"{key}: unknown{nearest(name, numbers)}; allowed {', '.join(numbers)}")
     low, high = FACTORS[name].low, FACTORS[name].high
-    if not _ordered(limits, low, high):
+    if not _ordered(limits, low, high) or limits[0] == limits[1]:
         raise Mistake(f"{key}: got {list(limits)}, allowed [low, high] in {low:g} to {high:g}")
-    for value, (lowest, highest) in extents(world, name).items():
-        if limits[0] <= lowest and highest <= limits[1]:
+    ends = extents(world, name)
+    if not any(share_within(pair, limits) >= LEAST_SHARE for pair in ends.values()):
+        drawn = ", ".join(f"{v} {a:g} … {b:g}".strip() for v, (a, b) in ends.items())
+        raise Mistake(f"{key}: {list(limits)} holds out nothing of {name}, which is {drawn}")
+    for value, (lowest, highest) in ends.items():
+        if share_within((lowest, highest), limits) > 1 - LEAST_SHARE:
             raise Mistake(
                 f"{key}: {list(limits)} hides {f'{name} {value}'.strip()} ({lowest:g} … "
                 f"{highest:g}) completely; leave some of it to training"
             )
+
+
+def share_within(ends: tuple[float, float], limits: Sequence[float]) -> float:
+    """Share of the uniform distribution between two ends that lies in [low, high]."""
+    width = ends[1] - ends[0]
+    if not width:
+        return float(limits[0] <= ends[0] <= limits[1])
+    return max(0.0, min(ends[1], limits[1]) - max(ends[0], limits[0])) / width
 
 
 def extents(world: World, name: str) -> dict[str, tuple[float, float]]:
@@ -158,6 +174,7 @@ def extents(world: World, name: str) -> dict[str, tuple[float, float]]:
 def _check_numbers(config: WorldConfig) -> None:
     """Ranges of the plain fields: (key, value, lowest, highest)."""
     for key, value, low, high in (
+        ("seed", config.seed, 0, 2**63 - 1),
         ("image_size_px", config.image_size_px, 8, 512),
         ("num_images", config.num_images, 1, 2**31),
         ("validation", config.validation, 0, 0.9),
@@ -167,3 +184,7 @@ def _check_numbers(config: WorldConfig) -> None:
     ):
         if not low <= value <= high:
             raise Mistake(f"world.{key}: got {value}, allowed {low} to {high}")
+    if 0 < config.blur_px < 0.1:
+        raise Mistake(f"world.blur_px: got {config.blur_px}, allowed 0, or 0.1 to 16")
+    if round(config.num_images * (1 - config.validation)) < 1:
+        raise Mistake(f"world.validation: {config.validation} leaves no image for training")

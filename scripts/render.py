@@ -10,6 +10,8 @@ import tyro
 from data_gen.endings import Mistake
 from data_gen.world import WorldConfig
 from studies.cli import read_flag, say, start
+from studies.config import to_dict
+from studies.reading import read_as
 from studies.worlds import WorldFile, build_world, read_world_file
 
 
@@ -46,7 +48,9 @@ def read_arguments() -> Arguments:
     file = read_world_file(Path(path)) if path else WorldFile("NAME", WorldConfig())
     default = Arguments(Path(path or "configs/worlds/p2_2x2.yaml"), file)
     settings = (tyro.conf.AvoidSubcommands,)
-    return tyro.cli(Arguments, default=default, description=__doc__, config=settings)
+    arguments = tyro.cli(Arguments, default=default, description=__doc__, config=settings)
+    read_as(WorldFile, to_dict(arguments.fields), "")  # flags obey the rules of files: no nan
+    return arguments
 
 
 def check(arguments: Arguments) -> None:

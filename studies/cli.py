@@ -13,7 +13,8 @@ import tyro
 
 from data_gen.endings import Mistake, Preempted
 from data_gen.world import WorldConfig
-from studies.config import Config, check_config, read_config
+from studies.config import Config, check_config, read_config, to_dict
+from studies.reading import read_as
 from studies.run_dir import RunDir
 
 MISTAKE = 2  # exit status: the user has to change something
@@ -50,7 +51,7 @@ def read_experiment(description: str) -> Experiment:
     default = Experiment(Path(path or "configs/quickstart.yaml"), config)
     settings = (tyro.conf.AvoidSubcommands,)
     experiment = tyro.cli(Experiment, default=default, description=description, config=settings)
-    check_config(experiment.fields)
+    check_config(read_as(Config, to_dict(experiment.fields), ""))  # flags obey a file's rules
     return experiment
 
 
@@ -79,6 +80,8 @@ def start(main: Callable[[], None]) -> NoReturn:
     try:
         _refuse_repeats(sys.argv)
         main()
+    except BrokenPipeError:  # who reads our output, such as head, has seen enough
+        os._exit(0)
     except (Mistake, OSError) as error:
         _exit(f"error: {error}", MISTAKE)
     except KeyboardInterrupt:

@@ -11,10 +11,23 @@ import yaml
 from data_gen.endings import Mistake, nearest
 
 
+class _StrictLoader(yaml.SafeLoader):
+    """Refuses a key given twice, of which YAML would silently take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        doubled = next((key for i, key in enumerate(keys) if key in keys[:i]), None)
+        if doubled is not None:
+            raise yaml.MarkedYAMLError(
+                problem=f"the key {doubled!r} is given twice", problem_mark=node.start_mark
+            )
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping a YAML file holds. Mistake names file, line and mistake."""
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)
     except FileNotFoundError:
         raise Mistake(f"{path}: no such config file") from None
     except IsADirectoryError:

@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 from tqdm import tqdm
 
+from data_gen import streams
 from data_gen.bumps.config import BumpsConfig
 from data_gen.bumps.world import BumpWorld
 from data_gen.concepts import Combination
@@ -73,15 +74,13 @@ def export_world(
     say: Callable[[str], None],
 ) -> None:
     source = source_of(world, test_images)
-    total = sum(source.splits.values())
-    config = to_dict(file)
-
-    def card() -> str:
-        text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-        return data_card(file.name, file.question, text, describe(world), source.splits, kind)
-
+    total, config = sum(source.splits.values()), to_dict(file)
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    facts = describe(world)  # the leak check among them, before anything is written
+    card = data_card(file.name, file.question, text, facts, source.splits, kind)
+    identity = [config, world.fingerprint() if isinstance(world, PhotoWorld) else None]
     with tqdm(total=total, desc="export", unit="image", disable=None) as bar:
-        new = export(source, out, kind, config, card, bar.update, say)
+        new = export(source, out, kind, identity, card, bar.update, say)
     splits = ", ".join(f"{name} {count}" for name, count in source.splits.items())
     say(f"{out}: {'wrote' if new else 'found'} {total} images ({splits}) as {kind}")
 
@@ -104,6 +103,6 @@ def _rows(world: AnyWorld) -> tuple[list[Row], str]:
 
 
 def _spread(combinations: tuple[Combination, ...]) -> list[Combination]:
-    """At most PREVIEW_ROWS of them, evenly."""
-    count = min(PREVIEW_ROWS, len(combinations))
-    return [combinations[i * len(combinations) // count] for i in range(count)]
+    """At most PREVIEW_ROWS of them, at random: even steps would favour some values."""
+    order = streams.permutation(0, "preview", 0, len(combinations))
+    return [combinations[i] for i in order[:PREVIEW_ROWS].sort().values.tolist()]

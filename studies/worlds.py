@@ -49,4 +49,6 @@ def build_world(file: WorldFile) -> World | PhotoWorld | BumpsConfig:
     if isinstance(config, PhotosConfig):
         return PhotoWorld(config, file.captions)
     check_bumps(config)
+    if file.captions != CaptionConfig():
+        raise Mistake("captions: worlds of bumps have none; leave the section out")
     return config

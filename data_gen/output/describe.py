@@ -3,17 +3,19 @@
 from collections.abc import Iterable
 from typing import Any
 
-from data_gen.bumps.world import BumpWorld
+import yaml
+
+from data_gen.bumps.world import SPLITS, BumpWorld
 from data_gen.bumps.world import check_leaks as check_bump_leaks
 from data_gen.bumps.world import sensitivity as bump_sensitivity
 from data_gen.dataset import check_training
 from data_gen.factors import FACTORS
+from data_gen.leaks import LeakCheck
 from data_gen.photos.images import leak_check as photo_leak_check
 from data_gen.photos.images import photo_set
 from data_gen.photos.world import PhotoWorld
 from data_gen.scenes import class_tables
-from data_gen.signals import mean_gap, pixel_gaps, sensitivity
-from data_gen.splits import share_out
+from data_gen.signals import pixel_gaps, sensitivity
 from data_gen.world import World
 
 SHOWN = 12  # names in a list
@@ -26,7 +28,7 @@ def describe_shapes(world: World) -> list[str]:
     for name in world.space.names:
         lines += _concept(world, name)
     lines += [f"nuisance {name}: {_nuisance(world, name)}" for name in world.nuisances]
-    lines += _split(world)
+    lines += _split(world, check)
     lines += check.report().lines()
     return [*lines, f"captions: {_some(map(repr, check.captions))}"]
 
@@ -42,10 +44,12 @@ def _concept(world: World, name: str) -> list[str]:
     values = world.config.concepts[name].values
     lines = [f"concept {name}: {', '.join(_value(world, name, value) for value in values)}"]
     if len(values) > 1:
-        closest = min(pixel_gaps(world, name), key=lambda gap: gap.mean)
+        gaps = pixel_gaps(world, name)
+        closest = min(gaps, key=lambda gap: gap.smallest)
+        pair = f"{closest.first} and {closest.second}"
         lines.append(
-            f"  expected pixel gap {mean_gap(world, name):.2f}; smallest {closest.mean:.2f} "
-            f"({closest.first}, {closest.second})"
+            f"  expected pixel gap {sum(gap.mean for gap in gaps) / len(gaps):.2f}; smallest "
+            f"{closest.smallest:.2f}, {pair}" + f" of {closest.where}" * bool(closest.where)
         )
     if FACTORS[name].channels:
         unit = FACTORS[name].unit.rstrip("s")
@@ -72,33 +76,27 @@ def _nuisance(world: World, name: str) -> str:
     return f"{low:g} {unit}" if low == high else f"uniform in [{low:g}, {high:g}] {unit}"
 
 
-def _split(world: World) -> list[str]:
+def _split(world: World, check: LeakCheck) -> list[str]:
+    """Training images by combination, as they were counted; held-out combinations."""
     space, split = world.space, world.split
-    lines = [f"images: {world.num_training_images} for training of {world.config.num_images}"]
-    shares = share_out(world.weights, world.config.num_images)
-    about = "" if world.config.exact_counts else "about "
-    if len(set(shares)) <= 2 and max(shares) - min(shares) <= 1:
-        lines.append(f"training combinations: {len(shares)}, {about}{shares[0]} images each")
-    else:
-        counts = zip(split.train, shares, strict=True)
-        named = _some(f"{space.name(c)} {about}{count}" for c, count in counts)
-        lines.append(f"training combinations: {len(shares)}: {named}")
-    held_out = _some(map(space.name, split.held_out))
+    counts = _some(f"{space.name(c)} {check.shown[c]}" for c in split.train)
+    held_out = _some(map(space.name, split.held_out)) or "none"
     return [
-        *lines,
-        f"held-out combinations: {len(split.held_out)}{': ' * bool(held_out)}{held_out}",
+        f"images: {world.num_training_images} for training of {world.config.num_images}",
+        f"training images of {len(split.train)} combinations: {counts}",
+        f"held-out combinations, {len(split.held_out)}: {held_out}",
     ]
 
 
 def describe_bumps(world: BumpWorld) -> list[str]:
     """Lines of text: labels by split, sensitivity, leak check."""
     config = world.config
-    counts: dict[str, int] = {}
-    for split in world.split.tolist():
-        counts[split] = counts.get(split, 0) + 1
+    counts = world.split.bincount(minlength=len(SPLITS)).tolist()
+    labels = ", ".join(f"{SPLITS[i]} {count}" for i, count in enumerate(counts) if count)
     slopes = bump_sensitivity(world)
     return [
         f"image: {config.image_size_px} × {config.image_size_px} px, grey, {config.image}",
+        f"labels: {labels}",
         *(f"E‖∂image/∂{name}‖ {slope:.3g} per px" for name, slope in slopes.items()),
         *check_bump_leaks(world, world.labels[world.select("train")]).lines(),
     ]
@@ -126,18 +124,25 @@ def data_card(
     name: str, question: str, config: str, facts: list[str], splits: dict[str, int], kind: str
 ) -> str:
     """README.md of an export: what is in it, how it was made; its head is for datasets' loader."""
-    head: list[Any] = ["---", f"pretty_name: {name}", "configs:", "- config_name: default"]
-    head.append("  data_files:")
-    paths = {"imagefolder": "{split}/**", "parquet": "data/{split}-*.parquet"}
-    for split in splits if kind in paths else ():
-        head += [f"  - split: {split}", f"    path: {paths[kind].format(split=split)}"]
-    if kind not in paths:
-        head = head[:2]
+    head: dict[str, Any] = {"pretty_name": name}
+    paths = {"imagefolder": "{}/**", "parquet": "data/{}-*.parquet"}
+    if kind in paths:
+        files = [{"split": split, "path": paths[kind].format(split)} for split in splits]
+        head["configs"] = [{"config_name": "default", "data_files": files}]
     table = [f"| {split} | {count} |" for split, count in splits.items()]
     return "\n".join(
-        [*head, "---", "", f"# {name}", "", question, ""]
+        [
+            "---",
+            yaml.safe_dump(head, sort_keys=False).rstrip(),
+            "---",
+            "",
+            f"# {name}",
+            "",
+            question,
+            "",
+        ]
         + ["| split | images |", "|---|---|", *table, ""]
         + ["## What is in it", "", *(f"- {fact}" for fact in facts), ""]
-        + ["## How it was made", "", f"`python scripts/render.py --config {name}.yaml --out DIR`"]
-        + [f"with format {kind} of:", "", "```yaml", config.rstrip(), "```", ""]
+        + ["## How it was made", "", f"`scripts/render.py --out DIR --format {kind}` on"]
+        + ["", "```yaml", config.rstrip(), "```", ""]
     )

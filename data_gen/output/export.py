@@ -5,8 +5,11 @@ gets its name when all is there. The same command goes on where it was stopped. 
 grow with the number of images.
 """
 
+import contextlib
+import fcntl
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +17,11 @@ from typing import Any
 
 from data_gen.endings import Mistake
 from data_gen.files import hash_json, read_json, write_json, write_text
-from data_gen.output.formats import FORMATS, Format
+from data_gen.output.formats import CHUNKS, FORMATS, Format
 from data_gen.output.sources import Source
 
 CHUNK_BYTES = 1 << 24  # of pixels in a chunk
+SAMPLE = 256  # images that the disk forecast is made from
 EXPORT = "export.json"  # what an export is of: written first, kept
 
 
@@ -31,11 +35,12 @@ class Chunk:
     stop: int
 
 
-def chunks_of(splits: dict[str, int], bytes_per_image: int) -> list[Chunk]:
-    size = max(1, CHUNK_BYTES // bytes_per_image)
+def _chunks_of(source: Source) -> list[Chunk]:
+    first = next(iter(source.splits))
+    size = max(1, CHUNK_BYTES // source.records(first, 0, 1).images.nbytes)
     return [
         Chunk(split, k, start, min(start + size, count))
-        for split, count in splits.items()
+        for split, count in source.splits.items()
         for k, start in enumerate(range(0, count, size))
     ]
 
@@ -44,81 +49,100 @@ def export(
     source: Source,
     out: Path,
     kind: str,
-    identity: dict[str, Any],
-    card: Callable[[], str],
+    identity: Any,
+    card: str,
     progress: Callable[[int], object] = lambda images: None,
     say: Callable[[str], None] = lambda line: None,
 ) -> bool:
     """Write all images of a source to the directory `out`; False if they were there already.
 
     identity: plain data; another one under the same name is refused. card: text of README.md.
-    Raises Mistake if `out` is something else, or if the disk has too little room.
+    Raises Mistake if `out` is something else, if another process writes it, or if the disk has
+    too little room. What is whole then stays for the next try; if nothing is, nothing stays.
     """
     facts = {"format": kind, "splits": source.splits, "identity": hash_json(identity)}
-    if out.exists():
-        _check_same(out, facts)
+    out = Path(os.path.abspath(out))
+    if out.exists() or out.is_symlink():
+        _check_same(out, facts, "choose another name")
         return False
     partial = out.with_name(out.name + ".partial")
-    if partial.exists():
-        _check_same(partial, facts)
+    fresh = not partial.exists()
+    if not fresh:
+        _check_same(partial, facts, "delete it, or choose another name")
         say(f"going on with {partial}")
-    partial.mkdir(parents=True, exist_ok=True)
-    write_json(partial / EXPORT, facts)
-    _fill(source, partial, FORMATS[kind](partial, source), progress, say)
-    write_text(partial / "README.md", card())
-    os.replace(partial, out)
+    form = FORMATS[kind](partial, source)
+    try:
+        with _alone(partial):
+            write_json(partial / EXPORT, facts)
+            missing = [c for c in _chunks_of(source) if not form.has(c.split, c.k)]
+            _forecast(source, partial, kind, sum(c.stop - c.start for c in missing), say)
+            _fill(source, form, missing, progress)
+            shutil.rmtree(partial / CHUNKS, ignore_errors=True)
+            write_text(partial / "README.md", card)
+            os.replace(partial, out)
+    except OSError as error:
+        raise Mistake(f"--out: {partial}: {error.strerror or error}") from None
+    finally:
+        if fresh and partial.exists() and not form.has_any():
+            shutil.rmtree(partial)
     return True
 
 
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """The only process at work in a directory; removes what a killed one left half-written."""
+    directory.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for file in [*directory.rglob(".*.tmp*")]:
+            file.unlink()
+        yield
+    except BlockingIOError:
+        raise Mistake(f"--out: another process is writing {directory}") from None
+    finally:
+        os.close(descriptor)
+
+
 def _fill(
-    source: Source,
-    partial: Path,
-    form: Format,
-    progress: Callable[[int], object],
-    say: Callable[[str], None],
+    source: Source, form: Format, missing: list[Chunk], progress: Callable[[int], object]
 ) -> None:
-    first = next(iter(source.splits))
-    chunks = chunks_of(source.splits, source.records(first, 0, 1).images.nbytes)
-    for i, chunk in enumerate(chunks):
-        if not form.has(chunk.split, chunk.k):
-            form.write(chunk.split, chunk.k, source.records(chunk.split, chunk.start, chunk.stop))
+    """Write the missing chunks, then join all of them."""
+    chunks = _chunks_of(source)
+    progress(sum(chunk.stop - chunk.start for chunk in chunks if chunk not in missing))
+    for chunk in missing:
+        form.write(chunk.split, chunk.k, source.records(chunk.split, chunk.start, chunk.stop))
         progress(chunk.stop - chunk.start)
-        if i == 0:
-            _forecast(partial, chunk, sum(source.splits.values()), form.copies, say)
     for split, count in source.splits.items():
         form.finish(split, [chunk.k for chunk in chunks if chunk.split == split], count)
 
 
 def _forecast(
-    partial: Path, first: Chunk, total: int, copies: int, say: Callable[[str], None]
+    source: Source, partial: Path, kind: str, images: int, say: Callable[[str], None]
 ) -> None:
-    """From the first chunk's size: refuse, before the long work, what will not fit."""
-    used = sum(size for size in _disk_sizes(partial))
-    needed = used * total // (first.stop - first.start) * copies
-    free = shutil.disk_usage(partial).free + used
+    """From a few images' size: refuse, before the long work, what will not fit."""
+    split, count = next(iter(source.splits.items()))
+    sample = min(SAMPLE, count)
+    with tempfile.TemporaryDirectory(dir=partial) as folder:
+        form: Format = FORMATS[kind](Path(folder), source)
+        form.write(split, 0, source.records(split, 0, sample))
+        used = sum(f.stat().st_blocks * 512 for f in Path(folder).rglob("*") if f.is_file())
+    needed = used * images // sample * form.copies
+    free = shutil.disk_usage(partial).free
     say(f"disk: about {needed / 2**20:.1f} MiB needed, {free / 2**20:.0f} MiB free")
     if needed > free:
-        shutil.rmtree(partial)
         raise Mistake(
-            f"--out: {partial.parent} has {free / 2**20:.0f} MiB free, about "
-            f"{needed / 2**20:.0f} MiB are needed; lower world.num_images or choose another disk"
+            f"--out: {partial.parent} has {free / 2**20:.1f} MiB free, about "
+            f"{needed / 2**20:.1f} MiB are needed; lower world.num_images or choose another disk"
         )
 
 
-def _disk_sizes(directory: Path) -> Iterator[int]:
-    """Bytes that each file takes on the disk, in whole blocks."""
-    for file in directory.rglob("*"):
-        if file.is_file():
-            yield file.stat().st_blocks * 512
-
-
-def _check_same(directory: Path, facts: dict[str, Any]) -> None:
+def _check_same(directory: Path, facts: dict[str, Any], otherwise: str) -> None:
     if not (directory / EXPORT).is_file():
         raise Mistake(f"--out: {directory} exists and is no export; choose another name")
     found = read_json(directory / EXPORT)
     if found != facts:
         what = [key for key in facts if found.get(key) != facts[key]]
         raise Mistake(
-            f"--out: {directory} holds an export with another {' and '.join(what)}; "
-            f"choose another name"
+            f"--out: {directory} holds an export with another {' and '.join(what)}; {otherwise}"
         )

@@ -2,7 +2,7 @@
 
 import io
 import json
-import shutil
+import os
 import zipfile
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -14,6 +14,8 @@ from PIL import Image
 
 from data_gen.files import whole_file
 from data_gen.output.sources import Records, Source
+
+CHUNKS = ".chunks"  # folder of what is joined at the end
 
 
 @runtime_checkable  # so that tests can check it
@@ -27,6 +29,8 @@ class Format(Protocol):
     copies: int
 
     def has(self, split: str, k: int) -> bool: ...
+
+    def has_any(self) -> bool: ...
 
     def write(self, split: str, k: int, records: Records) -> None: ...
 
@@ -60,10 +64,13 @@ class ImageFolder:
         self.directory = directory
 
     def _part(self, split: str, k: int) -> Path:
-        return self.directory / ".chunks" / f"{split}-{k:05d}.jsonl"
+        return self.directory / CHUNKS / f"{split}-{k:05d}.jsonl"
 
     def has(self, split: str, k: int) -> bool:
         return self._part(split, k).is_file()
+
+    def has_any(self) -> bool:
+        return any(self.directory.glob(f"{CHUNKS}/[!.]*"))
 
     def write(self, split: str, k: int, records: Records) -> None:
         folder = self.directory / split / f"{k:05d}"
@@ -73,6 +80,7 @@ class ImageFolder:
             name = f"{k:05d}/{i:06d}.png"
             (folder / f"{i:06d}.png").write_bytes(_png(image))
             lines.append(json.dumps({"file_name": name, **row}))
+        os.sync()  # the images before the mark that they are there
         with whole_file(self._part(split, k)) as temporary:
             temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -81,9 +89,6 @@ class ImageFolder:
             with temporary.open("wb") as joined:
                 for k in chunks:
                     joined.write(self._part(split, k).read_bytes())
-        for k in chunks:
-            self._part(split, k).unlink()
-        _remove_empty(self.directory / ".chunks")
 
 
 class Parquet:
@@ -99,6 +104,9 @@ class Parquet:
 
     def has(self, split: str, k: int) -> bool:
         return self._part(split, k).is_file()
+
+    def has_any(self) -> bool:
+        return any(self.directory.glob("[!.]*"))
 
     def write(self, split: str, k: int, records: Records) -> None:
         images = [{"bytes": _png(image), "path": None} for image in records.images]
@@ -125,7 +133,7 @@ def _feature(kind: pa.DataType) -> dict[str, Any]:
 
 class Npz:
     """<split>.npz with dSprites' fields: imgs (n, h, w[, 3]), latents_values, latents_classes,
-    metadata (a JSON text, not a pickle); beside them caption and split, one per image."""
+    metadata (a JSON text, not a pickle); beside them every column of the other formats."""
 
     copies = 2
 
@@ -133,10 +141,13 @@ class Npz:
         self.directory, self.source = directory, source
 
     def _part(self, split: str, k: int) -> Path:
-        return self.directory / ".chunks" / f"{split}-{k:05d}.npz"
+        return self.directory / CHUNKS / f"{split}-{k:05d}.npz"
 
     def has(self, split: str, k: int) -> bool:
         return self._part(split, k).is_file()
+
+    def has_any(self) -> bool:
+        return any(self.directory.glob(f"{CHUNKS}/[!.]*"))
 
     def write(self, split: str, k: int, records: Records) -> None:
         images = records.images.transpose(0, 2, 3, 1)
@@ -145,8 +156,9 @@ class Npz:
             "latents_values": records.values,
             "latents_classes": records.classes,
         }
-        for name in {"caption", "split"} & set(records.columns):
-            arrays[name] = np.array(records.columns[name], dtype=np.str_)
+        for name, column in records.columns.items():
+            if None not in column:  # the null of a label is told by latents_classes
+                arrays[name] = np.array(column)
         with whole_file(self._part(split, k)) as temporary:
             np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
 
@@ -161,9 +173,6 @@ class Npz:
                 text = io.BytesIO()
                 np.save(text, np.array(json.dumps(self._metadata())))
                 target.writestr(_entry("metadata.npy"), text.getvalue())
-        for part in parts:
-            part.unlink()
-        _remove_empty(self.directory / ".chunks")
 
     def _metadata(self) -> dict[str, Any]:
         classes = self.source.class_values
@@ -196,11 +205,6 @@ def _entry(name: str) -> zipfile.ZipInfo:
     entry = zipfile.ZipInfo(name)
     entry.compress_type = zipfile.ZIP_DEFLATED
     return entry
-
-
-def _remove_empty(directory: Path) -> None:
-    if not any(directory.iterdir()):
-        shutil.rmtree(directory)
 
 
 FORMATS: dict[str, type[ImageFolder] | type[Parquet] | type[Npz]] = {

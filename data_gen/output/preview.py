@@ -55,10 +55,16 @@ def contact_sheet(title: str, rows: Sequence[Row]) -> Image.Image:
 
 
 def _enlarged(image: np.ndarray) -> Image.Image:
-    """On a grey line, so that white images end somewhere."""
+    """A whole number of times, on grey, so that white images end somewhere."""
     framed = Image.new("RGB", (CELL_PX, CELL_PX), "#bbbbbb")
-    inner = to_picture(image).resize((CELL_PX - 2, CELL_PX - 2), Image.Resampling.NEAREST)
-    framed.paste(inner, (1, 1))
+    picture, room = to_picture(image), CELL_PX - 2
+    times = room // max(picture.size)
+    if times:
+        size = (picture.width * times, picture.height * times)
+        picture = picture.resize(size, Image.Resampling.NEAREST)
+    else:
+        picture = picture.resize((room, room), Image.Resampling.BOX)
+    framed.paste(picture, ((CELL_PX - picture.width) // 2, (CELL_PX - picture.height) // 2))
     return framed
 
 
@@ -122,7 +128,8 @@ def bump_rows(world: BumpWorld, count: int) -> list[Row]:
             index = torch.nonzero((world.split == s) & (world.example == e))[:, 0]
             if len(index):
                 order = streams.permutation(world.config.seed, "preview", 0, len(index))
-                images, _ = bump_records(world, index[order[:count]])
+                shown = 1 if example == "blank" else count
+                images, _ = bump_records(world, index[order[:shown]])
                 label = f"{split.replace('_', ' ')}, {example.replace('_', ' ')} ({len(index)})"
                 rows.append(Row(label, images.numpy(), split not in ("train", "not_kept")))
     return rows

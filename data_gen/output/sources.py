@@ -41,8 +41,8 @@ class Source(Protocol):
 
     Attributes:
         splits: name → number of images.
-        value_names, class_names: of the columns of `Records.values` and `Records.classes`;
-        class_values: the values of each class, in order.
+        value_names: of the columns of `Records.values`.
+        class_values: concept → its values, for each column of `Records.classes`.
     """
 
     splits: dict[str, int]
@@ -104,6 +104,14 @@ class ShapeSource:
         columns: Columns = {name: [c[i] for c in shown] for i, name in enumerate(space.names)}
         columns["caption"] = captions
         columns["caption_names"] = [" ".join(said[caption].values()) for caption in captions]
+        columns["caption_leaves_out"] = [
+            " ".join(name for name in space.names if name not in said[caption])
+            for caption in captions
+        ]
+        columns["caption_is_wrong_in"] = [
+            " ".join(name for name, value in said[caption].items() if value not in combination)
+            for caption, combination in zip(captions, shown, strict=True)
+        ]
         columns["split"] = [self.world.split.of(combination) for combination in shown]
         for name, factor in FACTORS.items():
             if factor.channels:

@@ -170,7 +170,7 @@ def _json_object(where: str, text: str) -> dict[str, Any]:
     """Numbers stay the texts they are: 1 is no 1.0, as in the other layouts."""
     try:
         cells = json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Mistake(f"{where}: not readable as JSON ({error})") from None
     if not isinstance(cells, dict):
         raise Mistake(f"{where}: got {text.strip()[:40]!r}, allowed an object with {FILE_NAME!r}")

@@ -4,18 +4,20 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from data_gen.captions import CaptionConfig, Captioner
 from data_gen.concepts import Combination, ConceptSpace, check_values
 from data_gen.endings import Mistake
+from data_gen.files import hash_file
 from data_gen.photos.attributes import Row, check_folder, read_table
 from data_gen.rates import read_rates
 from data_gen.sets import read_set
 from data_gen.splits import Split, make_split, share_out
 
+TAKEN = ("image", "imgs", "file_name", "caption", "split", "source", "metadata")  # in exports
 SPLITS = ("train", "validation", "held_out")
 
 
@@ -98,6 +100,13 @@ class PhotoWorld:
     def seed(self) -> int:
         return self.config.seed
 
+    def fingerprint(self) -> list[Any]:
+        """What an export of this world depends on beside the config: changes with the files."""
+        folder = Path(self.config.folder)
+        stats = [(folder / name).stat() for name in self.names]
+        files = [[n, s.st_size, s.st_mtime_ns] for n, s in zip(self.names, stats, strict=True)]
+        return [hash_file(Path(self.config.table)), files]
+
     @property
     def num_training_images(self) -> int:
         return int(self.quotas["train"].sum())
@@ -120,6 +129,8 @@ def check_photos(config: PhotosConfig) -> None:
 def _check_concept(key: str, name: str, concept: PhotoConcept) -> None:
     if not re.fullmatch(r"\w+", name):
         raise Mistake(f"{key}: the name is not one word of letters and digits, as captions need")
+    if name in TAKEN:
+        raise Mistake(f"{key}: exports use this name for something else; allowed: any but {TAKEN}")
     if len(concept.words) < 2:
         raise Mistake(f"{key}.words: got {', '.join(concept.words)}, allowed two or more words")
     for word, cell in concept.words.items():

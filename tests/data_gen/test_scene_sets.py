@@ -9,7 +9,6 @@ from data_gen.concepts import Concept
 from data_gen.dataset import images_of, leak_check, training_set
 from data_gen.endings import Mistake
 from data_gen.scene_sets import (
-    ATTEMPTS,
     InRanges,
     InTurn,
     held_out_scenes,
@@ -114,6 +113,8 @@ def test_validation_images_follow_the_training_images(tiny_config):
     [
         ({"shape": (0.0, 1.0)}, "held_out_ranges.shape: unknown; allowed size, x, y, rotation"),
         ({"size": (0.5, 0.4)}, r"size: got \[0.5, 0.4\], allowed \[low, high\] in 0 to 1"),
+        ({"x": (0.8, 0.9)}, "x: .0.8, 0.9. holds out nothing of x, which is -0.3 . 0.3"),
+        ({"x": (0.1, 0.1)}, r"x: got \[0.1, 0.1\], allowed"),
         ({"size": (0.25, 0.46)}, r"hides size medium \(0.3 . 0.45\) completely"),
         ({"x": (-0.3, 0.3)}, r"hides x \(-0.3 . 0.3\) completely"),
     ],
@@ -123,12 +124,15 @@ def test_ranges_that_cannot_be_are_refused(ranges, message):
         World(replace(CONTINUOUS, held_out_ranges=ranges))
 
 
-def test_a_range_that_leaves_next_to_nothing_is_refused_when_drawn():
-    config = replace(
-        CONTINUOUS, held_out_ranges={"x": (-0.3, 0.299)}, nuisances={"x": Nuisance((-0.3, 0.3))}
-    )
-    with pytest.raises(Mistake, match=r"has too few scenes outside of .*'x'.*; move the range"):
-        training_scenes(World(config)).sample(0, "scene", torch.arange(ATTEMPTS))
+def test_ranges_that_leave_next_to_nothing_together_are_refused_when_drawn():
+    """Each leaves 7 % of its number, all three a three-thousandth of the scenes."""
+    turned = {"rotation": Nuisance((-180.0, 180.0))}
+    ranges = {"x": (-0.3, 0.258), "y": (-0.3, 0.258), "rotation": (-180.0, 154.8)}
+    world = World(replace(CONTINUOUS, held_out_ranges=ranges, nuisances=turned))
+    with pytest.raises(
+        Mistake, match="has too few scenes outside of .*'rotation'.*; move the range"
+    ):
+        training_scenes(world).sample(0, "scene", torch.arange(64))
 
 
 def test_there_must_be_held_out_scenes_to_draw_some(tiny_config):

@@ -88,8 +88,11 @@ def test_random_sets_differ_between_seeds():
         ('all "blue"', "unexpected '\"blue\"'"),
         ("hamming<=1 from circle", "a combination in quotes before 'circle'"),
         ('hamming<=x from "circle"', "expected a whole number before 'x'"),
-        ("random(0.99)", "random can take .* of the 18 combinations, not 18"),
-        ("random(2)", "a share between 0 and 1, got 2"),
+        ("random(0.95)", "random can take .* of the 18 combinations, not 17"),
+        ("random(2)", "at least one and not all, and a seed below 2..63; got 2 and 0"),
+        ("random(0.01)", "at least one and not all"),
+        ("random(0.2, seed 99999999999999999999)", "got 0.2 and 99999999999999999999"),
+        ("(" * 3000 + "all" + ")" * 3000, "unexpected '.'; allowed"),
         ("all % 3", "cannot read '% 3'"),
     ],
 )
@@ -123,9 +126,9 @@ def test_frequencies_override_and_correlations_multiply():
 @pytest.mark.parametrize(
     "frequencies, correlations, message",
     [
-        ({'"red"': -1.0}, {}, "frequencies.*: got -1.0, allowed 0 or more"),
+        ({'"red"': -1.0}, {}, "frequencies.*: got -1.0, allowed 0 to 1e9"),
         ({"circle blue small": 1.0}, {}, "names no training combination"),
-        ({'"red"': 0.0}, {}, "never shows the color 'red' in training"),
+        ({'"red"': 0.0}, {}, "never show the color 'red'"),
         ({}, {"shape": 0.5}, "must name two of the concepts shape, color, size"),
         ({}, {"shape color": 1.5}, "got 1.5, allowed 0 to 1"),
     ],

@@ -111,6 +111,11 @@ def test_cards_say_how_it_was_made_and_that_nothing_leaks(exported):
     assert "| train | 76 |" in card and "signal: 0.4" in card
 
 
+def of_forecast(form) -> bool:
+    """A few images are written aside first, to see how large they are."""
+    return "out.partial/tmp" in str(form.directory)
+
+
 @pytest.mark.parametrize("kind", FORMATS)
 def test_an_export_goes_on_where_it_was_stopped(file, exported, kind, tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "CHUNK_BYTES", 32 * 3 * 8 * 8)
@@ -120,7 +125,8 @@ def test_an_export_goes_on_where_it_was_stopped(file, exported, kind, tmp_path, 
         def write(self, split, k, records):
             if len(drawn) == 3:
                 raise KeyboardInterrupt
-            drawn.append(f"{split} {k}")
+            if not of_forecast(self):
+                drawn.append(f"{split} {k}")
             super().write(split, k, records)
 
     out, whole = tmp_path / "out", exporting.FORMATS[kind]
@@ -130,9 +136,13 @@ def test_an_export_goes_on_where_it_was_stopped(file, exported, kind, tmp_path, 
     assert not out.exists() and (tmp_path / "out.partial").is_dir()
     again: list[str] = []
     real = whole.write
-    monkeypatch.setattr(
-        whole, "write", lambda self, *a: (again.append(f"{a[0]} {a[1]}"), real(self, *a))[1]
-    )
+
+    def watched(self, split, k, records):
+        if not of_forecast(self):
+            again.append(f"{split} {k}")
+        real(self, split, k, records)
+
+    monkeypatch.setattr(whole, "write", watched)
     write(file, out, kind)
     assert again and not set(again) & set(drawn)
     files = sorted(p.relative_to(out) for p in out.rglob("*") if p.is_file())
@@ -140,6 +150,78 @@ def test_an_export_goes_on_where_it_was_stopped(file, exported, kind, tmp_path, 
         p.relative_to(exported[kind]) for p in exported[kind].rglob("*") if p.is_file()
     )
     assert all((out / name).read_bytes() == (exported[kind] / name).read_bytes() for name in files)
+
+
+def test_killed_writers_leave_no_litter_and_lose_nothing(file, exported, tmp_path, monkeypatch):
+    """Half-written files of a killed process, and a forecast that must not count what is there."""
+    monkeypatch.setattr(exporting, "CHUNK_BYTES", 32 * 3 * 8 * 8)
+    partial = tmp_path / "out.partial"
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(exporting.FORMATS["npz"], "finish", stop)
+        write(file, tmp_path / "out", "npz")
+    (partial / exporting.CHUNKS / ".train-00000.77.tmp.npz").write_bytes(b"half")
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(exporting.shutil, "disk_usage", lambda path: usage)
+    lines: list[str] = []
+    write(file, tmp_path / "out", "npz", lines.append)  # nothing is missing: no room is needed
+    assert "disk: about 0.0 MiB needed, 0 MiB free" in lines
+    names = sorted(p.name for p in (tmp_path / "out").rglob("*"))
+    assert names == sorted(p.name for p in exported["npz"].rglob("*"))
+
+
+def stop(*arguments) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_failure_keeps_whole_chunks_and_nothing_else(file, tmp_path, monkeypatch):
+    import errno
+
+    monkeypatch.setattr(exporting, "CHUNK_BYTES", 32 * 3 * 8 * 8)
+    whole, written, room = exporting.FORMATS["parquet"].write, [], [0]
+
+    def full(self, split, k, records):
+        if len(written) == room[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        whole(self, split, k, records)
+        written.append(k)
+
+    monkeypatch.setattr(exporting.FORMATS["parquet"], "write", full)
+    for room[0], left in ((1, []), (4, ["out.partial"])):  # the forecast writes once
+        with pytest.raises(Mistake, match="--out: .*out.partial: No space left on device"):
+            write(file, tmp_path / "out", "parquet")
+        assert [p.name for p in tmp_path.iterdir()] == left
+    other = replace(file, world=replace(file.world, seed=7))
+    with pytest.raises(Mistake, match="another identity; delete it, or choose another name"):
+        write(other, tmp_path / "out", "parquet")
+
+
+def test_two_writers_are_kept_apart(file, tmp_path):
+    import fcntl
+
+    (tmp_path / "out.partial").mkdir()
+    with (tmp_path / "out.partial" / "export.json").open("w") as stream:
+        json.dump(None, stream)
+    descriptor = os.open(tmp_path / "out.partial", os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exporting, "_check_same", lambda *arguments: None)
+        with pytest.raises(Mistake, match="another process is writing .*out.partial"):
+            write(file, tmp_path / "out", "npz")
+    os.close(descriptor)
+
+
+def test_held_out_images_are_described_like_the_others(file):
+    """Wrong words are drawn again only where a *training* caption would name what is held out."""
+    from data_gen.output.sources import ShapeSource
+
+    captions = replace(file.captions, drop_word={}, wrong_word={"color": 0.2})
+    world = open_world(build_world(replace(file, captions=captions)))
+    columns = ShapeSource(world, 4000).records("test", 0, 4000).columns
+    wrong = {"train": [], "held_out": []}
+    for split, where in zip(columns["split"], columns["caption_is_wrong_in"], strict=True):
+        wrong[split].append(where == "color")
+    assert np.mean(wrong["held_out"]) == pytest.approx(0.2, abs=0.04)
+    assert columns["caption_leaves_out"] == [""] * 4000
 
 
 def test_what_is_there_is_found_and_never_overwritten(file, exported, tmp_path):
@@ -160,7 +242,7 @@ def test_a_disk_too_small_is_refused_before_the_long_work(file, tmp_path, monkey
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(exporting.shutil, "disk_usage", lambda path: usage)
     monkeypatch.setattr(exporting, "CHUNK_BYTES", 32 * 3 * 8 * 8)
-    with pytest.raises(Mistake, match="--out: .* has 0 MiB free, about .* MiB are needed"):
+    with pytest.raises(Mistake, match="--out: .* has 0.0 MiB free, about .* MiB are needed"):
         write(file, tmp_path / "out", "imagefolder")
     assert list(tmp_path.iterdir()) == []
 
@@ -252,6 +334,7 @@ def test_mistakes_are_one_line_and_exit_status_2(arguments, message):
         (["--world.held-out", "all"], "world.held_out: takes every combination"),
         (["--world.held-out", '"blue"'], "hides the color 'blue' completely"),
         (["--world.num-images", "0"], "world.num_images: got 0, allowed 1 to"),
+        (["--world.concepts.color.jitter", "nan"], "color.jitter: got nan, allowed a number"),
     ],
 )
 def test_a_world_that_cannot_be_leaves_nothing_behind(flags, message, tmp_path):

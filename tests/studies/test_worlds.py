@@ -56,6 +56,8 @@ def test_p2_images_are_those_published(name):
     everything = training_scenes(world).sample(0, "scene", torch.arange(config.num_images))
     counts = everything.combination.bincount()
     assert set(counts[counts > 0].tolist()) == {2048}
+    train = everything.combination[: world.num_training_images].bincount()
+    assert train.max() - train[train > 0].min() <= 1
     assert world.num_training_images == round(0.85 * 2048 * len(world.split.train))
     for number in (everything.x, everything.y):
         assert -0.5 <= number.min() < -0.49 and 0.49 < number.max() <= 0.5
