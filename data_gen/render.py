@@ -43,9 +43,14 @@ class Canvas:
 
 def render(scenes: Scenes, canvas: Canvas) -> Float[Tensor, "n 3 h w"]:
     """float32 images in [0, 1]."""
+    return _composite(scenes, coverage(scenes, canvas))
+
+
+def _composite(scenes: Scenes, mask: Tensor, out: Tensor | None = None) -> Tensor:
+    """Color where the mask is 1, background where it is 0; written to `out` if given."""
     background = scenes.background[:, :, None, None]
     contrast = scenes.color[:, :, None, None] - background
-    return (coverage(scenes, canvas)[:, None] * contrast).add_(background)
+    return torch.mul(mask[:, None], contrast, out=out).add_(background)
 
 
 def coverage(scenes: Scenes, canvas: Canvas) -> Float[Tensor, "n h w"]:
@@ -110,14 +115,19 @@ def draw(
     config, canvas = world.config, Canvas.of(world.config)
     size = config.image_size_px
     images = torch.empty(len(scenes), 3, size, size, dtype=torch.uint8, device=index.device)
-    for rows in torch.arange(len(scenes)).split(max(1, CHUNK_PIXELS // size**2)):
-        part = slice(int(rows[0]), int(rows[-1]) + 1)
-        image = render(scenes[part], canvas)
+    chunk = max(1, min(CHUNK_PIXELS // size**2, len(scenes)))
+    # written over and over: fresh memory costs as much as what is computed in it
+    buffer = torch.empty(chunk, 3, size, size, device=index.device)
+    rounded = torch.empty(buffer.shape, dtype=torch.int16, device=index.device)
+    for start in range(0, len(scenes), chunk):
+        part = slice(start, start + chunk)
+        drawn = scenes[part]
+        image = _composite(drawn, coverage(drawn, canvas), buffer[: len(drawn)])
         if config.pixel_noise:
             noise = streams.coarse_normal(seed, f"{purpose}.pixels", 0, index[part], 3 * size**2)
             image.add_(noise.view_as(image), alpha=config.pixel_noise).clamp_(0, 1)
-        # as `to_uint8`, in place; by way of int16, to which float32 is converted twice as fast
-        images[part] = image.mul_(255).round_().to(torch.int16)
+        # as `to_uint8`; by way of int16, to which float32 is converted twice as fast
+        images[part] = rounded[: len(drawn)].copy_(image.mul_(255).round_())
     return images
 
 
