@@ -126,7 +126,7 @@ def draw(
         if config.pixel_noise:
             noise = streams.coarse_normal(seed, f"{purpose}.pixels", 0, index[part], 3 * size**2)
             image.add_(noise.view_as(image), alpha=config.pixel_noise).clamp_(0, 1)
-        # as `to_uint8`; by way of int16, to which float32 is converted twice as fast
+        # to the nearest; by way of int16, to which float32 is converted twice as fast
         images[part] = rounded[: len(drawn)].copy_(image.mul_(255).round_())
     return images
 
@@ -139,8 +139,3 @@ def _keep_freed_memory() -> None:
     ever freed, up to 32 MiB; then every chunk's pages are faulted in anew. Elsewhere: no effect.
     """
     torch.empty((1 << 25) - 8192, dtype=torch.uint8)
-
-
-def to_uint8(images: Float[Tensor, "n 3 h w"]) -> UInt8[Tensor, "n 3 h w"]:
-    """[0, 1] → the nearest of 0…255."""
-    return (images.clamp(0, 1) * 255).round().to(torch.uint8)

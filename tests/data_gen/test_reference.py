@@ -12,8 +12,9 @@ from data_gen.world import Nuisance, World, WorldConfig
 
 SHAPES = tuple(FACTORS["shape"].words)
 # Mean error a pixel, in [0, 1]. Pillow draws on a grid of 16² points and fills edges it touches;
-# outlines differ by design in inner corners, which Pillow's line rounds.
-MEAN_ERROR = {"filled": 0.005, "outlined": 0.012}
+# the outlines of star and cross differ by design in inner corners, which Pillow's line rounds.
+MEAN_ERROR = {"filled": 0.005, "outlined": 0.006}
+INNER_CORNERS = {"star": 0.012, "cross": 0.012}
 
 
 def world(shape: str, style: str, triangle: str = "equilateral") -> World:
@@ -44,7 +45,8 @@ def test_both_renderers_draw_the_same(shape, style):
     scenes, canvas = InTurn(drawn).sample(0, "test", torch.arange(48)), Canvas(32)
     error = (render(scenes, canvas) - reference.render(scenes, canvas, 16)).abs().mean((1, 2, 3))
     by_combination = error.view(-1, len(drawn.space)).mean(0)
-    assert by_combination.max() < MEAN_ERROR[style]
+    allowed = INNER_CORNERS.get(shape, 0) if style == "outlined" else 0
+    assert by_combination.max() < max(MEAN_ERROR[style], allowed)
     assert (coverage(scenes, canvas).sum((1, 2)) > 5).all()
 
 

@@ -8,7 +8,7 @@ import torch
 
 from data_gen.dataset import labelled_set, leak_check, training_set
 from data_gen.factors import FACTORS
-from data_gen.render import Canvas, coverage, draw, render, to_uint8
+from data_gen.render import Canvas, coverage, draw, render
 from data_gen.scene_sets import training_scenes
 from data_gen.scenes import Scenes, draw_scenes
 from data_gen.world import World
@@ -16,6 +16,11 @@ from data_gen.world import World
 SHAPES = tuple(FACTORS["shape"].words)
 STYLES = tuple(FACTORS["style"].words)
 NUMBERS = tuple(name for name, factor in FACTORS.items() if factor.channels)
+
+
+def to_uint8(images: torch.Tensor) -> torch.Tensor:
+    """What `draw` must give, written plainly."""
+    return (images.clamp(0, 1) * 255).round().to(torch.uint8)
 
 
 def scene(
@@ -82,6 +87,7 @@ def test_outlines_have_their_width_and_are_empty_inside(shape):
     start = int((line[:, 128] > 0.5).nonzero()[0, 0])
     slant = {"triangle": 2.0, "pentagon": 1.24, "hexagon": 1.155, "star": 3.24}.get(shape, 1.0)
     assert run - start + 1 == pytest.approx(reach * slant, abs=2)
+    assert line[128, 128] == 0 and (filled[128, 128] == 1) == (shape != "ring")
 
 
 def test_the_isosceles_triangle_is_that_of_the_paper():
@@ -131,9 +137,11 @@ def test_edges_are_anti_aliased_and_colors_exact():
     assert ((mask > 0) & (mask < 1)).sum() > 40
 
 
-def test_uint8_rounds_to_nearest():
-    values = torch.tensor([0.0, 0.4 / 255, 0.6 / 255, 1.0]).view(1, 1, 2, 2).expand(1, 3, 2, 2)
-    assert to_uint8(values)[0, 0].flatten().tolist() == [0, 0, 1, 255]
+def test_drawing_is_rendering_rounded_to_the_nearest(tiny_world: World):
+    index = torch.arange(300)
+    scenes = training_scenes(tiny_world).sample(0, "scene", index)
+    drawn = draw(tiny_world, scenes, 0, "scene", index)
+    assert torch.equal(drawn, to_uint8(render(scenes, Canvas(16))))
 
 
 def test_scene_i_depends_on_seed_and_i_alone(tiny_world: World):
