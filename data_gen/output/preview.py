@@ -50,13 +50,14 @@ def contact_sheet(title: str, rows: Sequence[Row]) -> Image.Image:
         ink = HELD_OUT_INK if row.held_out else INK
         pen.text((MARGIN_PX, y + (CELL_PX - FONT_PX) // 2), label, ink, font)
         for j, image in enumerate(row.images):
-            sheet.paste(_enlarged(image), (left + j * (CELL_PX + GAP_PX), y))
+            framed = _enlarged(image)
+            middle = (CELL_PX - framed.height) // 2
+            sheet.paste(framed, (left + j * (CELL_PX + GAP_PX), y + middle))
     return sheet
 
 
 def _enlarged(image: np.ndarray) -> Image.Image:
-    """A whole number of times, on grey, so that white images end somewhere."""
-    framed = Image.new("RGB", (CELL_PX, CELL_PX), "#bbbbbb")
+    """A whole number of times, in a grey line, so that white images end somewhere."""
     picture, room = to_picture(image), CELL_PX - 2
     times = room // max(picture.size)
     if times:
@@ -64,7 +65,8 @@ def _enlarged(image: np.ndarray) -> Image.Image:
         picture = picture.resize(size, Image.Resampling.NEAREST)
     else:
         picture = picture.resize((room, room), Image.Resampling.BOX)
-    framed.paste(picture, ((CELL_PX - picture.width) // 2, (CELL_PX - picture.height) // 2))
+    framed = Image.new("RGB", (picture.width + 2, picture.height + 2), "#bbbbbb")
+    framed.paste(picture, (1, 1))
     return framed
 
 
