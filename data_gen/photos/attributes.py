@@ -78,7 +78,7 @@ def check_folder(folder: Path, table: Path, rows: Sequence[Row]) -> None:
     strays = sorted(n for n in there - named if n.lower().endswith(SUFFIXES))
     if strays:
         raise Mistake(
-            f"{folder}: {len(strays)} images have no row in {table}, the first is {strays[0]!r}; "
+            f"{folder}: images without a row in {table}: {len(strays)}, the first {strays[0]!r}; "
             f"add rows or move these images away"
         )
 

@@ -576,5 +576,5 @@ def test_rows_without_image_and_images_without_row_are_counted(digits, tmp_path)
         digits.world(table=str(path))
     fewer = {n: cells for n, cells in digits.table.items() if n not in ("0003.png", "0002.png")}
     path = write_csv(tmp_path / "fewer.csv", fewer)
-    with pytest.raises(Mistake, match="2 images have no row in .*fewer.csv, the .* '0002.png'"):
+    with pytest.raises(Mistake, match="images without a row in .*fewer.csv: 2, the .* '0002.png'"):
         digits.world(table=str(path))
