@@ -59,7 +59,7 @@ def shuffled_captions(
     """The captions that `training_set` gives images `index` of a world with shuffled captions."""
     order = streams.permutation(world.seed, "captions.shuffled", 0, world.num_training_images)
     scenes = training_scenes(world).sample(world.seed, "scene", order[index])
-    return write_captions(world, scenes.combination, order[index])
+    return write_captions(world, scenes.combination, order[index], "scene")
 
 
 def labelled_set(world: World, seed: int, purpose: str, start: int, count: int) -> Dataset:
@@ -83,7 +83,7 @@ def images_of(
     drawn = joined([scenes.sample(seed, purpose, chunk) for chunk in index.split(CHUNK)])
     numbers = {name: drawn.numbers(name) for name in FACTORS}
     images = draw(world, drawn, seed, purpose, index)
-    captions, caption = write_captions(world, drawn.combination, index)
+    captions, caption = write_captions(world, drawn.combination, index, purpose)
     return Dataset(images, drawn.combination, captions, caption, numbers)
 
 
@@ -100,7 +100,7 @@ def check_training(world: World) -> LeakCheck:
     check, scenes = _checker(world), training_scenes(world)
     for index in torch.arange(world.num_training_images).split(CHUNK):
         drawn = scenes.sample(world.seed, "scene", index)
-        captions, _ = write_captions(world, drawn.combination, index)
+        captions, _ = write_captions(world, drawn.combination, index, "scene")
         shown = [world.space.combinations[i] for i in drawn.combination.tolist()]
         check.add(shown, captions, {n: drawn.numbers(n).numpy() for n in check.ranges})
     return check

@@ -4,7 +4,7 @@ Differentiable in every number of a scene, by reverse and by forward mode.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
@@ -24,12 +24,13 @@ OUTLINED = tuple(FACTORS["style"].words).index("outlined")
 
 @dataclass(frozen=True)
 class Canvas:
-    """How scenes are drawn; the fields are those of `WorldConfig`."""
+    """How scenes are drawn; all but `upright` is as in `WorldConfig`."""
 
     image_size_px: int
     triangle: str = "equilateral"
     line_width: float = 0.15
     blur_px: float = 0.0
+    upright: bool = False  # no scene is turned, which saves the turning
 
     @classmethod
     def of(cls, config: WorldConfig) -> "Canvas":
@@ -73,7 +74,7 @@ def _coverage(scenes: Scenes, canvas: Canvas, distance: Distance) -> Tensor:
     axis = (torch.arange(size, device=scenes.x.device) + 0.5) * 2 / size - 1
     x = axis[None, None, :] - scenes.x[:, None, None]
     y = -axis[None, :, None] - scenes.y[:, None, None]
-    if scenes.rotation.requires_grad or scenes.rotation.any():
+    if not canvas.upright:
         angle = torch.deg2rad(scenes.rotation)[:, None, None]
         cos, sin = torch.cos(angle), torch.sin(angle)
         x, y = x * cos + y * sin, y * cos - x * sin
@@ -112,7 +113,8 @@ def draw(
     Rendered a cache-full at a time; memory beside the result does not grow with n.
     """
     _keep_freed_memory()
-    config, canvas = world.config, Canvas.of(world.config)
+    config = world.config
+    canvas = replace(Canvas.of(config), upright=not bool(scenes.rotation.any()))
     size = config.image_size_px
     images = torch.empty(len(scenes), 3, size, size, dtype=torch.uint8, device=index.device)
     chunk = max(1, min(CHUNK_PIXELS // size**2, len(scenes)))

@@ -14,7 +14,7 @@ from data_gen.concepts import Combination
 from data_gen.endings import Mistake
 from data_gen.scenes import Scenes, draw_scenes, joined
 from data_gen.splits import share_out
-from data_gen.world import LEAST_SHARE, World, extents, share_within
+from data_gen.world import LEAST_SHARE, World, held_out_share, own_extent
 
 ATTEMPTS = 1024  # a share of .05 is missed by all of them once in 10²² scenes
 
@@ -124,6 +124,8 @@ class Filtered:
             if not len(rows):
                 return scenes
             scenes = _replaced(scenes, rows, self.base.sample(seed, purpose, index[rows], again))
+        if self._fits(scenes).all():
+            return scenes
         name = self.base.world.space.combinations[int(scenes.combination[rows[0]])]
         raise Mistake(
             f"world.held_out_ranges: {' '.join(name)!r} has too few scenes "
@@ -175,6 +177,4 @@ def unseen_numbers(world: World) -> Filtered:
 
 def _reaches(world: World, combination: Combination, factor: str) -> bool:
     """True if enough scenes of the combination have numbers in the factor's held-out range."""
-    ends = extents(world, factor)
-    own = next(ends[v] for v in (*combination, "") if v in ends)
-    return share_within(own, world.config.held_out_ranges[factor]) >= LEAST_SHARE
+    return held_out_share(world, factor, own_extent(world, factor, combination)) >= LEAST_SHARE

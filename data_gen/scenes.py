@@ -84,7 +84,7 @@ def _factor(world: World, name: str, combination: Tensor, u: Tensor) -> Tensor:
 
 def _between(u: Tensor, low: float, high: float) -> Tensor:
     """Uniform in [low, high]; what is symmetric about 0 stays so bit by bit."""
-    return (u * 2 - 1) * high if low == -high else low + u * (high - low)
+    return (u * 2 - 1) * high + 0.0 if low == -high else low + u * (high - low)  # + 0: no −0
 
 
 def _kind(world: World, name: str, combination: Tensor, u: Tensor) -> Tensor:

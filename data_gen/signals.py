@@ -14,7 +14,7 @@ from data_gen.scene_sets import InTurn
 from data_gen.scenes import Scenes, draw_scenes
 from data_gen.world import World
 
-SCENES = 512  # of each value and pair: the gap's standard error is then about a hundredth of it
+SCENES = 512  # of each value at least: the standard error of a gap is a few hundredths of it
 
 
 @dataclass(frozen=True)
@@ -35,16 +35,28 @@ class Gap:
     where: str
 
 
-def pixel_gaps(world: World, concept: str, scenes: int = SCENES) -> list[Gap]:
+def pixel_gaps(world: World, concept: str) -> list[Gap]:
     """The gap between every two values of a concept; all else, jitter too, is equal in a pair."""
     values = world.config.concepts[concept].values
-    images = [_images(world, concept, value, scenes) for value in values]
-    pairs = itertools.combinations(range(len(values)), 2)
-    return [_gap(world, concept, values[i], values[j], images[i], images[j]) for i, j in pairs]
+    pairs = list(itertools.combinations(range(len(values)), 2))
+    parts: list[list[Tensor]] = [[] for _ in pairs]
+    for index in _indices(world):
+        images = [_images(world, concept, value, index) for value in values]
+        for part, (i, j) in zip(parts, pairs, strict=True):
+            part.append((images[i] - images[j]).flatten(1).norm(dim=1))
+    return [
+        _gap(world, concept, values[i], values[j], torch.cat(part))
+        for part, (i, j) in zip(parts, pairs, strict=True)
+    ]
 
 
-def _gap(world: World, concept: str, first: str, second: str, a: Tensor, b: Tensor) -> Gap:
-    distance = (a - b).flatten(1).norm(dim=1)
+def _indices(world: World) -> tuple[Tensor, ...]:
+    """Of the scenes measured, every combination several times; in pieces that fit in memory."""
+    count = max(SCENES, 8 * len(world.space))
+    return torch.arange(count).split(max(1, (1 << 20) // world.config.image_size_px**2))
+
+
+def _gap(world: World, concept: str, first: str, second: str, distance: Tensor) -> Gap:
     place, space = world.space.names.index(concept), world.space
     groups: dict[str, list[int]] = {}
     for i in range(len(distance)):
@@ -56,18 +68,17 @@ def _gap(world: World, concept: str, first: str, second: str, a: Tensor, b: Tens
     return Gap(concept, first, second, float(distance.mean()), means[where], where)
 
 
-def mean_gap(world: World, concept: str, scenes: int = SCENES) -> float:
+def mean_gap(world: World, concept: str) -> float:
     """Over all pairs of values. Raises Mistake if there is one value only."""
-    gaps = [gap.mean for gap in pixel_gaps(world, concept, scenes)]
+    gaps = [gap.mean for gap in pixel_gaps(world, concept)]
     if not gaps:
         raise Mistake(f"world.concepts.{concept}: has one value; a signal needs two or more")
     return sum(gaps) / len(gaps)
 
 
-def _images(world: World, concept: str, value: str, count: int) -> Float[Tensor, "n 3 h w"]:
+def _images(world: World, concept: str, value: str, index: Tensor) -> Float[Tensor, "n 3 h w"]:
     """Scenes of every combination in turn, with one concept set to `value`."""
     place = world.space.names.index(concept)
-    index = torch.arange(count)
     shown = [world.space.combinations[i % len(world.space)] for i in index.tolist()]
     changed = [(*c[:place], value, *c[place + 1 :]) for c in shown]
     combination = torch.tensor([world.space.index(c) for c in changed])
@@ -75,15 +86,18 @@ def _images(world: World, concept: str, value: str, count: int) -> Float[Tensor,
     return render(scenes, Canvas.of(world.config))
 
 
-def sensitivity(world: World, factor: str, scenes: int = SCENES) -> float:
+def sensitivity(world: World, factor: str) -> float:
     """E‖∂image/∂z‖₂ of a number z of the scene, per its unit, by forward-mode autograd.
 
     Of a color, every channel on its own and then their mean.
     """
-    drawn = InTurn(world).sample(world.seed, "signals", torch.arange(scenes))
-    z = getattr(drawn, factor)
-    tangents = [torch.ones_like(z)] if z.dim() == 1 else list(_channels(z))
-    return sum(_jacobian_norm(world, drawn, factor, t) for t in tangents) / len(tangents)
+    norms = []
+    for index in _indices(world):
+        drawn = InTurn(world).sample(world.seed, "signals", index)
+        z = getattr(drawn, factor)
+        tangents = [torch.ones_like(z)] if z.dim() == 1 else list(_channels(z))
+        norms += [_jacobian_norms(world, drawn, factor, tangent) for tangent in tangents]
+    return float(torch.cat(norms).mean())
 
 
 def _channels(z: Tensor) -> Tensor:
@@ -91,12 +105,12 @@ def _channels(z: Tensor) -> Tensor:
     return torch.eye(z.shape[1]).to(z)[:, None, :].expand(-1, len(z), -1)
 
 
-def _jacobian_norm(world: World, scenes: Scenes, factor: str, tangent: Tensor) -> float:
+def _jacobian_norms(world: World, scenes: Scenes, factor: str, tangent: Tensor) -> Tensor:
     def image(z: Tensor) -> Tensor:
         return render(replace(scenes, **{factor: z}), Canvas.of(world.config))
 
     derivative = torch.func.jvp(image, (getattr(scenes, factor),), (tangent,))[1]
-    return float(derivative.flatten(1).norm(dim=1).mean())
+    return derivative.flatten(1).norm(dim=1)
 
 
 def match_signal(world: World, concept: str, gap: float) -> float:

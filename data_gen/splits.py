@@ -45,18 +45,21 @@ def weigh(
     frequencies: Mapping[str, float],
     correlations: Mapping[str, float],
 ) -> tuple[float, ...]:
-    """Relative frequency of each training combination, at least one positive per value.
+    """Relative frequency of each training combination, all positive.
 
     frequencies: set (the language of sets.py) → weight, later ones override; others weigh 1.
-    correlations: "shape color" → strength in [0, 1]: were nothing held out, the second concept
+    correlations: "shape color" → strength in [0, 1): were nothing held out, the second concept
     would with that probability take the value in the same place as the first's (modulo their
     number), and else any. Holding combinations out takes its share of either.
     """
     weight = dict.fromkeys(split.train, 1.0)
     for text, frequency in frequencies.items():
         key = f"world.frequencies[{text!r}]"
-        if not 0 <= frequency <= 1e9:
-            raise Mistake(f"{key}: got {frequency}, allowed 0 to 1e9")
+        if not 1e-9 <= frequency <= 1e9:
+            raise Mistake(
+                f"{key}: got {frequency}, allowed 1e-9 to 1e9; "
+                f"world.held_out takes what is never shown"
+            )
         named = read_set(space, text, key) & set(split.train)
         if not named:
             raise Mistake(f"{key}: names no training combination")
@@ -64,12 +67,6 @@ def weigh(
     for text, strength in correlations.items():
         factor = _correlation(space, text, strength)
         weight = {c: w * factor[c] for c, w in weight.items()}
-    for name, values in space.items():
-        for value in values:
-            if not any(w > 0 for c, w in weight.items() if value in c):
-                raise Mistake(
-                    f"world.frequencies, world.correlations: never show the {name} {value!r}"
-                )
     return tuple(weight.values())
 
 
@@ -77,8 +74,10 @@ def _correlation(space: ConceptSpace, text: str, strength: float) -> dict[Combin
     key, pair = f"world.correlations[{text!r}]", text.split()
     if len(pair) != 2 or pair[0] == pair[1] or not set(pair) <= set(space.names):
         raise Mistake(f"{key}: must name two of the concepts {', '.join(space.names)}")
-    if not 0 <= strength <= 1:
-        raise Mistake(f"{key}: got {strength}, allowed 0 to 1")
+    if not 0 <= strength < 1:
+        raise Mistake(
+            f"{key}: got {strength}, allowed 0 to below 1; world.held_out takes what is never shown"
+        )
     first, second = (space.names.index(name) for name in pair)
     count, factor = len(space.values[second]), {}
     for combination in space.combinations:

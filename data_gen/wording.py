@@ -1,5 +1,6 @@
 """Which words each image gets: templates, synonyms, words left out and wrong words, drawn."""
 
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -30,17 +31,36 @@ class Captioned(Protocol):
 
 
 def write_captions(
-    world: Captioned, combination: Int[Tensor, " n"], index: Int[Tensor, " n"]
+    world: Captioned, combination: Int[Tensor, " n"], index: Int[Tensor, " n"], purpose: str
 ) -> tuple[tuple[str, ...], Int[Tensor, " n"]]:
-    """Captions of images `index`, which show `combination`; each depends on (seed, index) alone.
+    """Captions of images `index` of a stream, which show `combination`.
+
+    Each depends on (seed, purpose, index) and its combination alone.
 
     Returns the different captions, each once, and for each image which of them is its own.
     """
-    kept = _kept(world, combination, index)
-    said = _said(world, combination, index, kept)
-    choice = torch.cat((_style(world, index), _words(world, index, said, kept)), dim=1)
+    draw = _Draw(world, purpose, index)
+    kept = _kept(draw, combination)
+    said = _said(draw, combination, kept)
+    choice = torch.cat((_style(draw), _words(draw, said, kept)), dim=1)
     used, caption = torch.unique(choice, dim=0, return_inverse=True)
     return tuple(_write(world, *row) for row in used.tolist()), caption
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """Random numbers for the captions of some images."""
+
+    world: Captioned
+    purpose: str
+    index: Tensor
+
+    def uniform(self, what: str, width: int = 1, attempt: int = 0) -> Tensor:
+        stream = f"{self.purpose}.captions.{what}"
+        return streams.uniform(self.world.seed, stream, attempt, self.index, width)
+
+    def of(self, rows: Tensor) -> "_Draw":
+        return replace(self, index=self.index[rows])
 
 
 def _write(world: Captioned, template: int, article: int, *places: int) -> str:
@@ -55,19 +75,18 @@ def _all_words(world: Captioned, concept: str) -> list[str]:
     return [word for value in values for word in world.captioner.words[value]]
 
 
-def _style(world: Captioned, index: Tensor) -> Int[Tensor, "n 2"]:
+def _style(draw: _Draw) -> Int[Tensor, "n 2"]:
     """Template, and whether articles are said."""
-    count = len(world.captioner.templates)
-    template = streams.integers(world.seed, "captions.template", 0, index, count)
-    u = streams.uniform(world.seed, "captions.article", 0, index)[:, 0]
-    return torch.stack((template, (u >= world.captions.drop_article).long()), dim=1)
+    u = draw.uniform("style", 2)
+    template = (u[:, 0] * len(draw.world.captioner.templates)).long()
+    return torch.stack((template, (u[:, 1] >= draw.world.captions.drop_article).long()), dim=1)
 
 
-def _kept(world: Captioned, combination: Tensor, index: Tensor) -> Bool[Tensor, "n concepts"]:
+def _kept(draw: _Draw, combination: Tensor) -> Bool[Tensor, "n concepts"]:
     """Which concepts are named. If none would be, one is, by the odds of being kept."""
-    rate = torch.tensor(world.rates.drop_word)[combination]
+    rate = torch.tensor(draw.world.rates.drop_word)[combination]
     concepts = rate.shape[1]
-    u = streams.uniform(world.seed, "captions.drop", 0, index, concepts + 1)
+    u = draw.uniform("drop", concepts + 1)
     kept = u[:, :concepts] >= rate
     share = (1 - rate).cumsum(dim=1)
     spared = (u[:, concepts:] * share[:, -1:] >= share).sum(dim=1).clamp(max=concepts - 1)
@@ -75,52 +94,50 @@ def _kept(world: Captioned, combination: Tensor, index: Tensor) -> Bool[Tensor, 
     return kept
 
 
-def _said(
-    world: Captioned, combination: Tensor, index: Tensor, kept: Tensor
-) -> Int[Tensor, "n concepts"]:
+def _said(draw: _Draw, combination: Tensor, kept: Tensor) -> Int[Tensor, "n concepts"]:
     """Place of the value named for each concept: the right one, or a wrong one at its rate.
 
     Drawn anew where all words together would spell a held-out combination that is not shown.
     """
-    space = world.space
+    space = draw.world.space
     right = torch.tensor([space.value_indices(c) for c in space.combinations])[combination]
-    rate = torch.tensor(world.rates.wrong_word)[combination]
-    full = kept.all(dim=1) & ~_held_out(world, right)
+    rate = torch.tensor(draw.world.rates.wrong_word)[combination]
+    full = kept.all(dim=1) & ~_held_out(draw.world, right)
     said, rows = right.clone(), torch.nonzero(rate.sum(dim=1))[:, 0]
     for attempt in range(ATTEMPTS):
         if not len(rows):
             return said
-        said[rows] = _slip(world, right[rows], rate[rows], index[rows], attempt)
-        rows = rows[full[rows] & _held_out(world, said[rows])]
+        said[rows] = _slip(draw.of(rows), right[rows], rate[rows], attempt)
+        rows = rows[full[rows] & _held_out(draw.world, said[rows])]
     said[rows] = right[rows]
     return said
 
 
-def _slip(world: Captioned, right: Tensor, rate: Tensor, index: Tensor, attempt: int) -> Tensor:
+def _slip(draw: _Draw, right: Tensor, rate: Tensor, attempt: int) -> Tensor:
     """With probability `rate`, another value than the right one, evenly."""
     concepts = right.shape[1]
-    u = streams.uniform(world.seed, "captions.wrong", attempt, index, 2 * concepts)
-    count = torch.tensor([len(values) for values in world.space.values])
+    u = draw.uniform("wrong", 2 * concepts, attempt)
+    count = torch.tensor([len(values) for values in draw.world.space.values])
     other = (right + 1 + (u[:, concepts:] * (count - 1)).long()) % count
     return torch.where(u[:, :concepts] < rate, other, right)
 
 
 def _held_out(world: Captioned, said: Tensor) -> Tensor:
+    """Whether places of values spell a held-out combination."""
     space = world.space
-    names = [space.value_indices(c) for c in world.split.held_out]
-    if not names:
-        return torch.zeros(len(said), dtype=torch.bool)
-    return (said[:, None, :] == torch.tensor(names)[None]).all(dim=2).any(dim=1)
+    held_out = torch.zeros([len(values) for values in space.values], dtype=torch.bool)
+    for combination in world.split.held_out:
+        held_out[space.value_indices(combination)] = True
+    return held_out[said.unbind(dim=1)]
 
 
-def _words(
-    world: Captioned, index: Tensor, said: Tensor, kept: Tensor
-) -> Int[Tensor, "n concepts"]:
+def _words(draw: _Draw, said: Tensor, kept: Tensor) -> Int[Tensor, "n concepts"]:
     """Place among all words of each concept; −1 where it is left out."""
-    u = streams.uniform(world.seed, "captions.synonym", 0, index, len(world.space.names))
+    space, words = draw.world.space, draw.world.captioner.words
+    u = draw.uniform("synonym", len(space.names))
     columns = []
-    for i, values in enumerate(world.space.values):
-        count = torch.tensor([len(world.captioner.words[value]) for value in values])
+    for i, values in enumerate(space.values):
+        count = torch.tensor([len(words[value]) for value in values])
         first = count.cumsum(0) - count
         columns.append(first[said[:, i]] + (u[:, i] * count[said[:, i]]).long())
     return torch.where(kept, torch.stack(columns, dim=1), -1)

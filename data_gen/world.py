@@ -1,11 +1,14 @@
 """The config of a world of shapes and what follows from it without drawing. Imports no torch."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+
 from data_gen.captions import CaptionConfig, Captioner
-from data_gen.concepts import Concept, ConceptSpace, check_concepts, place
+from data_gen.concepts import Combination, Concept, ConceptSpace, check_concepts, place
 from data_gen.endings import Mistake, nearest
 from data_gen.factors import FACTORS
 from data_gen.rates import read_rates
@@ -83,6 +86,7 @@ class World:
         self.nuisances = complete_nuisances(config)
         for name, limits in config.held_out_ranges.items():
             _check_range(name, limits, self)
+        _check_what_is_left(self)
 
     @property
     def seed(self) -> int:
@@ -140,35 +144,58 @@ def _check_range(name: str, limits: tuple[float, ...], world: World) -> None:
     if not _ordered(limits, low, high) or limits[0] == limits[1]:
         raise Mistake(f"{key}: got {list(limits)}, allowed [low, high] in {low:g} to {high:g}")
     ends = extents(world, name)
-    if not any(share_within(pair, limits) >= LEAST_SHARE for pair in ends.values()):
+    shares = {value: held_out_share(world, name, pair) for value, pair in ends.items()}
+    if max(shares.values()) < LEAST_SHARE:
         drawn = ", ".join(f"{v} {a:g} … {b:g}".strip() for v, (a, b) in ends.items())
         raise Mistake(f"{key}: {list(limits)} holds out nothing of {name}, which is {drawn}")
     for value, (lowest, highest) in ends.items():
-        if share_within((lowest, highest), limits) > 1 - LEAST_SHARE:
+        if shares[value] > 1 - LEAST_SHARE:
             raise Mistake(
                 f"{key}: {list(limits)} hides {f'{name} {value}'.strip()} ({lowest:g} … "
                 f"{highest:g}) completely; leave some of it to training"
             )
 
 
-def share_within(ends: tuple[float, float], limits: Sequence[float]) -> float:
-    """Share of the uniform distribution between two ends that lies in [low, high]."""
-    width = ends[1] - ends[0]
-    if not width:
-        return float(limits[0] <= ends[0] <= limits[1])
-    return max(0.0, min(ends[1], limits[1]) - max(ends[0], limits[0])) / width
+def held_out_share(world: World, name: str, ends: tuple[float, float]) -> float:
+    """Share of the numbers of a factor, drawn between two ends, that its held-out range takes."""
+    low, high = (float(np.float32(limit)) for limit in world.config.held_out_ranges[name])
+    floor = FACTORS[name].floor
+    if floor is not None and low <= floor:  # what lies below is raised to it
+        low = -math.inf if floor <= high else high
+    if ends[0] == ends[1]:
+        return float(low <= ends[0] <= high)
+    return max(0.0, min(ends[1], high) - max(ends[0], low)) / (ends[1] - ends[0])
+
+
+def own_extent(world: World, name: str, combination: Combination) -> tuple[float, float]:
+    """Ends of a one-channel factor in scenes of a combination."""
+    ends = extents(world, name)
+    return next(ends[value] for value in (*combination, "") if value in ends)
 
 
 def extents(world: World, name: str) -> dict[str, tuple[float, float]]:
-    """Lowest and highest number of a one-channel factor: per value, or '' for a nuisance."""
+    """Ends of a one-channel factor, before its floor: per value, or '' for a nuisance."""
     if name not in world.config.concepts:
-        low, high = world.nuisances[name].range
+        low, high = (float(np.float32(end)) for end in world.nuisances[name].range)
         return {"": (low, high)}
-    concept, floor = world.config.concepts[name], FACTORS[name].floor
+    concept = world.config.concepts[name]
     placement = place(name, concept)
     ends = (placement.mean - placement.spread, placement.mean + placement.spread)
-    low, high = (end[:, 0].clip(min=floor).tolist() for end in ends)
+    low, high = (end[:, 0].tolist() for end in ends)
     return dict(zip(concept.values, zip(low, high, strict=True), strict=True))
+
+
+def _check_what_is_left(world: World) -> None:
+    """Each training combination must have scenes outside of all ranges together."""
+    ranges = world.config.held_out_ranges
+    for combination in world.split.train if ranges else ():
+        shares = [held_out_share(world, n, own_extent(world, n, combination)) for n in ranges]
+        left = math.prod(1 - share for share in shares)
+        if left < LEAST_SHARE:
+            raise Mistake(
+                f"world.held_out_ranges: {', '.join(ranges)} together leave {left:.1%} of the "
+                f"scenes of {world.space.name(combination)!r}, allowed {LEAST_SHARE:.0%} or more"
+            )
 
 
 def _check_numbers(config: WorldConfig) -> None:

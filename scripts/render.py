@@ -1,7 +1,7 @@
 """Draw a world: describe it, show it, or export its images, captions and ground truth."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -49,8 +49,8 @@ def read_arguments() -> Arguments:
     default = Arguments(Path(path or "configs/worlds/p2_2x2.yaml"), file)
     settings = (tyro.conf.AvoidSubcommands,)
     arguments = tyro.cli(Arguments, default=default, description=__doc__, config=settings)
-    read_as(WorldFile, to_dict(arguments.fields), "")  # flags obey the rules of files: no nan
-    return arguments
+    fields = read_as(WorldFile, to_dict(arguments.fields), "")  # flags obey a file's rules: no nan
+    return replace(arguments, fields=fields)
 
 
 def check(arguments: Arguments) -> None:

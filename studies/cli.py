@@ -81,7 +81,7 @@ def start(main: Callable[[], None]) -> NoReturn:
         _refuse_repeats(sys.argv)
         main()
     except BrokenPipeError:  # who reads our output, such as head, has seen enough
-        os._exit(0)
+        os._exit(141)
     except (Mistake, OSError) as error:
         _exit(f"error: {error}", MISTAKE)
     except KeyboardInterrupt:

@@ -10,17 +10,20 @@ import yaml
 
 from data_gen.endings import Mistake, nearest
 
+MERGE = "tag:yaml.org,2002:merge"  # <<, which may come with several mappings
+
 
 class _StrictLoader(yaml.SafeLoader):
     """Refuses a key given twice, of which YAML would silently take the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        doubled = next((key for i, key in enumerate(keys) if key in keys[:i]), None)
-        if doubled is not None:
-            raise yaml.MarkedYAMLError(
-                problem=f"the key {doubled!r} is given twice", problem_mark=node.start_mark
-            )
+        seen: list[str] = []
+        for key, _ in node.value:
+            if key.value in seen and key.tag != MERGE:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key.value!r} is given twice", problem_mark=key.start_mark
+                )
+            seen.append(key.value)
         return super().construct_mapping(node, deep)
 
 
@@ -52,7 +55,9 @@ def read_as(kind: Any, value: Any, key: str) -> Any:
         return _read_dataclass(kind, value, key)
     if origin in (Union, types.UnionType):
         inner = [argument for argument in arguments if argument is not type(None)]
-        return None if value is None else read_as(_choose(inner, value, key), value, key)
+        if value is None and type(None) in arguments:
+            return None
+        return read_as(_choose(inner, value, key), value, key)
     if origin is tuple:
         return _read_tuple(arguments[0], value, key)
     if origin is dict:
@@ -73,7 +78,7 @@ def _choose(kinds: list[Any], value: Any, key: str) -> Any:
         return kinds[0]
     known = {kind.__dataclass_fields__["kind"].default: kind for kind in kinds}
     asked = _mapping(value, key).get("kind", next(iter(known)))
-    if asked not in known:
+    if not isinstance(asked, str) or asked not in known:
         hint = nearest(str(asked), tuple(known))
         raise Mistake(f"{key}.kind: got {asked!r}{hint}, allowed {', '.join(known)}")
     return known[asked]

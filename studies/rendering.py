@@ -95,14 +95,16 @@ def _rows(world: AnyWorld) -> tuple[list[Row], str]:
     """Rows, and which part of all they are."""
     if isinstance(world, BumpWorld):
         return bump_rows(world, PREVIEWED), ""
-    shown, total = _spread(world.space.combinations), len(world.space)
+    there = world.kept if isinstance(world, PhotoWorld) else [1] * len(world.space)
+    drawable = [c for c, count in zip(world.space.combinations, there, strict=True) if count]
+    shown, total = _spread(drawable), len(drawable)
     of = f" ({len(shown)} of {total} combinations)" if len(shown) < total else ""
     if isinstance(world, World):
         return combination_rows(world, shown, PREVIEWED), of
     return photo_rows(world, shown, PREVIEWED), of
 
 
-def _spread(combinations: tuple[Combination, ...]) -> list[Combination]:
+def _spread(combinations: list[Combination]) -> list[Combination]:
     """At most PREVIEW_ROWS of them, at random: even steps would favour some values."""
     order = streams.permutation(0, "preview", 0, len(combinations))
     return [combinations[i] for i in order[:PREVIEW_ROWS].sort().values.tolist()]

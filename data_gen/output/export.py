@@ -64,27 +64,25 @@ def export(
     out = Path(os.path.abspath(out))
     if out.exists() or out.is_symlink():
         _check_same(out, facts, "choose another name")
+        shutil.rmtree(out / CHUNKS, ignore_errors=True)  # of a process killed at the very end
         return False
     partial = out.with_name(out.name + ".partial")
-    fresh = not partial.exists()
-    if not fresh:
-        _check_same(partial, facts, "delete it, or choose another name")
-        say(f"going on with {partial}")
-    form = FORMATS[kind](partial, source)
     try:
-        with _alone(partial):
+        with _alone(partial), _kept_if_whole(partial, FORMATS[kind](partial, source)) as form:
+            if out.exists():
+                raise Mistake(f"--out: another process has just written {out}")
+            if (partial / EXPORT).exists():
+                _check_same(partial, facts, "delete it, or choose another name")
+                say(f"going on with {partial}")
             write_json(partial / EXPORT, facts)
-            missing = [c for c in _chunks_of(source) if not form.has(c.split, c.k)]
-            _forecast(source, partial, kind, sum(c.stop - c.start for c in missing), say)
-            _fill(source, form, missing, progress)
-            shutil.rmtree(partial / CHUNKS, ignore_errors=True)
+            _fill(source, partial, form, kind, progress, say)
             write_text(partial / "README.md", card)
             os.replace(partial, out)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise Mistake(f"--out: {partial}: {error.strerror or error}") from None
-    finally:
-        if fresh and partial.exists() and not form.has_any():
-            shutil.rmtree(partial)
+    shutil.rmtree(out / CHUNKS, ignore_errors=True)
     return True
 
 
@@ -95,8 +93,10 @@ def _alone(directory: Path) -> Iterator[None]:
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        for file in [*directory.rglob(".*.tmp*")]:
-            file.unlink()
+        if not directory.exists() or directory.stat().st_ino != os.fstat(descriptor).st_ino:
+            raise BlockingIOError  # it was renamed or removed before the lock was ours
+        for path in sorted(directory.rglob(".*.tmp*"), reverse=True):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
         yield
     except BlockingIOError:
         raise Mistake(f"--out: another process is writing {directory}") from None
@@ -104,12 +104,32 @@ def _alone(directory: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def _kept_if_whole(partial: Path, form: Format) -> Iterator[Format]:
+    """On failure, remove a directory that was new and holds no whole chunk."""
+    fresh = not any(partial.iterdir())
+    try:
+        yield form
+    except BaseException:
+        if fresh and not form.has_any():
+            shutil.rmtree(partial)
+        raise
+
+
 def _fill(
-    source: Source, form: Format, missing: list[Chunk], progress: Callable[[int], object]
+    source: Source,
+    partial: Path,
+    form: Format,
+    kind: str,
+    progress: Callable[[int], object],
+    say: Callable[[str], None],
 ) -> None:
     """Write the missing chunks, then join all of them."""
     chunks = _chunks_of(source)
-    progress(sum(chunk.stop - chunk.start for chunk in chunks if chunk not in missing))
+    missing = [chunk for chunk in chunks if not form.has(chunk.split, chunk.k)]
+    images, total = (sum(c.stop - c.start for c in some) for some in (missing, chunks))
+    _forecast(source, partial, kind, images + (form.copies - 1) * total, say)
+    progress(total - images)
     for chunk in missing:
         form.write(chunk.split, chunk.k, source.records(chunk.split, chunk.start, chunk.stop))
         progress(chunk.stop - chunk.start)
@@ -120,14 +140,14 @@ def _fill(
 def _forecast(
     source: Source, partial: Path, kind: str, images: int, say: Callable[[str], None]
 ) -> None:
-    """From a few images' size: refuse, before the long work, what will not fit."""
+    """From the size of a few: refuse, before the long work, images that will not fit."""
     split, count = next(iter(source.splits.items()))
     sample = min(SAMPLE, count)
-    with tempfile.TemporaryDirectory(dir=partial) as folder:
+    with tempfile.TemporaryDirectory(dir=partial, prefix=".forecast.tmp") as folder:
         form: Format = FORMATS[kind](Path(folder), source)
         form.write(split, 0, source.records(split, 0, sample))
         used = sum(f.stat().st_blocks * 512 for f in Path(folder).rglob("*") if f.is_file())
-    needed = used * images // sample * form.copies
+    needed = used * images // sample
     free = shutil.disk_usage(partial).free
     say(f"disk: about {needed / 2**20:.1f} MiB needed, {free / 2**20:.0f} MiB free")
     if needed > free:

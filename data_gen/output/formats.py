@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import os
 import zipfile
 from pathlib import Path
@@ -111,7 +112,7 @@ class Parquet:
     def write(self, split: str, k: int, records: Records) -> None:
         images = [{"bytes": _png(image), "path": None} for image in records.images]
         kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-        columns = {name: pa.array(values) for name, values in records.columns.items()}
+        columns = {name: _arrow(values) for name, values in records.columns.items()}
         table = pa.table({"image": pa.array(images, kind), **columns})
         features = {name: _feature(column.type) for name, column in columns.items()}
         info = {"info": {"features": {"image": {"_type": "Image"}, **features}}}
@@ -122,6 +123,12 @@ class Parquet:
 
     def finish(self, split: str, chunks: list[int], count: int) -> None:
         pass
+
+
+def _arrow(values: list[Any]) -> pa.Array:
+    """Of nulls alone, numbers: other chunks have some."""
+    column = pa.array(values)
+    return column.cast(pa.float64()) if pa.types.is_null(column.type) else column
 
 
 def _feature(kind: pa.DataType) -> dict[str, Any]:
@@ -157,8 +164,7 @@ class Npz:
             "latents_classes": records.classes,
         }
         for name, column in records.columns.items():
-            if None not in column:  # the null of a label is told by latents_classes
-                arrays[name] = np.array(column)
+            arrays[name] = np.array([math.nan if value is None else value for value in column])
         with whole_file(self._part(split, k)) as temporary:
             np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
 

@@ -51,7 +51,7 @@ def photo_set(world: PhotoWorld, split: str) -> PhotoSet:
     """
     rows = _rows(world, split)
     combination, place = (torch.from_numpy(a)[rows] for a in (world.combination, world.place))
-    captions, caption = write_captions(world, combination, place)
+    captions, caption = write_captions(world, combination, place, "photos")
     if split == "train" and world.captions.shuffled:
         caption = caption[streams.permutation(world.seed, "captions.shuffled", 0, len(rows))]
     return PhotoSet(tuple(world.names[i] for i in rows.tolist()), combination, captions, caption)

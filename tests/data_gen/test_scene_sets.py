@@ -124,15 +124,27 @@ def test_ranges_that_cannot_be_are_refused(ranges, message):
         World(replace(CONTINUOUS, held_out_ranges=ranges))
 
 
-def test_ranges_that_leave_next_to_nothing_together_are_refused_when_drawn():
+def test_ranges_that_leave_next_to_nothing_together_are_refused():
     """Each leaves 7 % of its number, all three a three-thousandth of the scenes."""
     turned = {"rotation": Nuisance((-180.0, 180.0))}
     ranges = {"x": (-0.3, 0.258), "y": (-0.3, 0.258), "rotation": (-180.0, 154.8)}
-    world = World(replace(CONTINUOUS, held_out_ranges=ranges, nuisances=turned))
     with pytest.raises(
-        Mistake, match="has too few scenes outside of .*'rotation'.*; move the range"
+        Mistake, match="x, y, rotation together leave 0.0% of the scenes of 'circle"
     ):
-        training_scenes(world).sample(0, "scene", torch.arange(64))
+        World(replace(CONTINUOUS, held_out_ranges=ranges, nuisances=turned))
+
+
+def test_a_held_out_floor_takes_what_is_raised_to_it():
+    """small is .15 ± .225: 39 % of its scenes lie at the floor of .1."""
+    concepts = {"size": Concept(("small", "large"), 0.6)}
+    config = WorldConfig(concepts, held_out_ranges={"size": (0.05, 0.1)}, num_images=500)
+    world = World(config)
+    assert training_set(world).numbers["size"].min() > 0.1
+    small = World(replace(config, held_out_ranges={})).space.index(("small",))
+    shown = training_scenes(World(replace(config, held_out_ranges={})))
+    scenes = shown.sample(0, "scene", torch.arange(4000))
+    floored = (scenes.size == 0.1)[scenes.combination == small].float().mean()
+    assert floored.item() == pytest.approx(0.175 / 0.45, abs=0.03)
 
 
 def test_there_must_be_held_out_scenes_to_draw_some(tiny_config):

@@ -94,7 +94,7 @@ def test_numbers_may_be_spelled_as_yaml_reads_them(config):
     "text, message",
     [
         ("name: [", r"c.yaml, line 2: broken YAML"),
-        ("name: a\nname: b", r"c.yaml, line 1: broken YAML: the key 'name' is given twice"),
+        ("name: a\nname: b", r"c.yaml, line 2: broken YAML: the key 'name' is given twice"),
         ("- a", "must hold 'key: value' lines, got list"),
         ("name: a", "world: missing"),
         ("1: a", "the key 1 is no text"),

@@ -180,6 +180,11 @@ def test_p4_worlds_have_the_published_tilings():
             "world.kind: got 'shape' .did you mean 'shapes'.*bumps, photos",
         ),
         (
+            {"world": None},
+            "world: got None, allowed a mapping",
+        ),
+        ({"world": {"kind": ["shapes"]}}, "world.kind: got .'shapes'., allowed shapes, bumps"),
+        (
             {"world": {"kind": "bumps", "dz": 1}},
             "world.dz: unknown key; allowed: kind, seed, image_size_px",
         ),
