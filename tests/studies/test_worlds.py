@@ -183,7 +183,10 @@ def test_p4_worlds_have_the_published_tilings():
             {"world": None},
             "world: got None, allowed a mapping",
         ),
-        ({"world": {"kind": ["shapes"]}}, "world.kind: got .'shapes'., allowed shapes, bumps"),
+        (
+            {"world": {"kind": ["shapes"]}},
+            "world.kind: got .'shapes'. .did you mean 'shapes'.., allowed shapes",
+        ),
         (
             {"world": {"kind": "bumps", "dz": 1}},
             "world.dz: unknown key; allowed: kind, seed, image_size_px",
