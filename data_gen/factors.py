@@ -44,8 +44,9 @@ def _kinds(*names: str) -> Words:
     return {name: () for name in names}
 
 
-# A new value is one row here; a shape also needs its signed distance in shapes.py. Its word is its
-# name. Lengths are in half-frames: the image spans [−1, 1] to the right (x) and upwards (y).
+# A new value is one row here; a shape also needs its signed distance in shapes.py and its corners
+# in reference.py. Its word is its name. Lengths are in half-frames: the image spans [−1, 1] to the
+# right (x) and upwards (y).
 COLORS: Words = {
     "red": (1, -1, -1),
     "green": (-1, 1, -1),

@@ -17,7 +17,7 @@ from data_gen.scenes import Scenes
 from data_gen.shapes import DISTANCES, Distance, isosceles
 from data_gen.world import World, WorldConfig
 
-CHUNK_PIXELS = 1 << 20  # rendered at a time: what is worked on stays in the processor's cache
+CHUNK_PIXELS = 1 << 20  # rendered at a time: with fewer, starting an operation costs too much
 SHAPES = tuple(FACTORS["shape"].words)
 OUTLINED = tuple(FACTORS["style"].words).index("outlined")
 
@@ -128,14 +128,14 @@ def draw(
         if config.pixel_noise:
             noise = streams.coarse_normal(seed, f"{purpose}.pixels", 0, index[part], 3 * size**2)
             image.add_(noise.view_as(image), alpha=config.pixel_noise).clamp_(0, 1)
-        # to the nearest; by way of int16, to which float32 is converted twice as fast
+        # to the nearest; by way of int16, to which float32 is converted faster
         images[part] = rounded[: len(drawn)].copy_(image.mul_(255).round_())
     return images
 
 
 @lru_cache(maxsize=1)
 def _keep_freed_memory() -> None:
-    """Make glibc reuse the memory of one chunk for the next: half as many images again a second.
+    """Make glibc reuse the memory of one chunk for the next: a tenth more images with noise.
 
     It hands freed memory back to the system beyond a threshold that grows with the largest block
     ever freed, up to 32 MiB; then every chunk's pages are faulted in anew. Elsewhere: no effect.

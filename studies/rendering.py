@@ -75,9 +75,11 @@ def export_world(
 ) -> None:
     source = source_of(world, test_images)
     total, config = sum(source.splits.values()), to_dict(file)
-    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-    facts = describe(world)  # the leak check among them, before anything is written
-    card = data_card(file.name, file.question, text, facts, source.splits, kind)
+
+    def card() -> str:
+        text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        return data_card(file.name, file.question, text, describe(world), source.splits, kind)
+
     identity = [config, world.fingerprint() if isinstance(world, PhotoWorld) else None]
     with tqdm(total=total, desc="export", unit="image", disable=None) as bar:
         new = export(source, out, kind, identity, card, bar.update, say)

@@ -1,4 +1,4 @@
-"""A world's images on disk: image folder, npz or Parquet. Imports no torch.
+"""A world's images on disk: image folder, npz or Parquet.
 
 An export is made in `<out>.partial`, chunk by chunk, each chunk whole or not at all; the directory
 gets its name when all is there. The same command goes on where it was stopped. Memory does not
@@ -50,13 +50,14 @@ def export(
     out: Path,
     kind: str,
     identity: Any,
-    card: str,
+    card: Callable[[], str],
     progress: Callable[[int], object] = lambda images: None,
     say: Callable[[str], None] = lambda line: None,
 ) -> bool:
     """Write all images of a source to the directory `out`; False if they were there already.
 
-    identity: plain data; another one under the same name is refused. card: text of README.md.
+    identity: plain data; another one under the same name is refused. card: gives the text of
+    README.md; called before any image is written, so that a leak it finds stops the export.
     Raises Mistake if `out` is something else, if another process writes it, or if the disk has
     too little room. What is whole then stays for the next try; if nothing is, nothing stays.
     """
@@ -75,8 +76,8 @@ def export(
                 _check_same(partial, facts, "delete it, or choose another name")
                 say(f"going on with {partial}")
             write_json(partial / EXPORT, facts)
+            write_text(partial / "README.md", card())
             _fill(source, partial, form, kind, progress, say)
-            write_text(partial / "README.md", card)
             os.replace(partial, out)
     except BrokenPipeError:
         raise

@@ -5,8 +5,9 @@ import json
 import math
 import os
 import zipfile
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,23 +20,37 @@ from data_gen.output.sources import Records, Source
 CHUNKS = ".chunks"  # folder of what is joined at the end
 
 
-@runtime_checkable  # so that tests can check it
-class Format(Protocol):
-    """Files of one export.
+class Format(ABC):
+    """Files of one export; a chunk is there when its part is.
 
     Attributes:
+        folder, suffix: of the parts; folder is relative to the export's directory.
         copies: how many times its final size an export takes on the disk while it is made.
     """
 
-    copies: int
+    folder: str = CHUNKS
+    suffix: str
+    copies = 1
 
-    def has(self, split: str, k: int) -> bool: ...
+    def __init__(self, directory: Path, source: Source):
+        self.directory, self.source = directory, source
 
-    def has_any(self) -> bool: ...
+    def part(self, split: str, k: int) -> Path:
+        return self.directory / self.folder / f"{split}-{k:05d}.{self.suffix}"
 
-    def write(self, split: str, k: int, records: Records) -> None: ...
+    def has(self, split: str, k: int) -> bool:
+        return self.part(split, k).is_file()
 
-    def finish(self, split: str, chunks: list[int], count: int) -> None: ...
+    def has_any(self) -> bool:
+        return any((self.directory / self.folder).glob("[!.]*"))
+
+    @abstractmethod
+    def write(self, split: str, k: int, records: Records) -> None:
+        """Write one chunk, its part last."""
+
+    @abstractmethod
+    def finish(self, split: str, chunks: list[int], count: int) -> None:
+        """Join the parts of a split of `count` images."""
 
 
 def to_picture(image: np.ndarray) -> Image.Image:
@@ -56,22 +71,10 @@ def _rows(records: Records) -> list[dict[str, Any]]:
     ]
 
 
-class ImageFolder:
+class ImageFolder(Format):
     """<split>/<chunk>/<place>.png and <split>/metadata.jsonl, for Hugging Face datasets."""
 
-    copies = 1
-
-    def __init__(self, directory: Path, source: Source):
-        self.directory = directory
-
-    def _part(self, split: str, k: int) -> Path:
-        return self.directory / CHUNKS / f"{split}-{k:05d}.jsonl"
-
-    def has(self, split: str, k: int) -> bool:
-        return self._part(split, k).is_file()
-
-    def has_any(self) -> bool:
-        return any(self.directory.glob(f"{CHUNKS}/[!.]*"))
+    suffix = "jsonl"
 
     def write(self, split: str, k: int, records: Records) -> None:
         folder = self.directory / split / f"{k:05d}"
@@ -82,32 +85,20 @@ class ImageFolder:
             (folder / f"{i:06d}.png").write_bytes(_png(image))
             lines.append(json.dumps({"file_name": name, **row}))
         os.sync()  # the images before the mark that they are there
-        with whole_file(self._part(split, k)) as temporary:
+        with whole_file(self.part(split, k)) as temporary:
             temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def finish(self, split: str, chunks: list[int], count: int) -> None:
         with whole_file(self.directory / split / "metadata.jsonl") as temporary:
             with temporary.open("wb") as joined:
                 for k in chunks:
-                    joined.write(self._part(split, k).read_bytes())
+                    joined.write(self.part(split, k).read_bytes())
 
 
-class Parquet:
+class Parquet(Format):
     """data/<split>-<chunk>.parquet; the image is PNG bytes, for Hugging Face datasets."""
 
-    copies = 1
-
-    def __init__(self, directory: Path, source: Source):
-        self.directory = directory / "data"
-
-    def _part(self, split: str, k: int) -> Path:
-        return self.directory / f"{split}-{k:05d}.parquet"
-
-    def has(self, split: str, k: int) -> bool:
-        return self._part(split, k).is_file()
-
-    def has_any(self) -> bool:
-        return any(self.directory.glob("[!.]*"))
+    folder, suffix = "data", "parquet"
 
     def write(self, split: str, k: int, records: Records) -> None:
         images = [{"bytes": _png(image), "path": None} for image in records.images]
@@ -116,13 +107,13 @@ class Parquet:
         table = pa.table({"image": pa.array(images, kind), **columns})
         features = {name: _feature(column.type) for name, column in columns.items()}
         info = {"info": {"features": {"image": {"_type": "Image"}, **features}}}
-        with whole_file(self._part(split, k)) as temporary:
+        with whole_file(self.part(split, k)) as temporary:
             pq.write_table(
                 table.replace_schema_metadata({"huggingface": json.dumps(info)}), temporary
             )
 
     def finish(self, split: str, chunks: list[int], count: int) -> None:
-        pass
+        """Nothing to join: the parts are the files."""
 
 
 def _arrow(values: list[Any]) -> pa.Array:
@@ -138,23 +129,11 @@ def _feature(kind: pa.DataType) -> dict[str, Any]:
     return {"dtype": {"double": "float64"}.get(str(kind), str(kind)), "_type": "Value"}
 
 
-class Npz:
+class Npz(Format):
     """<split>.npz with dSprites' fields: imgs (n, h, w[, 3]), latents_values, latents_classes,
     metadata (a JSON text, not a pickle); beside them every column of the other formats."""
 
-    copies = 2
-
-    def __init__(self, directory: Path, source: Source):
-        self.directory, self.source = directory, source
-
-    def _part(self, split: str, k: int) -> Path:
-        return self.directory / CHUNKS / f"{split}-{k:05d}.npz"
-
-    def has(self, split: str, k: int) -> bool:
-        return self._part(split, k).is_file()
-
-    def has_any(self) -> bool:
-        return any(self.directory.glob(f"{CHUNKS}/[!.]*"))
+    suffix, copies = "npz", 2
 
     def write(self, split: str, k: int, records: Records) -> None:
         images = records.images.transpose(0, 2, 3, 1)
@@ -165,11 +144,11 @@ class Npz:
         }
         for name, column in records.columns.items():
             arrays[name] = np.array([math.nan if value is None else value for value in column])
-        with whole_file(self._part(split, k)) as temporary:
+        with whole_file(self.part(split, k)) as temporary:
             np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
 
     def finish(self, split: str, chunks: list[int], count: int) -> None:
-        parts = [self._part(split, k) for k in chunks]
+        parts = [self.part(split, k) for k in chunks]
         with np.load(parts[0]) as first:
             names = first.files
         with whole_file(self.directory / f"{split}.npz") as temporary:
@@ -213,7 +192,7 @@ def _entry(name: str) -> zipfile.ZipInfo:
     return entry
 
 
-FORMATS: dict[str, type[ImageFolder] | type[Parquet] | type[Npz]] = {
+FORMATS: dict[str, type[Format]] = {
     "imagefolder": ImageFolder,
     "npz": Npz,
     "parquet": Parquet,

@@ -211,8 +211,9 @@ def test_two_writers_are_kept_apart(file, tmp_path):
 
 
 def test_a_stop_at_the_very_end_loses_nothing(file, tmp_path, monkeypatch):
+    fill = exporting._fill
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(exporting, "write_text", stop)
+        patch.setattr(exporting, "_fill", lambda *a: (fill(*a), stop()))
         write(file, tmp_path / "out", "npz")
     assert (tmp_path / "out.partial" / "train.npz").is_file()
     write(file, tmp_path / "out", "npz")
