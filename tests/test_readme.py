@@ -3,6 +3,11 @@
 import re
 
 import pytest
+import yaml
+
+from data_gen.photos.world import PhotosConfig, check_photos
+from studies.reading import read_as
+from studies.worlds import WorldFile, build_world
 
 PACKAGES = ("data_gen", "diffusion", "classifiers", "analysis", "studies")
 
@@ -26,3 +31,12 @@ def test_files_it_points_to_exist(root, readme):
     links = re.findall(r"\]\(([^)#:]+)\)", readme)
     links += re.findall(r"(?:configs|scripts)/\w+\.\w+", readme)
     assert links and not [link for link in links if not (root / link).exists()]
+
+
+def test_the_worlds_it_shows_are_worlds(readme):
+    shapes, photos = re.findall(r"```yaml\n(world:.*?)```", readme, re.DOTALL)
+    world = build_world(read_as(WorldFile, {"name": "shown", **yaml.safe_load(shapes)}, ""))
+    assert len(world.split.held_out) == 4 and world.captioner.max_words == 6
+    file = read_as(WorldFile, {"name": "shown", **yaml.safe_load(photos)}, "")
+    assert isinstance(file.world, PhotosConfig)
+    check_photos(file.world)
