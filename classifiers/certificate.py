@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxtyping import Int
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torchmetrics.functional.classification import (
@@ -77,9 +78,16 @@ def save_probe(
 def load_probe(directory: Path) -> tuple[Probe, dict[str, Any]]:
     """A probe and its certificate. Mistake names a file that is missing or unreadable."""
     certificate = read_json(directory / "certificate.json")
-    values = {name: tuple(words) for name, words in certificate["values"].items()}
-    probe = Probe(values, certificate["width"])
-    probe.load_state_dict(load_file(directory / "probe.safetensors"))
+    path = directory / "probe.safetensors"
+    try:
+        values = {name: tuple(words) for name, words in certificate["values"].items()}
+        probe = Probe(values, certificate["width"])
+        probe.load_state_dict(load_file(path))
+    except (OSError, KeyError, SafetensorError, RuntimeError) as error:
+        raise Mistake(
+            f"{path}: not the probe of its certificate ({str(error).splitlines()[0]}); "
+            f"move its directory away, scripts/run.py trains it again"
+        ) from None
     return probe.eval(), certificate
 
 

@@ -91,4 +91,22 @@ def write_part(path: Path, scores: pd.DataFrame, facts: Mapping[str, str]) -> No
     metadata = {"schema_version": str(SCHEMA_VERSION), **facts}
     table = pa.Table.from_pandas(scores, SCHEMA.with_metadata(metadata), preserve_index=False)
     with whole_file(path) as temporary:
-        pq.write_table(table, temporary)
+        pq.write_table(table, temporary, write_page_checksum=True)
+
+
+def read_part(path: Path) -> pd.DataFrame:
+    """One part, its checksums verified. Mistake names a file that is not as it was written."""
+    try:
+        table = pq.read_table(path, partitioning=None, page_checksum_verification=True)
+        if not table.schema.equals(SCHEMA):
+            raise ValueError("its columns are not those of scores")
+        return table.to_pandas()
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise Mistake(
+            f"{path}: cannot read these scores ({_first_line(error)}); "
+            f"move the file away, scripts/evaluate.py makes it again"
+        ) from None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -17,6 +17,10 @@ class Preempted(BaseException):
     """
 
 
+class DamageWarning(UserWarning):
+    """Something stored is damaged or unfit and was stepped over: one line that names it."""
+
+
 def nearest(word: str, allowed: tuple[str, ...]) -> str:
     """' (did you mean X?)' for the closest allowed word, else nothing."""
     close = get_close_matches(word, allowed, n=1, cutoff=0.6)

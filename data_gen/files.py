@@ -27,7 +27,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         _flush(temporary)
-        os.replace(temporary, path)
+        _rename(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -66,9 +66,22 @@ def write_directory(path: Path, fill: Callable[[Path], None], **facts: Any) -> N
         write_json(temporary / MANIFEST, {**facts, "sha256": hashes(temporary)})
         if path.exists():
             os.replace(path, _free_name(path))
-        os.replace(temporary, path)
+        _rename(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_directory(path: Path) -> None:
+    """Under a temporary name first, so that a kill leaves no directory that looks damaged."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    os.replace(path, temporary)
+    shutil.rmtree(temporary)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what killed writers left under temporary names; the caller is the only writer."""
+    for path in folder.glob(".*.tmp*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def hashes(directory: Path) -> dict[str, str]:
@@ -89,15 +102,44 @@ def hash_json(value: Any) -> str:
 
 def is_complete(directory: Path) -> bool:
     """True if the manifest is there and every file still has its hash."""
+    return damage(directory) is None
+
+
+def damage(directory: Path) -> str | None:
+    """The first thing wrong with a directory that has a manifest, on one line; None if whole."""
     if not (directory / MANIFEST).is_file():
-        return False
-    with contextlib.suppress(ValueError, OSError):
-        return read_json(directory / MANIFEST)["sha256"] == hashes(directory)
-    return False
+        return f"{MANIFEST} is missing"
+    try:
+        expected = dict(read_json(directory / MANIFEST)["sha256"])
+    except (ValueError, OSError, KeyError, TypeError):
+        return f"{MANIFEST} is not readable"
+    files = {str(file.relative_to(directory)): file for file in _files(directory)}
+    del files[MANIFEST]
+    return _first_difference(expected, files)
+
+
+def _first_difference(expected: Mapping[str, str], files: Mapping[str, Path]) -> str | None:
+    """What first sets files apart from the hashes that they should have, in order of names."""
+    for name in sorted({*expected, *files}):
+        if name not in files:
+            return f"{name} is missing"
+        if name not in expected:
+            return f"{name} is not in the manifest"
+        try:
+            if hash_file(files[name]) != expected[name]:
+                return f"{name} has changed"
+        except OSError as error:
+            return f"{name} is not readable ({error.strerror})"
+    return None
 
 
 def _files(directory: Path) -> list[Path]:
     return sorted(file for file in directory.rglob("*") if file.is_file())
+
+
+def _rename(temporary: Path, path: Path) -> None:
+    os.replace(temporary, path)
+    _flush(path.parent)  # the new name itself survives a loss of power
 
 
 def _flush(path: Path) -> None:
@@ -122,16 +164,45 @@ def append_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """All whole JSON lines of a file; a last line torn by a crash is left out."""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    """All whole JSON lines of a file; a last line torn by a crash is left out.
+
+    Raises Mistake, naming file and line, for one that is no JSON object.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")[:-1]  # what follows the last end of line is torn
+    except FileNotFoundError:
+        raise Mistake(f"{path}: no such file") from None
+    return [_read_row(line, f"{path}, line {i}") for i, line in enumerate(lines, 1)]
 
 
-def truncate_rows(path: Path, count: int) -> None:
-    """Keep the first `count` lines. Raises Mistake if there are fewer."""
+def _read_row(line: bytes, where: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise Mistake(f"{where}: not readable as JSON ({error})") from None
+    if not isinstance(row, dict):
+        raise Mistake(f"{where}: not a row, got {type(row).__name__}")
+    return row
+
+
+def truncate_rows(path: Path, count: int | None) -> None:
+    """Keep the first `count` lines (None: all whole ones). Raises Mistake if there are fewer."""
     with path.open("ab+") as stream:
         stream.seek(0)
-        rows = sum(stream.readline().endswith(b"\n") for _ in range(count))
-        if rows < count:
+        rows, end = 0, 0
+        while rows != count and stream.readline().endswith(b"\n"):
+            rows, end = rows + 1, stream.tell()
+        if count is not None and rows < count:
             raise Mistake(f"{path}: has {rows} rows, but the saved state knows {count}; restore it")
-        stream.truncate(stream.tell())
+        stream.truncate(end)
+
+
+def hash_rows(path: Path, count: int) -> str:
+    """SHA-256 of the first `count` lines of a file that may be missing."""
+    digest = hashlib.sha256()
+    if not path.is_file():
+        return digest.hexdigest()
+    with path.open("rb") as stream:
+        for _ in range(count):
+            digest.update(stream.readline())
+    return digest.hexdigest()

@@ -1,8 +1,9 @@
 """Step t's batch is a function of (seed, t): which images, timesteps, noise and dropped captions.
 
-Defined for the whole global batch; each process asks for its slice. No sampler, no state.
+Defined for the whole global batch; each process asks for its parts. No sampler, no state.
 """
 
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,7 +16,7 @@ from data_gen import streams
 
 @dataclass(frozen=True)
 class Draw:
-    """The random part of one step, for the n images of one process, all on the CPU.
+    """The random part of one step, for n images of its batch, all on the CPU.
 
     Attributes:
         image: int64 (n,), which training images.
@@ -29,6 +30,14 @@ class Draw:
     eps: Float[Tensor, "n c h w"]
     dropped: Bool[Tensor, " n"]
 
+    def checksum(self, before: int = 0) -> int:
+        """CRC-32, going on from `before`. Of the noise, which has a counter per image, 16 numbers
+        of each image tell."""
+        few = self.eps.flatten(1)[:, :16].contiguous()
+        for tensor in (self.image, self.t, few, self.dropped):
+            before = zlib.crc32(tensor.numpy().tobytes(), before)
+        return before
+
 
 @dataclass(frozen=True)
 class BatchStream:
@@ -41,10 +50,10 @@ class BatchStream:
     cond_dropout: float
     shape: tuple[int, ...]
 
-    def draw(self, step: int, rank: int = 0, world_size: int = 1) -> Draw:
-        """The slice of process `rank` of step `step`; batch_size divides by world_size."""
-        share = self.batch_size // world_size
-        place = torch.arange(rank * share, (rank + 1) * share)
+    def draw(self, step: int, part: int = 0, parts: int = 1) -> Draw:
+        """Part `part` of `parts` equal ones of step `step`; batch_size divides by parts."""
+        share = self.batch_size // parts
+        place = torch.arange(part * share, (part + 1) * share)
         width = torch.Size(self.shape).numel()
         eps = streams.normal(self.seed, "train.noise", step, place, width)
         drop = streams.uniform(self.seed, "train.drop", step, place)[:, 0]

@@ -1,6 +1,6 @@
 """A snapshot as people use it: prompts → images."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import diffusers
@@ -70,10 +70,12 @@ class ConceptPipeline(DiffusionPipeline):
         sampler: str = "ddim",
         num_inference_steps: int = 20,
         guidance_scale: float = 1.0,
+        check: Callable[[], None] = lambda: None,
     ) -> UInt8[Tensor, "n h w 3"]:
         """One image per prompt. noise: x_T; None: image k starts from (seed, k).
 
-        Images do not depend on what else is asked for: see `in_tiles`.
+        Images do not depend on what else is asked for: see `in_tiles`. check: called before
+        every evaluation of the network; what it raises ends the sampling.
         """
         if noise is None:
             index = torch.arange(len(prompts))
@@ -85,7 +87,8 @@ class ConceptPipeline(DiffusionPipeline):
 
         def draw(x_T: Tensor, input_ids: Tensor) -> Tensor:
             scheduler = make_sampler(sampler, self.scheduler.config, num_inference_steps)
-            return sample(guided(denoiser, input_ids, null_ids, guidance_scale), scheduler, x_T)
+            denoise = guided(denoiser, input_ids, null_ids, guidance_scale)
+            return sample(denoise, scheduler, x_T, check)
 
         input_ids = tokenize(self.tokenizer, prompts)
         x_0 = in_tiles(draw, noise.to(self.device), input_ids.to(self.device))

@@ -58,11 +58,18 @@ def guided(
 
 
 def sample(
-    denoise: Callable[[Tensor, Tensor], Tensor], scheduler: Any, x_T: Float[Tensor, "n 3 h w"]
+    denoise: Callable[[Tensor, Tensor], Tensor],
+    scheduler: Any,
+    x_T: Float[Tensor, "n 3 h w"],
+    check: Callable[[], None] = lambda: None,
 ) -> Float[Tensor, "n 3 h w"]:
-    """Follow the scheduler's timesteps from x_T to x_0, in [−1, 1] up to the model's error."""
+    """Follow the scheduler's timesteps from x_T to x_0, in [−1, 1] up to the model's error.
+
+    check: called before every step; what it raises ends the sampling.
+    """
     x_t = x_T
     for t in scheduler.timesteps.to(x_T.device):
+        check()
         x_t = scheduler.step(denoise(x_t, t), t, x_t).prev_sample
     return x_t
 

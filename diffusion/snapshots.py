@@ -7,10 +7,12 @@ Layout, below a run directory:
                                manifest.json
 """
 
+import os
 import re
 import shutil
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,19 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from data_gen.endings import Mistake
-from data_gen.files import is_complete, read_json, write_directory, write_json
+from data_gen.endings import DamageWarning, Mistake
+from data_gen.files import (
+    MANIFEST,
+    damage,
+    is_complete,
+    read_json,
+    remove_directory,
+    write_directory,
+    write_json,
+)
 
 STEP = re.compile(r"step_(\d{8})$")
+THINNED = "thinned.json"
 
 
 def step_directory(parent: Path, step: int) -> Path:
@@ -38,34 +49,71 @@ def complete_steps(parent: Path) -> list[int]:
     return [step for step in steps_in(parent) if is_complete(step_directory(parent, step))]
 
 
+def thinned_steps(parent: Path) -> list[int]:
+    """Steps whose snapshot was removed on purpose, see `thin`."""
+    return [step for step in steps_in(parent) if (step_directory(parent, step) / THINNED).is_file()]
+
+
 def find_snapshot(parent: Path, step: int | None) -> Path:
     """Directory of one step, or of the last complete one. Mistake says which exist."""
-    steps = steps_in(parent)
+    thinned = thinned_steps(parent)
+    steps = [known for known in steps_in(parent) if known not in thinned]
     if step is not None and step not in steps:
         known = ", ".join(map(str, steps)) or "none"
-        raise Mistake(f"step: no snapshot of step {step} in {parent}; there are {known}")
+        gone = "was thinned out (evaluate.keep)" if step in thinned else f"is not in {parent}"
+        raise Mistake(f"step: the snapshot of step {step} {gone}; there are {known}")
     for candidate in [step] if step is not None else steps[::-1]:
         path = step_directory(parent, candidate)
-        if is_complete(path):
+        if _is_whole(path):
             return path
-        warnings.warn(f"{path}: a file is missing or changed, not used", stacklevel=2)
     what = "no complete snapshot" if step is None else f"no complete snapshot of step {step}"
     raise Mistake(f"step: {what} in {parent}; use another step")
+
+
+def _is_whole(path: Path) -> bool:
+    """True if complete; else a warning names what is wrong with it."""
+    wrong = damage(path)
+    if wrong:
+        warnings.warn(f"{path}: {wrong}; not used", DamageWarning, stacklevel=3)
+    return not wrong
 
 
 def save_snapshot(
     parent: Path, step: int, save_raw: Callable[[Path], None], ema_parts: Mapping[str, Any]
 ) -> Path:
     """Write one snapshot: save_raw fills it as a pipeline does, ema_parts add the variants."""
+    path = step_directory(parent, step)
 
     def fill(directory: Path) -> None:
-        save_raw(directory)
-        for name, part in ema_parts.items():
-            part.save_pretrained(directory / name, variant="ema")
+        with _bare_errors_named(path):
+            save_raw(directory)
+            for name, part in ema_parts.items():
+                part.save_pretrained(directory / name, variant="ema")
 
-    path = step_directory(parent, step)
     write_directory(path, fill, step=step)
     return path
+
+
+def thin(parent: Path, step: int) -> None:
+    """Remove a snapshot's files; its manifest stays, as THINNED, to say what they were."""
+    path = step_directory(parent, step)
+    os.replace(path / MANIFEST, path / THINNED)
+    for entry in path.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name != THINNED:
+            entry.unlink()
+
+
+@contextmanager
+def _bare_errors_named(path: Path) -> Iterator[None]:
+    """safetensors and tokenizers raise exceptions of no kind for what the disk refuses."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, OSError) or "os error" not in str(error):
+            raise
+        raise OSError(f"{path}: {error}") from None
 
 
 def save_state(
@@ -76,23 +124,34 @@ def save_state(
     optimizer: torch.optim.Optimizer,
     progress: Mapping[str, Any],
 ) -> None:
-    """Write the training state after `step` steps, then drop all but the last two."""
+    """Write the training state after `step` steps, then drop all complete ones but two."""
+    path = step_directory(parent, step)
 
     def fill(directory: Path) -> None:
-        save_file(_tensors(raw), directory / "raw.safetensors")
-        save_file(_tensors(ema), directory / "ema.safetensors")
-        save_file(_optimizer_tensors(raw, optimizer), directory / "optimizer.safetensors")
+        with _bare_errors_named(path):
+            save_file(_tensors(raw), directory / "raw.safetensors")
+            save_file(_tensors(ema), directory / "ema.safetensors")
+            save_file(_optimizer_tensors(raw, optimizer), directory / "optimizer.safetensors")
         write_json(directory / "progress.json", {**progress, "step": step})
 
-    write_directory(step_directory(parent, step), fill, step=step)
+    write_directory(path, fill, step=step)
     for old in complete_steps(parent)[:-2]:
-        shutil.rmtree(step_directory(parent, old))
+        remove_directory(step_directory(parent, old))
 
 
-def last_state(parent: Path) -> Path | None:
-    """Directory of the last complete state."""
-    steps = complete_steps(parent)
-    return step_directory(parent, steps[-1]) if steps else None
+def last_state(
+    parent: Path, wrong: Callable[[Path], str | None] = lambda path: None
+) -> Path | None:
+    """Directory of the last complete state with which nothing is `wrong`; warns of the others."""
+    for step in steps_in(parent)[::-1]:
+        path = step_directory(parent, step)
+        if not _is_whole(path):
+            continue
+        reason = wrong(path)
+        if reason is None:
+            return path
+        warnings.warn(f"{path}: {reason}; not used", DamageWarning, stacklevel=2)
+    return None
 
 
 def load_state(

@@ -1,7 +1,7 @@
 """How training runs, and the language of snapshot schedules. Imports no torch."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from data_gen.endings import Mistake
@@ -11,35 +11,63 @@ SPREAD = re.compile(r"(?P<kind>linear|sqrt):(?P<count>\d+)(?:@(?P<start>\d+))?")
 
 
 @dataclass(frozen=True)
+class InitFrom:
+    """Another run's snapshot to start from (fine-tuning); `run` None: start from new weights.
+
+    Attributes:
+        run: its directory.
+        step: of the snapshot.
+        weights: averaged (ema) or raw.
+    """
+
+    run: str | None = None
+    step: int | None = None
+    weights: Literal["ema", "raw"] = "ema"
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """AdamW, warm-up, clipping and averaging.
 
     Attributes:
         max_steps: optimizer steps.
         batch_size: images a step, over all processes together; must divide among them.
+        micro_batch_size: images a process takes at once, adding their gradients up (gradient
+            accumulation); None: its whole share of the batch.
+        reduction: how gradients are added over processes: `all_reduce`, in the backend's order; or
+            `in_order`, one micro-batch after the other, so that any number of processes gives the
+            same bits, at some cost.
         learning_rate: reached after warmup_steps, then constant.
         clip_grad_norm: largest norm of the gradient.
         cond_dropout: share of captions replaced by the null caption.
         ema_decay: of the averaged weights; in step t at most (1 + t) / (10 + t).
-        precision: of the arithmetic.
+        precision: of the arithmetic; bf16: autocast, with weights in float32.
+        compile: run the model through torch.compile, after a check of its gradients.
+        init_from: another run's snapshot to start from.
         snapshots: steps to keep the model at, see `parse_schedule`; step 0 and the last always are.
         state_every: steps between saved training states; the last two are kept.
         log_every: steps between rows of metrics.jsonl.
+        tracker: also log to a tracker, by accelerate's name for it (tensorboard, wandb, ...).
         threads: CPU threads per process; None: the machine's cores, shared by its processes.
     """
 
     max_steps: int = 2000
     batch_size: int = 64
+    micro_batch_size: int | None = None
+    reduction: Literal["all_reduce", "in_order"] = "all_reduce"
     learning_rate: float = 1e-3
     warmup_steps: int = 100
     weight_decay: float = 0.01
     clip_grad_norm: float = 1.0
     cond_dropout: float = 0.1
     ema_decay: float = 0.99
-    precision: Literal["float32"] = "float32"
+    precision: Literal["float32", "bf16"] = "float32"
+    compile: bool = False
+    init_from: InitFrom = field(default_factory=InitFrom)
     snapshots: str = "0, pow2, linear:16"
     state_every: int = 200
     log_every: int = 1
+    tracker: str | None = None
     threads: int | None = None
 
 
@@ -89,6 +117,7 @@ def check_train(config: TrainConfig) -> None:
     for key, low, high in (
         ("max_steps", 1, 10**8 - 1),
         ("batch_size", 1, 2**31),
+        ("micro_batch_size", 1, 2**31),
         ("learning_rate", 0, 10),
         ("warmup_steps", 0, 10**9),
         ("weight_decay", 0, 10),
@@ -102,4 +131,36 @@ def check_train(config: TrainConfig) -> None:
         value = getattr(config, key)
         if value is not None and not low <= value <= high:
             raise Mistake(f"train.{key}: got {value}, allowed {low} to {high}")
+    count_parts(config, world_size=1)
+    _check_init_from(config.init_from)
     parse_schedule(config.snapshots, config.max_steps, "train.snapshots")
+
+
+def _check_init_from(source: InitFrom) -> None:
+    if source.run is not None and source.step is None:
+        raise Mistake("train.init_from.step: missing; give the step of the snapshot to start from")
+    if source.run is None and source.step is not None:
+        raise Mistake("train.init_from.run: missing; give the run directory to start from")
+
+
+def count_parts(config: TrainConfig, world_size: int) -> int:
+    """How many micro-batches a batch is made of, over all processes. Mistake if it does not divide.
+
+    Micro-batch k is the k-th equal part of the batch and belongs to process k % world_size.
+    """
+    if config.batch_size % world_size:
+        raise Mistake(
+            f"train.batch_size: {config.batch_size} does not divide among "
+            f"{world_size} processes; use a multiple"
+        )
+    micro = config.micro_batch_size
+    if config.reduction == "in_order" and micro is None:
+        raise Mistake("train.micro_batch_size: missing; reduction in_order adds up micro-batches")
+    if micro is None:
+        return world_size
+    if config.batch_size % (micro * world_size):
+        raise Mistake(
+            f"train.micro_batch_size: {micro} images in each of {world_size} processes do not "
+            f"divide train.batch_size = {config.batch_size}"
+        )
+    return config.batch_size // micro

@@ -12,7 +12,7 @@ def main() -> None:
 
     if experiment.dry_run:
         return print(describe_plan(experiment.fields, experiment.run))
-    run_experiment(experiment.fields, experiment.run, say)
+    run_experiment(experiment.fields, experiment.run, say, experiment.deadline)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ def main() -> None:
 
     if experiment.dry_run:
         return print(describe_plan(experiment.fields, experiment.run))
-    train_stage(experiment.fields, experiment.run, say)
+    train_stage(experiment.fields, experiment.run, say, experiment.deadline)
 
 
 if __name__ == "__main__":

@@ -4,21 +4,25 @@ import argparse
 import os
 import signal
 import sys
+import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import tyro
 
-from data_gen.endings import Mistake, Preempted
+from data_gen.endings import DamageWarning, Mistake, Preempted
 from data_gen.world import WorldConfig
 from studies.config import Config, check_config, read_config, to_dict
 from studies.reading import read_as
 from studies.run_dir import RunDir
+from studies.stopping import follow_launcher
 
 MISTAKE = 2  # exit status: the user has to change something
 PREEMPTED = 75  # exit status: stopped on request, the same command goes on (sysexits' TEMPFAIL)
+STARTED = time.monotonic()
 SEVERAL_VALUES = ("--prompt", "--run", "--world.held-out")
 
 
@@ -30,12 +34,19 @@ class Experiment:
         config: the experiment's YAML file.
         runs: folder of the run directories.
         dry_run: print the resolved config and the plan, then stop.
+        max_minutes: stop after so long, as if asked to: the state is saved, exit status 75.
     """
 
     config: Path
     fields: Annotated[Config, tyro.conf.arg(name="")]
     runs: Path = Path("runs")
     dry_run: bool = False
+    max_minutes: float | None = None
+
+    @property
+    def deadline(self) -> float | None:
+        """On time.monotonic()'s clock."""
+        return None if self.max_minutes is None else STARTED + 60 * self.max_minutes
 
     @property
     def run(self) -> RunDir:
@@ -52,6 +63,8 @@ def read_experiment(description: str) -> Experiment:
     settings = (tyro.conf.AvoidSubcommands,)
     experiment = tyro.cli(Experiment, default=default, description=description, config=settings)
     check_config(read_as(Config, to_dict(experiment.fields), ""))  # flags obey a file's rules
+    if experiment.max_minutes is not None and not experiment.max_minutes > 0:
+        raise Mistake(f"--max-minutes: got {experiment.max_minutes:g}, allowed more than 0")
     return experiment
 
 
@@ -76,7 +89,10 @@ def say(line: str) -> None:
 def start(main: Callable[[], None]) -> NoReturn:
     """Run a script; mistakes and stops become one line on stderr and an exit status."""
     quieten_libraries()
-    signal.signal(signal.SIGTERM, _terminate)
+    warnings.showwarning = _show_warnings_of_ours(warnings.showwarning)
+    follow_launcher()
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, _terminate)
     try:
         _refuse_repeats(sys.argv)
         main()
@@ -89,6 +105,18 @@ def start(main: Callable[[], None]) -> NoReturn:
     except Preempted as error:
         _exit(f"{error}; the same command goes on", PREEMPTED)
     sys.exit(0)
+
+
+def _show_warnings_of_ours(show: Callable[..., None]) -> Callable[..., None]:
+    """Those about damage in one line, on the first process; those of libraries as they come."""
+
+    def showwarning(message: Warning | str, category: type[Warning], *where: Any) -> None:
+        if not issubclass(category, DamageWarning):
+            show(message, category, *where)
+        elif os.environ.get("RANK", "0") == "0":
+            print(f"warning: {message}", file=sys.stderr, flush=True)
+
+    return showwarning
 
 
 def _refuse_repeats(arguments: list[str]) -> None:

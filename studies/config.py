@@ -36,6 +36,7 @@ class EvaluateConfig:
         images_per_combination: at each snapshot; final_images_per_combination: at the last.
         snapshots: schedule of the steps that are scored; each must be a snapshot of training.
         weights: averaged (ema) or raw.
+        keep: snapshots that stay once all is scored: all of them, the scored ones, or the last.
     """
 
     seed: int = 0
@@ -46,6 +47,7 @@ class EvaluateConfig:
     final_images_per_combination: int = 64
     snapshots: str = "0, 64, 128, 375, 625, linear:8"
     weights: Literal["ema", "raw"] = "ema"
+    keep: Literal["all", "scored", "last"] = "all"
 
 
 @dataclass(frozen=True)
@@ -140,11 +142,24 @@ def to_yaml(config: Config) -> str:
     return yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True)
 
 
+def flatten(config: Config) -> dict[str, str]:
+    """{'train.batch_size': '64', …}, as trackers take it."""
+
+    def leaves(value: Any, key: str) -> dict[str, str]:
+        if not isinstance(value, dict):
+            return {key: str(value)}
+        return {k: v for n, e in value.items() for k, v in leaves(e, f"{key}.{n}").items()}
+
+    return {key.lstrip("."): value for key, value in leaves(to_dict(config), "").items()}
+
+
 def identity(config: Config) -> dict[str, Any]:
     """What makes another experiment under the same name if it changes."""
     data = to_dict(config)
     keep = {key: data[key] for key in ("seed", "world", "captions", "model", "objective")}
-    free = {"state_every", "log_every", "threads"}
+    free = {"state_every", "log_every", "tracker", "threads"}
+    if config.train.reduction == "all_reduce":  # in_order, it is what fixes the bits
+        free.add("micro_batch_size")
     if not depends_on_max_steps(config.train.snapshots):
         free.add("max_steps")
     return {**keep, "train": {k: v for k, v in data["train"].items() if k not in free}}

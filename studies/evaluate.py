@@ -1,6 +1,9 @@
 """Sample every planned snapshot on the same combinations with the same noise, and score it."""
 
 import io
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +15,7 @@ import torch
 
 from classifiers.certificate import probe_name
 from classifiers.probe import Probe
-from classifiers.scores import score_images, write_part
+from classifiers.scores import read_part, score_images, write_part
 from data_gen import streams
 from data_gen.dataset import labelled_set
 from data_gen.endings import Mistake
@@ -23,6 +26,10 @@ from diffusion.snapshots import find_snapshot, step_directory
 from studies.config import Config, identity, scored_steps
 from studies.run_dir import RunDir
 
+UNREADABLE = (  # what damage to an npz may raise, wherever in the file it lies
+    *(OSError, EOFError, ValueError, KeyError, RuntimeError, SyntaxError),
+    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),
+)
 RENDER = "render"  # `run` of true renders: the ceiling of what the probe can see
 
 
@@ -98,7 +105,7 @@ def read_planned_scores(run: RunDir, config: Config, probe: str) -> pd.DataFrame
     missing = [part for part in parts if not part.is_file()]
     if missing:
         raise Mistake(f"{missing[0]}: not scored yet; run scripts/evaluate.py --run {run.path}")
-    scores = pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True)
+    scores = pd.concat([read_part(part) for part in parts], ignore_index=True)
     renamed = scores["run"].where(scores["run"] == RENDER, config.name)
     return scores.assign(run=renamed)  # a run directory may have been renamed since
 
@@ -111,8 +118,16 @@ class Evaluator:
         self.probe_name = probe_name(certificate)
         self.facts = {"config": hash_json(identity(config)), "certificate": self.probe_name}
 
-    def evaluate(self, progress: Callable[[int], object] = lambda images: None) -> None:
-        """Sample and score what is missing; `progress` is told the images done."""
+    def evaluate(
+        self,
+        progress: Callable[[int], object] = lambda images: None,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Sample and score what is missing; `progress` is told the images done.
+
+        check: called before every network evaluation; raises to stop.
+        """
+        self.check = check
         self._score_renders()
         for plan in make_plans(self.config):
             if not plan.scores_file(self.run, self.probe_name).is_file():
@@ -152,6 +167,7 @@ class Evaluator:
             sampler=plan.sampler,
             num_inference_steps=plan.num_inference_steps,
             guidance_scale=plan.guidance_scale,
+            check=self.check,
         )
         return images.view(len(captions), count, *images.shape[1:]).numpy()
 
@@ -223,6 +239,9 @@ def load_samples(path: Path) -> np.ndarray:
     try:
         with np.load(path, allow_pickle=False) as stored:
             images, count = stored["images"], int(stored["sample"].max()) + 1
-    except (OSError, ValueError, KeyError) as error:
-        raise Mistake(f"{path}: cannot read these samples ({error}); move the file") from None
-    return images.reshape(-1, count, *images.shape[1:])
+        return images.reshape(-1, count, *images.shape[1:])
+    except UNREADABLE as error:
+        raise Mistake(
+            f"{path}: cannot read these samples ({str(error) or type(error).__name__}); "
+            f"move the file and its scores away, scripts/evaluate.py makes both again"
+        ) from None

@@ -21,7 +21,7 @@ from classifiers.probe import Batch, Probe, train_probe
 from classifiers.probe_config import ProbeConfig
 from data_gen.dataset import labelled_set
 from data_gen.endings import Mistake
-from data_gen.files import hash_json, is_complete, read_json
+from data_gen.files import damage, hash_json, is_complete, read_json
 from data_gen.world import World
 from studies.run_dir import RunDir
 
@@ -99,10 +99,11 @@ def load_run_probe(run: RunDir) -> tuple[Probe, dict[str, Any]]:
 
 def read_certificate(run: RunDir) -> dict[str, Any]:
     """Raises Mistake if the probe's files are not all there."""
-    if not is_complete(run.probe):
+    wrong = damage(run.probe)
+    if wrong:
         raise Mistake(
-            f"{run.probe}: no complete probe; run scripts/run.py on this config, or, if the run "
-            f"was copied, copy the folder of runs with its .shared/ too"
+            f"{run.probe}: no complete probe ({wrong}); run scripts/run.py on this config, or, if "
+            f"the run was copied, copy the folder of runs with its .shared/ too"
         )
     return read_json(run.probe / "certificate.json")
 

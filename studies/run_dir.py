@@ -18,6 +18,7 @@ from data_gen.files import read_json, write_json, write_text
 from studies.config import Config, check_config, differences, identity, to_yaml
 from studies.reading import read_as, read_yaml
 
+RESERVED_BYTES = 1 << 16  # given up to say in status.json that the disk is full
 PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "numpy", "pandas", "torchmetrics")
 
 
@@ -28,9 +29,11 @@ class RunDir:
         self.path = path
         self.config_file = path / "config.yaml"
         self.snapshots = path / "snapshots"
+        self.states = path / "state"
         self.samples = path / "samples"
         self.scores = path / "scores.parquet"
         self.probe = path / "probe"
+        self.lineage = path / "lineage.json"
         self.figures = path / "figures"
         self.report = path / "report.html"
 
@@ -72,15 +75,19 @@ class RunDir:
     @contextlib.contextmanager
     def writing(self, writer: str) -> Iterator[None]:
         """Hold the lock of "train" or "evaluate" and keep status.json true about it."""
+        reserve = self.path / f".{writer}.reserve"
         with self.locked(writer):
             self._set_status(writer, "running")
+            reserve.write_bytes(bytes(RESERVED_BYTES))
             try:
                 yield
             except BaseException as error:
                 stopped = isinstance(error, Preempted | KeyboardInterrupt)
                 why = str(error) or type(error).__name__
+                reserve.unlink(missing_ok=True)
                 self._set_status(writer, "preempted" if stopped else "failed", why)
                 raise
+            reserve.unlink(missing_ok=True)
             self._set_status(writer, "done")
 
     @contextlib.contextmanager
@@ -93,6 +100,11 @@ class RunDir:
             except BlockingIOError:
                 raise Mistake(f"{self.path}: another process is at its {writer} stage") from None
             yield
+
+    def state_of(self, writer: str) -> str | None:
+        """What status.json says about a writer: running, preempted, failed or done."""
+        path = self.path / "status.json"
+        return read_json(path).get(writer, {}).get("state") if path.is_file() else None
 
     def set_done(self, writer: str) -> None:
         """For a stage found finished: it may have been killed before it could say so."""

@@ -1,27 +1,28 @@
 """The stages of one experiment: probe, train, evaluate, report. A finished stage is skipped."""
 
 import os
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import torch
 from tqdm import tqdm
 
 from data_gen.dataset import leak_check, training_set
 from data_gen.endings import Mistake, Preempted
-from data_gen.files import read_json
+from data_gen.files import hash_json, read_json
 from data_gen.world import World
 from diffusion.conditioning import build_tokenizer
+from diffusion.fine_tuning import Source
 from diffusion.model import build_denoiser
-from diffusion.snapshots import complete_steps, last_state
-from diffusion.train import Trainer, build_accelerator, check_world_size, pin_threads
+from diffusion.processes import Processes, build_accelerator, pin_threads
+from diffusion.snapshots import complete_steps, thin, thinned_steps
+from diffusion.train import Trainer
 from studies.config import (
     Config,
     check_config,
     differences,
+    flatten,
     identity,
     scored_steps,
     snapshot_steps,
@@ -29,25 +30,27 @@ from studies.config import (
 )
 from studies.evaluate import Evaluator, make_plans, planned_parts
 from studies.findings import Findings, probe_facts, report_is_fresh, speed_facts, write_run_report
+from studies.forecast import check_disk, run_bytes
+from studies.lineage import find_source, record_lineage
 from studies.probing import ensure_probe, load_run_probe
 from studies.run_dir import RunDir
+from studies.stopping import stop_on_request
 
 Say = Callable[[str], None]
 
 
-def run_experiment(config: Config, run: RunDir, say: Say) -> None:
-    """All stages in one process; says what each found."""
+def run_experiment(config: Config, run: RunDir, say: Say, deadline: float | None = None) -> None:
+    """All stages in one process; says what each found. deadline: as `stop_on_request` takes it."""
     claim(config, run)
     probe_stage(config, run, say)
-    train_stage(config, run, say)
-    evaluate_stage(config, run, say)
+    train_stage(config, run, say, deadline)
+    evaluate_stage(config, run, say, deadline)
     report_stage(config, run, say)
 
 
 def claim(config: Config, run: RunDir) -> None:
     """Make the directory this experiment's, unless its training went beyond the config's end."""
-    state = last_state(run.path / "state")
-    reached = 0 if state is None else read_json(state / "progress.json")["step"]
+    reached = max(complete_steps(run.states), default=0)
     if run.config_file.is_file() and reached > config.train.max_steps:
         raise Mistake(
             f"train.max_steps: {run.path} is trained to step {reached} already; "
@@ -64,50 +67,72 @@ def probe_stage(config: Config, run: RunDir, say: Say) -> None:
     say(f"probe: {'trained' if new else 'found'}; {_probe_line(run)}")
 
 
-def train_stage(config: Config, run: RunDir, say: Say) -> None:
+def train_stage(config: Config, run: RunDir, say: Say, deadline: float | None = None) -> None:
     """Train to the end, going on from the last state. Raises Preempted or Diverged."""
     if _trained(config, run):
         if os.environ.get("RANK", "0") == "0":
             run.set_done("train")
         return say(f"train: finished before, {config.train.max_steps} steps; {_speed_line(run)}")
     world = check_config(config)
-    accelerator = build_accelerator(config.train)
-    if not accelerator.is_main_process:
-        return _train(config, run, world, accelerator, lambda line: None)
-    claim(config, run)
-    with run.writing("train"):
-        threads, processes = torch.get_num_threads(), accelerator.num_processes
-        run.write_environment(str(accelerator.device), threads, processes)
-        _train(config, run, world, accelerator, say)
+    processes = Processes(build_accelerator(config.train, run.path))
+    processes.check_equal("config", hash_json(identity(config)))
+    with ExitStack() as stack:
+        should_stop = stack.enter_context(stop_on_request(deadline))
+        processes.once(lambda: claim(config, run))
+        processes.once(lambda: stack.enter_context(run.writing("train")))
+        stack.callback(processes.accelerator.end_training)
+        _train(config, run, world, processes, say, should_stop)
     say(f"train: {config.train.max_steps} steps; {_speed_line(run)}")
 
 
-def _train(config: Config, run: RunDir, world: World, accelerator: Any, say: Say) -> None:
-    check_world_size(config.train, accelerator.num_processes)
-    accelerator.wait_for_everyone()
+def _train(
+    config: Config,
+    run: RunDir,
+    world: World,
+    processes: Processes,
+    say: Say,
+    should_stop: Callable[[], bool],
+) -> None:
+    threads, device = torch.get_num_threads(), str(processes.device)
+    processes.once(lambda: run.write_environment(device, threads, processes.world_size))
     data = training_set(world)
     for line in leak_check(world, data).lines():
         say(line)
-    tokenizer = build_tokenizer(world.captioner.vocabulary, world.captioner.max_words)
-    with stop_on_signal() as should_stop:
-        trainer = Trainer(
-            data,
-            tokenizer,
-            config.model,
-            config.objective,
-            config.train,
-            seed=config.seed,
-            directory=run.path,
-            accelerator=accelerator,
-            should_stop=should_stop,
-        )
-        if trainer.step:
-            say(f"train: going on from the state of step {trainer.step}")
-        trainer.run()
+    trainer = Trainer(
+        data,
+        build_tokenizer(world.captioner.vocabulary, world.captioner.max_words),
+        config.model,
+        config.objective,
+        config.train,
+        seed=config.seed,
+        directory=run.path,
+        processes=processes,
+        find_source=lambda: _find_source(config, run, processes),
+        should_stop=should_stop,
+    )
+    if trainer.step:
+        say(f"train: going on from the state of step {trainer.step}")
+    parameters = sum(p.numel() for p in trainer.raw.parameters())
+    processes.once(lambda: check_disk(config, run, parameters))
+    _start_tracker(config, processes, trainer.step)
+    trainer.run()
 
 
-def evaluate_stage(config: Config, run: RunDir, say: Say) -> None:
-    """Score every planned snapshot that is not scored yet."""
+def _find_source(config: Config, run: RunDir, processes: Processes) -> Source | None:
+    source = find_source(config)
+    if source is not None:
+        processes.once(lambda: record_lineage(run, config, source))
+    return source
+
+
+def _start_tracker(config: Config, processes: Processes, step: int) -> None:
+    """Give the tracker the config; TensorBoard drops what was logged beyond the state."""
+    options = {"tensorboard": {"purge_step": step + 1}}
+    processes.accelerator.init_trackers(config.name, flatten(config), init_kwargs=options)
+
+
+def evaluate_stage(config: Config, run: RunDir, say: Say, deadline: float | None = None) -> None:
+    """Score every planned snapshot that is not scored yet, then thin as `evaluate.keep` says."""
     world = check_config(config)
     pin_threads(config.train.threads)
     probe, certificate = load_run_probe(run)
@@ -116,14 +141,44 @@ def evaluate_stage(config: Config, run: RunDir, say: Say) -> None:
     missing = sum(not part.is_file() for part in parts)
     if not missing:
         run.set_done("evaluate")
-        return say(f"evaluate: finished before, {len(parts)} parts")
-    total = sum(p.images_per_combination for p in make_plans(config)) * len(world.space)
+        say(f"evaluate: finished before, {len(parts)} parts")
+    else:
+        _evaluate(evaluator, run, deadline)
+        say(f"evaluate: scored {missing} of {len(parts)} parts")
+    _thin(config, run, say)
+
+
+def _evaluate(evaluator: Evaluator, run: RunDir, deadline: float | None) -> None:
+    total = sum(p.images_per_combination for p in make_plans(evaluator.config))
     with (
+        stop_on_request(deadline) as should_stop,
         run.writing("evaluate"),
-        tqdm(total=total, desc="evaluate", unit="image", disable=None) as bar,
+        tqdm(
+            total=total * len(evaluator.world.space), desc="evaluate", unit="image", disable=None
+        ) as bar,
     ):
-        evaluator.evaluate(bar.update)
-    say(f"evaluate: scored {missing} of {len(parts)} parts")
+
+        def check() -> None:
+            if should_stop():
+                raise Preempted("stopped while sampling, what is scored is kept")
+
+        evaluator.evaluate(bar.update, check)
+
+
+def _thin(config: Config, run: RunDir, say: Say) -> None:
+    """Remove the snapshots that evaluate.keep does not name, once training is done."""
+    keep = {
+        "all": snapshot_steps(config),
+        "scored": scored_steps(config),
+        "last": (config.train.max_steps,),
+    }[config.evaluate.keep]
+    spare = [step for step in complete_steps(run.snapshots) if step not in keep]
+    if not spare or not _trained(config, run):
+        return
+    with run.locked("train"):
+        for step in spare:
+            thin(run.snapshots, step)
+    say(f"evaluate.keep: {config.evaluate.keep}; removed the snapshots of {len(spare)} steps")
 
 
 def report_stage(config: Config, run: RunDir, say: Say) -> None:
@@ -143,10 +198,16 @@ def report_stage(config: Config, run: RunDir, say: Say) -> None:
 
 
 def _trained(config: Config, run: RunDir) -> bool:
-    """True if this experiment's snapshots are all there."""
+    """True if this experiment's snapshots and last state have all been written.
+
+    States may have been deleted since; then the status tells.
+    """
     if not run.config_file.is_file() or differences(identity(run.read_config()), identity(config)):
         return False
-    return set(snapshot_steps(config)) <= set(complete_steps(run.snapshots))
+    there = {*complete_steps(run.snapshots), *thinned_steps(run.snapshots)}
+    if not set(snapshot_steps(config)) <= there:
+        return False
+    return run.state_of("train") == "done" or config.train.max_steps in complete_steps(run.states)
 
 
 def _probe_line(run: RunDir) -> str:
@@ -158,21 +219,6 @@ def _speed_line(run: RunDir) -> str:
     return ", ".join(f"{name} {text}" for name, text in speed_facts(run).items())
 
 
-@contextmanager
-def stop_on_signal() -> Iterator[Callable[[], bool]]:
-    """SIGINT and SIGTERM set a flag instead of ending the process; yields the flag's reader."""
-    caught: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda n, frame: caught.append(n)) for number in numbers]
-    try:
-        yield lambda: bool(caught)
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
-    if caught:  # after the last look at the flag
-        raise Preempted("stopped on request, what was finished is kept")
-
-
 def describe_plan(config: Config, run: RunDir) -> str:
     """What --dry-run prints: the resolved config, then steps, snapshots, disk and work."""
     world = check_config(config)
@@ -180,7 +226,6 @@ def describe_plan(config: Config, run: RunDir) -> str:
     model = build_denoiser(config.model, tokenizer, config.world.image_size_px, config.seed)
     parameters = sum(p.numel() for p in model.parameters())
     snapshots = snapshot_steps(config)
-    disk_mib = parameters * 4 * (2 * len(snapshots) + 2 * 4) / 2**20
     images = sum(p.images_per_combination for p in make_plans(config)) * len(world.space)
     calls = images * config.evaluate.num_inference_steps
     lines = [
@@ -193,7 +238,7 @@ def describe_plan(config: Config, run: RunDir) -> str:
         f"snapshots: {len(snapshots)} at steps {', '.join(map(str, snapshots))}",
         f"evaluate: steps {', '.join(map(str, scored_steps(config)))}; "
         f"{images} images, {calls} network evaluations",
-        f"disk: about {disk_mib:.0f} MiB",
+        f"disk: about {run_bytes(config, parameters) / 2**20:.0f} MiB",
     ]
     return "\n".join([to_yaml(config), *lines])
 

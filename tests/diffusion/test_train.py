@@ -1,6 +1,7 @@
 """Training: the same bytes again, exact continuation, and what snapshots hold."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,15 +12,17 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer, CLIPTextModel
 
 from data_gen.dataset import training_set
-from data_gen.endings import Preempted
+from data_gen.endings import DamageWarning, Preempted
 from data_gen.files import hashes, is_complete
 from data_gen.world import World
 from diffusion.conditioning import build_tokenizer
 from diffusion.model_config import ModelConfig
 from diffusion.objective_config import ObjectiveConfig
 from diffusion.pipeline import ConceptPipeline
+from diffusion.processes import Processes, build_accelerator
+from diffusion.records import Step
 from diffusion.snapshots import complete_steps, find_snapshot, steps_in
-from diffusion.train import Diverged, Trainer, build_accelerator
+from diffusion.train import Diverged, Trainer
 from diffusion.train_config import TrainConfig
 
 CONFIG = TrainConfig(
@@ -39,7 +42,7 @@ def trainer(
         config,
         seed=seed,
         directory=directory,
-        accelerator=build_accelerator(config),
+        processes=Processes(build_accelerator(config)),
         **options,
     )
 
@@ -103,11 +106,39 @@ def test_rows_beyond_the_last_state_are_written_again(straight, tiny_world, tmp_
     same_run(straight, tmp_path / "killed")
 
 
-def test_a_state_that_knows_more_rows_than_there_are_is_refused(tiny_world, tmp_path):
-    trainer(tiny_world, tmp_path / "run").run()
+def test_rows_lost_since_a_state_was_saved_lead_to_the_state_before(straight, tiny_world, tmp_path):
+    shutil.copytree(straight, tmp_path / "run")
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    metrics.write_text("".join(metrics.read_text().splitlines(keepends=True)[:11]))
+    with pytest.warns(DamageWarning, match="step_00000012: .*metrics.jsonl lost or changed rows"):
+        continued = trainer(tiny_world, tmp_path / "run")
+    assert continued.step == 10
+    continued.run()
+    same_run(straight, tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", ["raw", "ema", "optimizer"])
+def test_a_damaged_state_is_named_and_stepped_over(straight, tiny_world, tmp_path, name):
+    shutil.copytree(straight, tmp_path / "run")
+    file = tmp_path / "run" / "state" / "step_00000012" / f"{name}.safetensors"
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.warns(DamageWarning, match=f"step_00000012: {name}.safetensors has changed"):
+        continued = trainer(tiny_world, tmp_path / "run")
+    assert continued.step == 10
+    continued.run()
+    same_run(straight, tmp_path / "run")
+    kept = [path.name for path in (tmp_path / "run" / "state").iterdir()]
+    assert "step_00000012.broken-0" in kept  # moved aside, not deleted
+
+
+def test_changed_rows_that_no_state_knows_are_refused(straight, tiny_world, tmp_path):
+    shutil.copytree(straight, tmp_path / "run")
     metrics = tmp_path / "run" / "metrics.jsonl"
     metrics.write_text("".join(metrics.read_text().splitlines(keepends=True)[:7]))
-    with pytest.raises(ValueError, match="metrics.jsonl: has 7 rows, but the saved state knows 12"):
+    with (
+        pytest.warns(DamageWarning),
+        pytest.raises(ValueError, match="metrics.jsonl: is not what it was when the states were"),
+    ):
         trainer(tiny_world, tmp_path / "run")
 
 
@@ -145,7 +176,7 @@ def test_pipelines_draw_the_same_images_from_a_run_and_from_a_directory(straight
 
 
 def test_a_missing_or_broken_snapshot_is_refused(straight, tiny_world, tmp_path):
-    with pytest.raises(ValueError, match="no snapshot of step 3 .*; there are 0, 4, 8, 12"):
+    with pytest.raises(ValueError, match="snapshot of step 3 is not in .*; there are 0, 4, 8, 12"):
         ConceptPipeline.from_run(straight, step=3)
     trainer(tiny_world, tmp_path / "broken").run()
     weights = tmp_path / "broken/snapshots/step_00000012/unet/diffusion_pytorch_model.safetensors"
@@ -153,6 +184,53 @@ def test_a_missing_or_broken_snapshot_is_refused(straight, tiny_world, tmp_path)
     with pytest.raises(ValueError, match="no complete snapshot of step 12"):
         ConceptPipeline.from_run(tmp_path / "broken", step=12)
     assert find_snapshot(tmp_path / "broken" / "snapshots", None).name == "step_00000008"
+
+
+@pytest.mark.parametrize("reduction", ["all_reduce", "in_order"])
+def test_micro_batches_add_up_to_the_batch(straight, tiny_world, tmp_path, reduction):
+    """Two images at a time: the same draws and rates, losses equal up to the order of additions."""
+    config = replace(CONFIG, micro_batch_size=2, reduction=reduction)
+    run = trainer(tiny_world, tmp_path / "run", config)
+    assert [len(draw.image) for draw in run._own_draws()] == [2, 2, 2, 2]
+    run.run()
+    for whole, summed in zip(rows(straight), rows(tmp_path / "run"), strict=True):
+        assert summed["learning_rate"] == whole["learning_rate"]
+        assert summed["loss"] == pytest.approx(whole["loss"], rel=1e-5)
+
+
+def test_sums_of_micro_batches_have_a_fixed_order(tiny_world, tmp_path):
+    """By hand: g = ((g_0 + g_1) + g_2) + g_3 of the four shares of the loss."""
+    config = replace(CONFIG, micro_batch_size=2, reduction="in_order")
+    run = trainer(tiny_world, tmp_path / "run", config)
+    parameters = list(run.raw.parameters())
+    total = [torch.zeros_like(p) for p in parameters]
+    for draw in run._own_draws():
+        loss = run._loss(run.raw, draw) / 4
+        parts = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
+        total = [t + g for t, g in zip(total, parts, strict=True)]
+    for draw in run._own_draws():
+        run._add_gradient(draw)
+    run.gradients.reduce()
+    assert all(torch.equal(p.grad, t) for p, t in zip(parameters, total, strict=True))
+
+
+def test_ranks_say_what_each_drew_and_lost(straight):
+    table = [json.loads(line) for line in (straight / "ranks.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in table] == list(range(1, 13))
+    assert [row["loss"][0] for row in table] == pytest.approx([r["loss"] for r in rows(straight)])
+    assert len({row["draw"][0] for row in table}) == 12
+
+
+def test_timings_say_what_saving_took(straight):
+    table = [json.loads(line) for line in (straight / "timings.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in table] == [4, 5, 8, 10, 12]
+    assert all(0 < row["saving_seconds"] < row["seconds"] for row in table)
+
+
+def test_bf16_is_near_float32_but_not_the_same(straight, tiny_world, tmp_path):
+    trainer(tiny_world, tmp_path / "run", replace(CONFIG, precision="bf16", max_steps=4)).run()
+    first, second = rows(straight)[0]["loss"], rows(tmp_path / "run")[0]["loss"]
+    assert first != second and second == pytest.approx(first, rel=1e-2)
 
 
 def test_rows_say_what_happened(straight):
@@ -209,10 +287,11 @@ def test_divergence_names_step_rate_and_last_good_snapshot(tiny_world, tmp_path)
     run = trainer(tiny_world, tmp_path / "run")
     run._keep_snapshot()
     run._train_step()
-    run.pending = [(7, 1e-3, torch.tensor(float("nan")), torch.tensor(1.0))]
+    nan, one = torch.tensor(float("nan")), torch.tensor(1.0)
+    run.records.pending = [Step(7, 1e-3, loss=nan, grad_norm=one, own_loss=nan, draw=0)]
     message = r"loss is nan at step 7 \(learning rate 0.001\); the last good snapshot is step 0"
     with pytest.raises(Diverged, match=message):
-        run._flush()
+        run.records.flush(run._check_finite)
     assert is_complete(tmp_path / "run" / "snapshots" / "step_00000000")
 
 

@@ -1,0 +1,171 @@
+"""The processes of one run: who they are, what they agree on, what only the first one does."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from accelerate import Accelerator
+from accelerate.tracking import get_available_trackers
+from accelerate.utils import DistributedType, LoggerType
+from torch import Tensor
+
+from data_gen.endings import Mistake
+from diffusion.train_config import TrainConfig
+
+SUPPORTED = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
+
+
+def pin_threads(threads: int | None) -> None:
+    """Use this many CPU threads, or this process's share of the cores it may use."""
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    torch.set_num_threads(threads or max(1, len(os.sched_getaffinity(0)) // processes))
+
+
+def build_accelerator(config: TrainConfig, directory: Path | None = None) -> Accelerator:
+    """Accelerator on the GPUs there are, else on the CPU with pinned threads.
+
+    directory: of the run; its tracker writes below it. Raises Mistake if the launcher asks for what
+    the experiment's config decides, or for a way of sharding that this training does not know.
+    """
+    _check_launcher(config)
+    _check_tracker(config.tracker)
+    accelerator = Accelerator(
+        cpu=not torch.cuda.is_available(),
+        mixed_precision="no",  # the training loop casts
+        log_with=config.tracker,
+        project_dir=directory,
+    )
+    if accelerator.distributed_type not in SUPPORTED:
+        raise Mistake(
+            f"distributed_type: got {accelerator.distributed_type.value} from the launcher, "
+            f"allowed {', '.join(kind.value for kind in SUPPORTED)}"
+        )
+    pin_threads(config.threads)  # after Accelerate, which sets them too
+    return accelerator
+
+
+def _check_launcher(config: TrainConfig) -> None:
+    """What changes the numbers is said by the experiment, not by `accelerate launch`."""
+    precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+    if precision not in ("no", config.precision):
+        raise Mistake(
+            f"mixed_precision: the launcher asks for {precision!r}, but train.precision is "
+            f"{config.precision!r}; leave it to train.precision"
+        )
+    steps = os.environ.get("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "1")
+    if steps != "1":
+        raise Mistake(
+            f"gradient_accumulation_steps: the launcher asks for {steps}; "
+            f"set train.micro_batch_size instead"
+        )
+
+
+def _check_tracker(name: str | None) -> None:
+    """accelerate would silently drop a tracker that is not installed."""
+    installed = sorted(kind.value for kind in get_available_trackers())
+    if name is not None and name not in installed:
+        known = ", ".join(sorted(kind.value for kind in LoggerType if kind != LoggerType.ALL))
+        raise Mistake(
+            f"train.tracker: got {name!r}, which is not installed or not known; "
+            f"installed: {', '.join(installed) or 'none'}; known: {known}"
+        )
+
+
+class Processes:
+    """What the processes of one run do together. Alone, all of it costs nothing.
+
+    Flags and messages travel between CPUs (gloo), so that no GPU waits for them.
+    """
+
+    def __init__(self, accelerator: Accelerator):
+        self.accelerator, self.device = accelerator, accelerator.device
+        self.rank, self.world_size = accelerator.process_index, accelerator.num_processes
+        self.is_main = accelerator.is_main_process
+        on_gpu = self.world_size > 1 and self.device.type != "cpu"
+        self._cpus = dist.new_group(backend="gloo") if on_gpu else None
+
+    def any(self, flag: bool) -> bool:
+        """True on every process as soon as `flag` is true on one."""
+        if self.world_size == 1:
+            return flag
+        count = torch.tensor(int(flag))
+        with partners():
+            dist.all_reduce(count, group=self._cpus)
+        return count.item() > 0
+
+    def gather(self, value: Any) -> list[Any]:
+        """The values of all processes, by rank."""
+        if self.world_size == 1:
+            return [value]
+        values: list[Any] = [None] * self.world_size
+        with partners():
+            dist.all_gather_object(values, value, group=self._cpus)
+        return values
+
+    def once(self, action: Callable[[], object]) -> None:
+        """Run `action` on the first process; all wait, and all raise Mistake if it fails."""
+        error: Exception | None = None
+        try:
+            if self.is_main:
+                action()
+        except (Mistake, OSError) as caught:
+            error = caught
+        message = self.gather(None if error is None else str(error))[0]
+        if error is not None:
+            raise error
+        if message is not None:
+            raise Mistake(message)
+
+    def share(self, tensors: Iterable[Tensor]) -> None:
+        """Overwrite the tensors of every process with those of the first."""
+        if self.world_size > 1:
+            with partners(), torch.no_grad():
+                for tensor in tensors:
+                    dist.broadcast(tensor, src=0)
+
+    def sum_in_place(self, tensor: Tensor) -> None:
+        """Sum a tensor over the processes: the order of additions is the backend's."""
+        if self.world_size > 1:
+            with partners():
+                dist.all_reduce(tensor)
+
+    def gather_tensors(self, tensor: Tensor) -> list[Tensor]:
+        """The tensors of all processes, by rank."""
+        if self.world_size == 1:
+            return [tensor]
+        tensors = [torch.empty_like(tensor) for _ in range(self.world_size)]
+        with partners():
+            dist.all_gather(tensors, tensor)
+        return tensors
+
+    def check_different(self, what: str, value: int) -> None:
+        """Raises Mistake if two processes hold the same value."""
+        values = self.gather(value)
+        for rank, other in enumerate(values):
+            first = values.index(other)
+            if first != rank:
+                raise Mistake(f"processes {first} and {rank} hold the same {what}; check ranks")
+
+    def check_equal(self, what: str, value: str) -> None:
+        """Raises Mistake if a process holds another value than the first."""
+        values = self.gather(value)
+        for rank, other in enumerate(values):
+            if other != values[0]:
+                raise Mistake(f"processes 0 and {rank} hold different {what}s; start all alike")
+
+
+@contextmanager
+def partners() -> Iterator[None]:
+    """A process that is gone shows as an error of the network: say so in one line."""
+    try:
+        yield
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise Mistake(
+            f"another process of this run is gone ({reason}); what was saved is kept, the same "
+            f"command goes on"
+        ) from None

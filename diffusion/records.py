@@ -1,0 +1,122 @@
+"""What a run writes as it goes: metrics.jsonl, ranks.jsonl, timings.jsonl and a tracker.
+
+metrics.jsonl   a row per logged step: loss and gradient of the whole batch (reproducible)
+ranks.jsonl     per process: a checksum of its share of the batch, and its own loss (reproducible)
+timings.jsonl   seconds, images/s, memory (not reproducible)
+"""
+
+import resource
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from data_gen.files import append_rows, truncate_rows
+from diffusion.processes import Processes
+from diffusion.train_config import TrainConfig
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One finished step; tensors stay on the device until they are written."""
+
+    step: int
+    learning_rate: float
+    loss: Tensor
+    grad_norm: Tensor
+    own_loss: Tensor
+    draw: int
+
+
+class Records:
+    """The rows of one run. `rows_written` counts those of metrics.jsonl, equal to ranks.jsonl's."""
+
+    def __init__(self, directory: Path, config: TrainConfig, processes: Processes):
+        self.metrics, self.ranks, self.timings = (
+            directory / f"{name}.jsonl" for name in ("metrics", "ranks", "timings")
+        )
+        self.config, self.processes = config, processes
+        self.pending: list[Step] = []
+        self.rows_written, self.saving_seconds = 0, 0.0
+
+    def start(self, step: int, rows_written: int) -> None:
+        """Go on after `step`: drop rows of steps that are trained again, and torn ones."""
+        self.rows_written, self.timed_at = rows_written, (step, time.perf_counter())
+        self.processes.once(self._truncate)
+
+    def _truncate(self) -> None:
+        for path, count in (
+            (self.metrics, self.rows_written),
+            (self.ranks, self.rows_written),
+            (self.timings, None),
+        ):
+            truncate_rows(path, count)
+
+    def flush(self, check: Callable[[Row], None]) -> None:
+        """Write the pending rows, after `check` of every one."""
+        rows = [self._row(step) for step in self.pending]
+        for row in rows:
+            check(row)
+        by_rank = self._by_rank()
+        self.pending = []
+        logged = [i for i, row in enumerate(rows) if row["step"] % self.config.log_every == 0]
+        self.rows_written += len(logged)
+        self.processes.once(
+            lambda: self._write([rows[i] for i in logged], [by_rank[i] for i in logged])
+        )
+
+    def _row(self, step: Step) -> Row:
+        return {
+            "step": step.step,
+            "images_seen": step.step * self.config.batch_size,
+            "loss": step.loss.item(),
+            "learning_rate": step.learning_rate,
+            "grad_norm": step.grad_norm.item(),
+        }
+
+    def _by_rank(self) -> list[Row]:
+        own = [(f"{step.draw:08x}", step.own_loss.item()) for step in self.pending]
+        every = self.processes.gather(own)
+        return [
+            {
+                "step": step.step,
+                "draw": [process[i][0] for process in every],
+                "loss": [process[i][1] for process in every],
+            }
+            for i, step in enumerate(self.pending)
+        ]
+
+    def _write(self, rows: list[Row], ranks: list[Row]) -> None:
+        append_rows(self.ranks, ranks)
+        append_rows(self.metrics, rows)
+        for row in rows:
+            values = {key: value for key, value in row.items() if key != "step"}
+            self.processes.accelerator.log(values, step=row["step"])
+
+    @contextmanager
+    def saving(self) -> Iterator[None]:
+        """Count the seconds inside as spent on saving, not on training."""
+        start = time.perf_counter()
+        yield
+        self.saving_seconds += time.perf_counter() - start
+
+    def time(self, step: int) -> Row:
+        """Write and return what the steps up to `step`, and the saving among them, took."""
+        (before, start), now = self.timed_at, time.perf_counter()
+        seconds, saving = now - start, self.saving_seconds
+        self.timed_at, self.saving_seconds = (step, now), 0.0
+        row = {
+            "step": step,
+            "seconds": seconds,
+            "saving_seconds": saving,
+            "images_per_second": (step - before) * self.config.batch_size / (seconds - saving),
+            "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        }
+        self.processes.once(lambda: append_rows(self.timings, [row]))
+        return row

@@ -1,0 +1,49 @@
+"""How much disk a run will take, asked before it starts."""
+
+import shutil
+
+from data_gen.endings import Mistake
+from diffusion.snapshots import complete_steps, thinned_steps
+from studies.config import Config, snapshot_steps
+from studies.evaluate import make_plans
+from studies.run_dir import RunDir
+
+SMALL_FILES = 100_000  # bytes of configs, tokenizer and manifest in a snapshot; measured: 40 kB
+COPIES_IN_SNAPSHOT, COPIES_IN_STATE, STATES = 2, 4, 3  # two states are kept while one is written
+
+
+def snapshot_bytes(parameters: int) -> int:
+    """Raw and averaged weights in float32."""
+    return COPIES_IN_SNAPSHOT * 4 * parameters + SMALL_FILES
+
+
+def state_bytes(parameters: int) -> int:
+    """Raw and averaged weights, both moments of the optimizer, the state being written too."""
+    return STATES * (COPIES_IN_STATE * 4 * parameters + SMALL_FILES)
+
+
+def sample_bytes(config: Config) -> int:
+    """Images at most, uncompressed."""
+    count = sum(p.images_per_combination for p in make_plans(config))
+    combinations = 1
+    for concept in config.world.concepts.values():
+        combinations *= len(concept.values)
+    return count * combinations * 3 * config.world.image_size_px**2
+
+
+def run_bytes(config: Config, parameters: int) -> int:
+    """The whole run, nothing thinned."""
+    snapshots = len(snapshot_steps(config)) * snapshot_bytes(parameters)
+    return snapshots + state_bytes(parameters) + sample_bytes(config)
+
+
+def check_disk(config: Config, run: RunDir, parameters: int) -> None:
+    """Raises Mistake if what is still to be written does not fit."""
+    there = len({*complete_steps(run.snapshots), *thinned_steps(run.snapshots)})
+    needed = run_bytes(config, parameters) - there * snapshot_bytes(parameters)
+    free = shutil.disk_usage(run.path).free
+    if needed > free:
+        raise Mistake(
+            f"{run.path}: needs up to {needed / 2**20:.0f} MiB more, {free / 2**20:.0f} MiB are "
+            f"free; make room, choose another --runs or fewer train.snapshots"
+        )

@@ -1,0 +1,46 @@
+"""Requests to stop: signals, a limit of minutes, a launcher that is gone. Imports no torch."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from data_gen.endings import Preempted
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # USR1: what SLURM may send in advance
+PR_SET_PDEATHSIG = 1  # prctl(2)
+LAUNCHERS = (b"accelerate", b"torchrun", b"torch.distributed", b"torch/distributed")
+
+
+@contextlib.contextmanager
+def stop_on_request(deadline: float | None = None) -> Iterator[Callable[[], bool]]:
+    """Signals set a flag instead of ending the process; yields what reads the flag.
+
+    deadline: on time.monotonic()'s clock; once it is past, the flag is up.
+    """
+    caught: list[int] = []
+    before = {
+        number: signal.signal(number, lambda n, frame: caught.append(n)) for number in SIGNALS
+    }
+    try:
+        yield lambda: bool(caught) or (deadline is not None and time.monotonic() > deadline)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if caught:  # after the last look at the flag
+        raise Preempted("stopped on request, what was finished is kept")
+
+
+def follow_launcher() -> None:
+    """Ask Linux for a SIGTERM when the launcher that started this process is gone.
+
+    `accelerate launch` of one process passes no signal on, and a killed torchrun leaves its workers
+    behind: they would train on, holding the run's lock, with nobody to stop them.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # no /proc, no prctl: not Linux
+        command = Path(f"/proc/{os.getppid()}/cmdline").read_bytes()
+        if any(name in command for name in LAUNCHERS):
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
