@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
-from accelerate.utils import DistributedType, LoggerType
+from accelerate.utils import DistributedType, LoggerType, ProjectConfiguration
 from torch import Tensor
 
 from data_gen.endings import Mistake
@@ -37,7 +37,9 @@ def build_accelerator(config: TrainConfig, directory: Path | None = None) -> Acc
         cpu=not torch.cuda.is_available(),
         mixed_precision="no",  # the training loop casts
         log_with=config.tracker,
-        project_dir=directory,
+        project_config=ProjectConfiguration(
+            str(directory), logging_dir=str(directory / "tracker") if directory else None
+        ),
     )
     if accelerator.distributed_type not in SUPPORTED:
         raise Mistake(

@@ -127,8 +127,8 @@ def _find_source(config: Config, run: RunDir, processes: Processes) -> Source | 
 
 def _start_tracker(config: Config, processes: Processes, step: int) -> None:
     """Give the tracker the config; TensorBoard drops what was logged beyond the state."""
-    options = {"tensorboard": {"purge_step": step + 1}}
-    processes.accelerator.init_trackers(config.name, flatten(config), init_kwargs=options)
+    options = {"tensorboard": {"purge_step": step + 1}, "wandb": {"name": config.name}}
+    processes.accelerator.init_trackers("concept-dynamics", flatten(config), init_kwargs=options)
 
 
 def evaluate_stage(config: Config, run: RunDir, say: Say, deadline: float | None = None) -> None:

@@ -1,0 +1,163 @@
+"""Is it the same run on any number of processes, and what does bit-equality cost?
+
+    python benchmarks/world_sizes.py [--steps 200]
+
+Trains one experiment on 1, 2 and 4 processes (torchrun, gloo, one thread each) and with gradient
+accumulation, and compares each with the run of one process: the largest relative difference of the
+first 20 losses, and ‖w − w'‖ / ‖w' − w_0‖ of the last weights. Then the same with reduction
+in_order, which must not differ in a bit. Ends with one line of JSON.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from data_gen.files import read_rows
+from diffusion.snapshots import step_directory
+
+ROOT = Path(__file__).resolve().parents[1]
+FLAGS = {
+    "--train.batch-size": "16",
+    "--train.snapshots": "0",
+    "--evaluate.snapshots": "0",
+    "--train.state-every": "100",
+    "--train.threads": "1",
+}
+STATE = ("raw", "ema", "optimizer")
+NO_GRADIENT = "k_proj.bias"  # softmax does not see what is added to every key: Adam moves rounding
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a run is spread: processes, images at once in each, order of the sum."""
+
+    processes: int
+    micro_batch_size: int | None = None
+    reduction: str = "all_reduce"
+
+    @property
+    def name(self) -> str:
+        micro = f"-micro{self.micro_batch_size}" if self.micro_batch_size else ""
+        return f"{self.reduction}-{self.processes}{micro}"
+
+
+ONE = Layout(1)
+LAYOUTS = (Layout(2), Layout(4), Layout(1, 4), Layout(2, 4))
+ORDERED = tuple(Layout(processes, 4, "in_order") for processes in (1, 2, 4))
+
+
+def train(layout: Layout, folder: Path, steps: int) -> Path:
+    """The run directory of a run under this layout. Raises RuntimeError if it fails."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node"]
+    command = [sys.executable, *launcher, str(layout.processes), str(ROOT / "scripts" / "train.py")]
+    command += ["--config", str(ROOT / "configs" / "tiny.yaml"), "--runs", str(folder)]
+    flags = {
+        **FLAGS,
+        "--name": layout.name,
+        "--train.max-steps": str(steps),
+        "--train.micro-batch-size": str(layout.micro_batch_size),
+        "--train.reduction": layout.reduction,
+    }
+    command += [part for pair in flags.items() for part in pair]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    run = folder / layout.name
+    if done.returncode or read_world_size(run) != layout.processes:
+        raise RuntimeError(f"{layout.name}: {done.stderr[-2000:]}")
+    return run
+
+
+def read_world_size(run: Path) -> int:
+    return json.loads((run / "env.json").read_text())["world_size"]
+
+
+def loss_gap(run: Path, reference: Path, rows: int = 20) -> float:
+    """Largest relative difference of the first losses."""
+    here, there = (read_rows(r / "metrics.jsonl")[:rows] for r in (run, reference))
+    return max(abs(a["loss"] / b["loss"] - 1) for a, b in zip(here, there, strict=True))
+
+
+def weights(run: Path, step: int) -> dict[str, torch.Tensor]:
+    """The raw weights that have a true gradient, in float64."""
+    snapshot = step_directory(run / "snapshots", step)
+    parts = {
+        **load_file(snapshot / "unet" / "diffusion_pytorch_model.safetensors"),
+        **load_file(snapshot / "text_encoder" / "model.safetensors"),
+    }
+    return {name: w.double() for name, w in parts.items() if not name.endswith(NO_GRADIENT)}
+
+
+def weight_gap(run: Path, reference: Path, steps: int) -> float:
+    """‖w − w'‖ / ‖w' − w_0‖ after `steps` steps; w' and w_0: of the reference."""
+    w, other, start = weights(run, steps), weights(reference, steps), weights(reference, 0)
+    return distance(w, other) / distance(other, start)
+
+
+def distance(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:
+    return sum((a[name] - b[name]).square().sum().item() for name in b) ** 0.5
+
+
+def speed(run: Path) -> float:
+    """Images/s, median over the run."""
+    return statistics.median(row["images_per_second"] for row in read_rows(run / "timings.jsonl"))
+
+
+def compare(layouts: tuple[Layout, ...], reference: Path, folder: Path, steps: int) -> list[dict]:
+    rows = []
+    for layout in layouts:
+        run = train(layout, folder, steps)
+        rows.append(
+            {
+                "layout": layout.name,
+                "loss_gap": loss_gap(run, reference),
+                "weight_gap": weight_gap(run, reference, steps),
+                "same_bits": same_bits(run, reference, steps),
+                "images_per_second": round(speed(run), 1),
+            }
+        )
+    return rows
+
+
+def same_bits(run: Path, reference: Path, steps: int) -> bool:
+    """Equal metrics, byte for byte, and equal weights, raw and averaged, and optimizer."""
+    names = ["metrics.jsonl", *(f"state/step_{steps:08d}/{n}.safetensors" for n in STATE)]
+    return all((run / n).read_bytes() == (reference / n).read_bytes() for n in names)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=200)
+    steps = parser.parse_args().steps
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        reference = train(ONE, folder, steps)
+        first = train(ORDERED[0], folder, steps)
+        table = compare(LAYOUTS, reference, folder, steps)
+        ordered = compare(ORDERED[1:], first, folder, steps)
+        costs = {
+            f"in_order_cost_{n}": round(speed(folder / Layout(n).name) / speed(folder / o.name), 2)
+            for n, o in ((o.processes, o) for o in ORDERED)
+        }
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, one thread a process, {torch.__version__}"
+    )
+    print(f"{'layout':22s} {'losses':>9s} {'weights':>9s} {'bits':>6s} {'images/s':>9s}")
+    for row in table + ordered:
+        print(
+            f"{row['layout']:22s} {row['loss_gap']:9.1e} {row['weight_gap']:9.1e} "
+            f"{'same' if row['same_bits'] else 'other':>6s} {row['images_per_second']:9.1f}"
+        )
+    print(json.dumps({"table": table, "in_order": ordered, **costs}))
+
+
+if __name__ == "__main__":
+    main()

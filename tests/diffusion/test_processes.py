@@ -1,0 +1,85 @@
+"""What the launcher may not decide, and what processes check of each other."""
+
+import pytest
+
+from data_gen.endings import Mistake
+from diffusion.processes import Processes, build_accelerator, partners
+from diffusion.train_config import TrainConfig, count_parts
+
+
+@pytest.fixture
+def processes() -> Processes:
+    return Processes(build_accelerator(TrainConfig(threads=1)))
+
+
+def test_precision_is_the_experiments_to_say(monkeypatch):
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    with pytest.raises(Mistake, match="launcher asks for 'bf16', but train.precision is 'float32'"):
+        build_accelerator(TrainConfig())
+    build_accelerator(TrainConfig(precision="bf16", threads=1))
+
+
+def test_accumulation_is_the_experiments_to_say(monkeypatch):
+    monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")
+    with pytest.raises(Mistake, match="asks for 4; set train.micro_batch_size instead"):
+        build_accelerator(TrainConfig())
+
+
+def test_a_tracker_that_is_not_installed_is_refused():
+    with pytest.raises(Mistake, match="train.tracker: got 'clearml', which is not installed or"):
+        build_accelerator(TrainConfig(tracker="clearml"))
+
+
+def test_equal_slices_and_different_configs_are_found(processes, monkeypatch):
+    processes.check_different("part of the batch", 3)
+    processes.check_equal("config", "a")
+    monkeypatch.setattr(processes, "gather", lambda value: [1, 2, 1])
+    with pytest.raises(Mistake, match="processes 0 and 2 hold the same part of the batch"):
+        processes.check_different("part of the batch", 1)
+    with pytest.raises(Mistake, match="processes 0 and 1 hold different configs; start all alike"):
+        processes.check_equal("config", "1")
+
+
+def test_a_failure_of_the_first_process_reaches_all(processes, monkeypatch):
+    def fail() -> None:
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        processes.once(fail)
+    monkeypatch.setattr(processes, "is_main", False)
+    monkeypatch.setattr(processes, "gather", lambda value: ["no space left", None])
+    with pytest.raises(Mistake, match="no space left"):
+        processes.once(fail)  # not run here
+
+
+def test_a_process_that_is_gone_is_said_in_one_line():
+    with pytest.raises(Mistake, match="another process of this run is gone .Connection closed"):
+        with partners():
+            raise RuntimeError("Connection closed by peer\nmore")
+
+
+@pytest.mark.parametrize(
+    "changes, world_size, parts",
+    [
+        ({}, 1, 1),
+        ({}, 4, 4),
+        ({"micro_batch_size": 8}, 2, 8),
+        ({"micro_batch_size": 16, "reduction": "in_order"}, 4, 4),
+    ],
+)
+def test_a_batch_is_made_of_equal_parts(changes, world_size, parts):
+    assert count_parts(TrainConfig(batch_size=64, **changes), world_size) == parts
+
+
+@pytest.mark.parametrize(
+    "changes, world_size, message",
+    [
+        ({}, 3, "train.batch_size: 64 does not divide among 3 processes; use a multiple"),
+        ({"micro_batch_size": 24}, 1, "micro_batch_size: 24 images in each of 1 processes do not"),
+        ({"micro_batch_size": 64}, 2, "micro_batch_size: 64 images in each of 2 processes do not"),
+        ({"reduction": "in_order"}, 1, "micro_batch_size: missing; reduction in_order adds up"),
+    ],
+)
+def test_a_batch_that_does_not_divide_is_refused(changes, world_size, message):
+    with pytest.raises(Mistake, match=message):
+        count_parts(TrainConfig(batch_size=64, **changes), world_size)

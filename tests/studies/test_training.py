@@ -1,0 +1,191 @@
+"""The training stage: limits, forecasts, fine-tuning, thinning, trackers."""
+
+import json
+import os
+import shutil
+import signal
+import time
+from collections import namedtuple
+from dataclasses import replace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from data_gen.endings import Mistake, Preempted
+from data_gen.files import MANIFEST, hash_file, read_json
+from diffusion.pipeline import ConceptPipeline
+from diffusion.snapshots import complete_steps, step_directory, thinned_steps
+from diffusion.train_config import InitFrom, TrainConfig
+from studies import forecast, stages
+from studies.config import Config, EvaluateConfig, identity, read_config
+from studies.run_dir import RunDir
+from studies.stopping import stop_on_request
+
+TRAIN = TrainConfig(
+    max_steps=4, batch_size=4, snapshots="0, 1, 2", state_every=2, warmup_steps=2, threads=1
+)
+EVALUATE = EvaluateConfig(
+    num_inference_steps=2,
+    images_per_combination=1,
+    final_images_per_combination=1,
+    snapshots="0, 2",
+)
+
+
+def quiet(line: str) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def config(root) -> Config:
+    config = read_config(root / "configs" / "tiny.yaml")
+    world = replace(config.world, num_images=32)
+    probe = replace(config.probe, steps=2, gate=0.0)
+    return replace(config, world=world, probe=probe, train=TRAIN, evaluate=EVALUATE)
+
+
+@pytest.fixture(scope="module")
+def trained(config, tmp_path_factory) -> RunDir:
+    run = RunDir(tmp_path_factory.mktemp("runs") / "tiny")
+    stages.train_stage(config, run, quiet)
+    return run
+
+
+def train(config: Config, run: RunDir, **changes) -> None:
+    stages.train_stage(replace(config, train=replace(config.train, **changes)), run, quiet)
+
+
+def unet(run: RunDir, step: int, variant: str = "") -> torch.Tensor:
+    name = f"unet/diffusion_pytorch_model{variant}.safetensors"
+    return load_file(step_directory(run.snapshots, step) / name)["conv_in.weight"]
+
+
+def test_time_that_is_up_stops_cleanly(config, tmp_path):
+    run = RunDir(tmp_path / "tiny")
+    with pytest.raises(Preempted, match="stopped after step 1, state saved"):
+        stages.train_stage(config, run, quiet, deadline=time.monotonic())
+    assert run.state_of("train") == "preempted" and complete_steps(run.states) == [1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_signals_raise_a_flag_and_only_inside(number):
+    before = signal.getsignal(number)
+    with pytest.raises(Preempted), stop_on_request() as should_stop:
+        assert not should_stop()
+        os.kill(os.getpid(), number)
+        assert should_stop()
+    assert signal.getsignal(number) is before
+
+
+def test_sampling_stops_when_asked_and_says_so(config, trained, tmp_path):
+    run = RunDir(shutil.copytree(trained.path, tmp_path / "tiny"))
+    stages.probe_stage(config, run, quiet)
+    with pytest.raises(Preempted, match="stopped while sampling, what is scored is kept"):
+        stages.evaluate_stage(config, run, quiet, deadline=time.monotonic())
+    assert run.state_of("evaluate") == "preempted"
+    stages.evaluate_stage(config, run, quiet)
+    assert run.state_of("evaluate") == "done"
+
+
+def test_a_run_that_does_not_fit_the_disk_is_not_started(config, tmp_path, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(forecast.shutil, "disk_usage", lambda path: usage(0, 0, 10 << 20))
+    run = RunDir(tmp_path / "tiny")
+    with pytest.raises(Mistake, match=r"tiny: needs up to \d+ MiB more, 10 MiB are free; make"):
+        stages.train_stage(config, run, quiet)
+    assert run.state_of("train") == "failed" and not run.snapshots.exists()
+
+
+def test_the_forecast_is_near_what_is_written(config, trained):
+    parameters = sum(t.numel() for t in load_file(last(trained) / "raw.safetensors").values())
+    sizes = [f.stat().st_size for f in trained.path.rglob("*") if f.is_file()]
+    room_for_a_third_state = forecast.state_bytes(parameters) / 3
+    expected = forecast.run_bytes(config, parameters) - room_for_a_third_state
+    assert sum(sizes) == pytest.approx(expected, rel=0.1)
+
+
+def last(run: RunDir):
+    return step_directory(run.states, TRAIN.max_steps)
+
+
+def test_fine_tuning_starts_from_the_source_and_records_it(config, trained, tmp_path):
+    run = RunDir(tmp_path / "tuned")
+    init = InitFrom(run=str(trained.path), step=2, weights="ema")
+    train(config, run, init_from=init, max_steps=2)
+    source = step_directory(trained.snapshots, 2)
+    for variant in ("", ".ema"):  # the average starts there too
+        assert torch.equal(unet(run, 0, variant), unet(trained, 2, ".ema"))
+    assert not torch.equal(unet(run, 2), unet(run, 0))
+    lineage = read_json(run.lineage)
+    assert lineage["sha256"] == hash_file(source / MANIFEST) and lineage["lineage"] is None
+    assert lineage["config"] == identity(config) and lineage["step"] == 2
+    again = RunDir(tmp_path / "tuned_again")
+    train(config, again, init_from=InitFrom(str(run.path), 1), max_steps=2)
+    assert read_json(again.lineage)["lineage"] == lineage
+
+
+def test_fine_tuning_goes_on_without_its_source(config, trained, tmp_path):
+    source = shutil.copytree(trained.path, tmp_path / "source")
+    run = RunDir(tmp_path / "tuned")
+    init = InitFrom(run=str(source), step=2)
+    tuned = replace(config, train=replace(config.train, init_from=init))
+    with pytest.raises(Preempted):
+        stages.train_stage(tuned, run, quiet, deadline=time.monotonic())
+    shutil.rmtree(source)
+    stages.train_stage(tuned, run, quiet)
+    assert run.state_of("train") == "done"
+
+
+@pytest.mark.parametrize(
+    "init, message",
+    [
+        (InitFrom("nowhere", 2), "train.init_from.step: the snapshot of step 2 is not in nowhere"),
+        (InitFrom("nowhere"), "train.init_from.step: missing; give the step of the snapshot"),
+        (InitFrom(None, 2), "train.init_from.run: missing; give the run directory"),
+    ],
+)
+def test_a_source_that_is_not_there_is_named(config, tmp_path, init, message):
+    with pytest.raises(Mistake, match=message):
+        train(config, RunDir(tmp_path / "tuned"), init_from=init)
+
+
+@pytest.mark.parametrize(
+    "keep, left", [("all", [0, 1, 2, 4]), ("scored", [0, 2, 4]), ("last", [4])]
+)
+def test_thinning_removes_only_what_is_scored(config, trained, tmp_path, keep, left):
+    run = RunDir(shutil.copytree(trained.path, tmp_path / "tiny"))
+    config = replace(config, evaluate=replace(EVALUATE, keep=keep))
+    stages.probe_stage(config, run, quiet)
+    assert complete_steps(run.snapshots) == [0, 1, 2, 4]
+    stages.evaluate_stage(config, run, quiet)
+    assert complete_steps(run.snapshots) == left
+    assert thinned_steps(run.snapshots) == sorted({0, 1, 2, 4} - set(left))
+    said: list[str] = []
+    stages.train_stage(config, run, said.append)
+    assert "finished before" in said[0]
+    if keep == "last":
+        with pytest.raises(Mistake, match="step 2 was thinned out .evaluate.keep.; there are 4"):
+            ConceptPipeline.from_run(run.path, step=2)
+
+
+def test_a_run_without_its_last_state_is_finished_only_if_it_said_so(config, trained, tmp_path):
+    run = RunDir(shutil.copytree(trained.path, tmp_path / "tiny"))
+    shutil.rmtree(last(run))
+    said: list[str] = []
+    stages.train_stage(config, run, said.append)
+    assert "finished before" in said[0]
+    (run.path / "status.json").write_text(json.dumps({"train": {"state": "running", "pid": 1}}))
+    stages.train_stage(config, run, said.append)  # as after a kill before the last state
+    assert complete_steps(run.states) == [2, 4]
+
+
+def test_tensorboard_gets_every_row(config, tmp_path):
+    run = RunDir(tmp_path / "tiny")
+    train(config, run, tracker="tensorboard", max_steps=3)
+    events = EventAccumulator(str(run.path / "tracker" / "concept-dynamics")).Reload()
+    rows = [json.loads(line) for line in (run.path / "metrics.jsonl").open()]
+    logged = events.Scalars("loss")
+    assert [event.step for event in logged] == [1, 2, 3]
+    assert [event.value for event in logged] == pytest.approx([row["loss"] for row in rows])
