@@ -18,7 +18,8 @@ test: $(STAMP)
 	$(BIN)/python -m pytest -m 'not slow'
 
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -m slow --numprocesses 0 --timeout 2400 --durations 0
+	$(BIN)/python -m pytest -m 'slow and not alone' --timeout 2400 --durations 0
+	$(BIN)/python -m pytest -m alone --numprocesses 0 --timeout 2400 --durations 0
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -100,7 +100,7 @@ def read_part(path: Path) -> pd.DataFrame:
         table = pq.read_table(path, partitioning=None, page_checksum_verification=True)
         if not table.schema.equals(SCHEMA):
             raise ValueError("its columns are not those of scores")
-        return table.to_pandas()
+        return table.to_pandas(ignore_metadata=True)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise Mistake(
             f"{path}: cannot read these scores ({_first_line(error)}); "

@@ -15,7 +15,7 @@ from typing import Any
 
 from torch import Tensor
 
-from data_gen.files import append_rows, truncate_rows
+from data_gen.files import append_rows, read_rows, truncate_rows
 from diffusion.processes import Processes
 from diffusion.train_config import TrainConfig
 
@@ -35,7 +35,7 @@ class Step:
 
 
 class Records:
-    """The rows of one run. `rows_written` counts those of metrics.jsonl, equal to ranks.jsonl's."""
+    """The rows of one run. `rows_written` counts those of metrics.jsonl."""
 
     def __init__(self, directory: Path, config: TrainConfig, processes: Processes):
         self.metrics, self.ranks, self.timings = (
@@ -48,15 +48,13 @@ class Records:
     def start(self, step: int, rows_written: int) -> None:
         """Go on after `step`: drop rows of steps that are trained again, and torn ones."""
         self.rows_written, self.timed_at = rows_written, (step, time.perf_counter())
-        self.processes.once(self._truncate)
+        self.processes.once(lambda: self._truncate(step))
 
-    def _truncate(self) -> None:
-        for path, count in (
-            (self.metrics, self.rows_written),
-            (self.ranks, self.rows_written),
-            (self.timings, None),
-        ):
-            truncate_rows(path, count)
+    def _truncate(self, step: int) -> None:
+        ranks = read_rows(self.ranks) if self.ranks.exists() else []  # older runs have none
+        truncate_rows(self.metrics, self.rows_written)
+        truncate_rows(self.ranks, sum(row["step"] <= step for row in ranks))
+        truncate_rows(self.timings, None)
 
     def flush(self, check: Callable[[Row], None]) -> None:
         """Write the pending rows, after `check` of every one."""

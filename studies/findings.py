@@ -158,11 +158,16 @@ def nearest_training_images(
 
 
 def speed_facts(run: RunDir) -> dict[str, str]:
-    """Training images/s (median over all of it) and peak memory of its first process."""
+    """Training images/s (median over all of it), peak memory of its first process, and the share
+    of its time spent on writing snapshots and states."""
     rows = read_rows(run.path / "timings.jsonl")
     speed = float(np.median([row["images_per_second"] for row in rows]))
     peak = max(row["peak_memory_mib"] for row in rows)
-    return {"images/s": f"{speed:.0f}", "peak memory": f"{peak / 1024:.2f} GiB"}
+    facts = {"images/s": f"{speed:.0f}", "peak memory": f"{peak / 1024:.2f} GiB"}
+    if "saving_seconds" in rows[0]:  # runs of older versions did not measure it
+        saving = sum(row["saving_seconds"] for row in rows) / sum(row["seconds"] for row in rows)
+        facts["saving"] = f"{saving:.1%} of the time"
+    return facts
 
 
 def probe_facts(certificate: Mapping[str, Any]) -> dict[str, str]:

@@ -29,7 +29,7 @@ def test_every_file_has_its_line(root, readme):
 
 def test_files_it_points_to_exist(root, readme):
     links = re.findall(r"\]\(([^)#:]+)\)", readme)
-    links += re.findall(r"(?:configs|scripts)/\w+\.\w+", readme)
+    links += re.findall(r"(?:tests/|\b)(?:configs|scripts)/\w+\.\w+", readme)
     assert links and not [link for link in links if not (root / link).exists()]
 
 

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from data_gen.files import (
+    damage,
     hash_json,
     is_complete,
     read_json,
+    read_rows,
     whole_file,
     write_directory,
     write_json,
@@ -46,6 +48,48 @@ def test_a_directory_is_complete_only_with_every_byte(tmp_path: Path):
     assert read_json(path / "manifest.json")["step"] == 3
     (path / "part" / "weights").write_bytes(b"124")
     assert not is_complete(path)
+
+
+def test_damage_names_the_first_thing_wrong(tmp_path: Path):
+    path = tmp_path / "step"
+    assert damage(path) == "manifest.json is missing"
+    write_directory(path, fill)
+    assert damage(path) is None
+    (path / "part" / "more").write_text("")
+    assert damage(path) == "part/more is not in the manifest"
+    (path / "part" / "weights").write_bytes(b"124")
+    assert damage(path) == "part/more is not in the manifest"  # in the order of names
+    (path / "part" / "more").unlink()
+    assert damage(path) == "part/weights has changed"
+    (path / "part" / "weights").unlink()
+    assert damage(path) == "part/weights is missing"
+    for text in ("{", "[]", "{}", '{"sha256": 1}', '{"sha256": {"a": '):
+        (path / "manifest.json").write_text(text)
+        assert damage(path) == "manifest.json is not readable"
+    (path / "manifest.json").write_bytes(b'{"sha256": {}}\xff')
+    assert damage(path) == "manifest.json is not readable"
+    (path / "manifest.json").unlink()
+    assert damage(path) == "manifest.json is missing" and not is_complete(path)
+
+
+def test_a_row_that_cannot_be_read_is_named(tmp_path: Path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"a": 1}\n{"a": 2}\n{"a"')
+    assert read_rows(path) == [{"a": 1}, {"a": 2}]  # torn by a crash
+    path.write_text('{"a": 1}\n{"a": \n{"a": 3}\n')
+    with pytest.raises(ValueError, match=r"rows.jsonl, line 2: not readable as JSON \(.+\)"):
+        read_rows(path)
+    path.write_bytes(b'{"a": 1}\n{"a": "\xff"}\n')
+    with pytest.raises(ValueError, match=r"rows.jsonl, line 2: not readable as JSON \(.+\)"):
+        read_rows(path)
+    path.write_text('{"a": 1}\r3\n')
+    with pytest.raises(ValueError, match="rows.jsonl, line 1: not readable"):
+        read_rows(path)
+    path.write_text("3\n")
+    with pytest.raises(ValueError, match="rows.jsonl, line 1: not a row, got int"):
+        read_rows(path)
+    with pytest.raises(ValueError, match="none.jsonl: no such file"):
+        read_rows(tmp_path / "none.jsonl")
 
 
 def test_a_directory_that_fails_half_way_is_not_there(tmp_path: Path):

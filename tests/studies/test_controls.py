@@ -10,7 +10,7 @@ from studies.findings import Findings
 from studies.run_dir import RunDir
 from studies.stages import run_experiment
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 @pytest.fixture(scope="module")

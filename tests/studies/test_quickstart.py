@@ -9,7 +9,7 @@ from studies.config import read_config
 from studies.run_dir import RunDir
 from studies.stages import run_experiment
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 def test_the_demo_composes_what_it_never_saw(root, tmp_path):

@@ -1,0 +1,263 @@
+"""Is a run whole? Every directory is hashed, every other file read; nothing is changed."""
+
+import fcntl
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from tqdm import tqdm
+
+from classifiers.certificate import probe_name
+from classifiers.scores import read_part
+from data_gen.endings import Mistake
+from data_gen.files import MANIFEST, damage, read_json, read_rows
+from diffusion.snapshots import THINNED, step_directory, steps_in
+from studies.checks import (
+    Finding,
+    Found,
+    Level,
+    Reading,
+    damaged,
+    is_torn,
+    read_mapping,
+    readable,
+    wrong_metrics,
+    wrong_ranks,
+)
+from studies.config import Config, snapshot_steps
+from studies.evaluate import load_samples, make_plans, planned_parts
+from studies.run_dir import RunDir
+
+SECTIONS = ("world", "train", "evaluate")  # of config.yaml; evaluate is its last
+Hashes = dict[Path, dict[str, str]]  # of snapshots and states: {file: SHA-256}
+
+
+def verify_runs(paths: Sequence[Path], say: Callable[[str], None]) -> None:
+    """Say what is found in each run. Raises Mistake if anything is damaged or missing."""
+    broken = []
+    for run in [RunDir(path) for path in paths]:
+        findings = list(verify(run))
+        for finding in findings:
+            say(finding.line())
+        say(summary(run, findings))
+        broken += [str(run.path)] if _count(findings) else []
+    if broken:
+        raise Mistake(f"not whole: {', '.join(broken)} ({len(broken)} of {len(paths)} runs)")
+
+
+def summary(run: RunDir, findings: Sequence[Finding]) -> str:
+    counts = {
+        "snapshots": len(steps_in(run.snapshots)),
+        "states": len(steps_in(run.states)),
+        "scored parts": len(_parts(run)),
+    }
+    held = ", ".join(f"{n} {name}" for name, n in counts.items())
+    return f"{run.path}: {held}: {_count(findings) or 'all whole'}"
+
+
+def _count(findings: Sequence[Finding]) -> str:
+    """'2 damaged, 1 missing', or nothing."""
+    levels = [finding.level for finding in findings]
+    counts = {level: levels.count(level) for level in ("damaged", "missing")}
+    return ", ".join(f"{n} {level}" for level, n in counts.items() if n)
+
+
+def verify(run: RunDir) -> Found:
+    """All findings of one run. Raises Mistake if it is none."""
+    begun = run.snapshots.exists() or (run.states).exists()
+    if not begun and not run.config_file.exists():
+        run.read_config()  # raises its Mistake
+    config = yield from _config(run)
+    facts = yield from _facts(run, config, begun)
+    status = facts.get("status", {})
+    hashes = yield from _directories(run)
+    if config is None or config.train.learning_rate > 0:
+        yield from _equal_weights(hashes)
+    yield from _finite(run, hashes)
+    progress = _progress(run, hashes)
+    if begun:
+        yield from _rows(run, config, progress)
+    if config:
+        done = _is(status, "train", "done")
+        trained_to = config.train.max_steps if done else progress["step"]
+        yield from _planned_snapshots(run, config, trained_to)
+    yield from _evaluation(run, config, _is(status, "evaluate", "done"))
+    yield from _leftovers(run, status)
+
+
+def _config(run: RunDir) -> Reading:
+    config = yield from readable(run.config_file, lambda path: run.read_config())
+    if config:
+        text = "\n" + run.config_file.read_text(encoding="utf-8")
+        absent = [name for name in SECTIONS if f"\n{name}:" not in text]
+        if absent:
+            yield Finding("damaged", run.config_file, f"has no section {absent[0]!r}: cut off?")
+            return None
+    return config
+
+
+def _facts(run: RunDir, config: Config | None, begun: bool) -> Reading:
+    """What env.json, status.json and, of a fine-tuned run, lineage.json hold."""
+    tuned = config is not None and config.train.init_from.run is not None
+    expected = {"env": begun, "status": begun, "lineage": begun and tuned}
+    facts = {}
+    for name, needed in expected.items():
+        path = run.path / f"{name}.json"
+        if needed or path.exists():
+            facts[name] = yield from read_mapping(path)
+    return facts
+
+
+def _directories(run: RunDir) -> Reading:
+    """Hashes of all whole snapshots and states, and of what was thinned out."""
+    parents = (run.snapshots, run.states)
+    paths = [step_directory(parent, step) for parent in parents for step in steps_in(parent)]
+    thinned = [path for path in paths if (path / THINNED).exists()]
+    hashes: Hashes = {}
+    for path in tqdm(paths, desc="verify", unit="directory", disable=None):
+        what = None if path in thinned else damage(path)
+        if what and path.exists():  # else its run has removed it meanwhile
+            yield Finding("damaged", path, what)
+        if not what:
+            manifest = yield from read_mapping(path / (THINNED if path in thinned else MANIFEST))
+            hashes[path] = manifest.get("sha256", {})
+            if manifest.get("step") != int(path.name.removeprefix("step_")):
+                yield Finding("damaged", path, f"its manifest is of step {manifest.get('step')}")
+    if thinned:
+        yield Finding("note", run.snapshots, f"{len(thinned)} thinned out (evaluate.keep)")
+    return hashes
+
+
+def _equal_weights(hashes: Hashes) -> Found:
+    """Every step changes all weights of the U-Net; two directories with the same were mixed up."""
+    seen: dict[tuple[Path, str, str], Path] = {}
+    for path, files in hashes.items():
+        for name, digest in files.items():
+            first = seen.setdefault((path.parent, name, digest), path)
+            if first != path and _is_unet(name):
+                yield Finding("damaged", path, f"{name} is that of {first.name}")
+
+
+def _is_unet(name: str) -> bool:
+    """True for the files of a snapshot's U-Net and of a state's whole model."""
+    return name.endswith(".safetensors") and not name.startswith(("text_encoder", "optimizer"))
+
+
+def _finite(run: RunDir, hashes: Hashes) -> Found:
+    """Of the last snapshot alone: weights that are not finite stay so."""
+    path = next((path for path in reversed(hashes) if path.parent == run.snapshots), None)
+    files = [path / name for name in hashes[path] if name.endswith(".safetensors")] if path else []
+    for file in filter(Path.exists, files):
+        with safe_open(file, "pt") as tensors:
+            for name in tensors.keys():  # noqa: SIM118
+                if not torch.isfinite(tensors.get_tensor(name)).all():
+                    yield Finding("damaged", file, f"{name} is not finite")
+                    break
+
+
+def _progress(run: RunDir, hashes: Hashes) -> dict[str, Any]:
+    """progress.json of the last whole state."""
+    files = [path / "progress.json" for path in hashes if path.parent == run.states]
+    there = [file for file in files if file.exists()]  # a run at work removes its oldest
+    return read_json(there[-1]) if there else {"step": 0, "rows_written": 0}
+
+
+def _rows(run: RunDir, config: Config | None, progress: Mapping[str, Any]) -> Found:
+    metrics, ranks, timings = (run.path / f"{n}.jsonl" for n in ("metrics", "ranks", "timings"))
+    rows = yield from readable(metrics, read_rows)
+    if rows:
+        yield from readable(timings, read_rows)
+    if rows is not None and config:
+        what = wrong_metrics(metrics, rows, progress, config.train.log_every)
+        yield from damaged(metrics, what)
+        rows = [] if what else rows
+    if ranks.exists() or "metrics_sha256" in progress:  # older runs have none
+        shares = yield from readable(ranks, read_rows)
+        what = wrong_ranks(shares, rows or [], progress["step"]) if shares is not None else ""
+        yield from damaged(ranks, what)
+    for path in filter(Path.exists, (metrics, ranks, timings)):
+        if is_torn(path):
+            yield Finding("note", path, "its last line is torn; a continued run writes it again")
+
+
+def _planned_snapshots(run: RunDir, config: Config, trained_to: int) -> Found:
+    """Training never goes back behind its last state, so what is not there will not come."""
+    absent = sorted({*snapshot_steps(config)} - {*steps_in(run.snapshots)})
+    for step in [step for step in absent if step <= trained_to]:
+        yield Finding("missing", step_directory(run.snapshots, step), "planned by train.snapshots")
+    to_come = [str(step) for step in absent if step > trained_to]
+    if to_come:
+        yield Finding("note", run.snapshots, f"to come: steps {', '.join(to_come)}")
+
+
+def _evaluation(run: RunDir, config: Config | None, done: bool) -> Found:
+    for path in sorted(run.samples.glob("step_*/[!.]*.npz")):
+        yield from readable(path, load_samples)
+    for path in _parts(run):
+        yield from readable(path, read_part)
+    certificate = yield from _certificate(run)
+    if config and certificate:
+        yield from _planned_parts(run, config, probe_name(certificate), done)
+
+
+def _parts(run: RunDir) -> list[Path]:
+    return sorted(run.scores.glob("[!.]*.parquet"))
+
+
+def _certificate(run: RunDir) -> Reading:
+    """The probe's certificate; None if there is no whole probe."""
+    if not run.probe.exists():
+        level: Level = "missing" if _parts(run) or run.probe.is_symlink() else "note"
+        what = "not there; if the run was copied, copy the folder of runs with its .shared/ too"
+        yield Finding(level, run.probe, "to come" if level == "note" else what)
+        return None
+    what = damage(run.probe) or ""
+    yield from damaged(run.probe, what)
+    return None if what else read_json(run.probe / "certificate.json")
+
+
+def _planned_parts(run: RunDir, config: Config, probe: str, done: bool) -> Found:
+    """`done` may be said of an evaluation with other settings, which left none of these parts."""
+    parts = planned_parts(run, config, probe)
+    absent = [part for part in parts if not part.is_file()]
+    if done and any(part.is_file() for part in parts[1:]):
+        for part in absent:
+            yield Finding("missing", part, "planned by evaluate; scripts/evaluate.py makes it")
+    elif absent:
+        yield Finding("note", run.scores, f"to come: {len(absent)} of {len(parts)} parts")
+    for plan in make_plans(config):
+        samples = plan.samples_file(run)
+        if plan.scores_file(run, probe).is_file() and not samples.is_file():
+            yield Finding("missing", samples, "scored, but not there; move its scores away too")
+
+
+def _leftovers(run: RunDir, status: Mapping[str, Any]) -> Found:
+    held = [name for name in ("train", "evaluate") if _is_held(run.path / f".{name}.lock")]
+    for writer in status:
+        if _is(status, writer, "running") and writer not in held:
+            what = f"{writer} is said to be running, but its process has died"
+            yield Finding("note", run.path / "status.json", what)
+    for path in sorted(run.path.rglob("*.broken-*")):
+        yield Finding("note", path, "moved aside because it was damaged")
+    unfinished = [*run.path.rglob(".*.tmp*"), *run.path.glob(".*.reserve")]
+    for path in sorted(unfinished) if not held else ():
+        yield Finding("note", path, "left behind by a writer that was killed")
+
+
+def _is(status: Mapping[str, Any], writer: str, state: str) -> bool:
+    entry = status.get(writer)
+    return isinstance(entry, dict) and entry.get("state") == state
+
+
+def _is_held(lock: Path) -> bool:
+    """True if another process is at it."""
+    if not lock.exists():
+        return False
+    with lock.open("rb") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
