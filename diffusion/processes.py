@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -16,6 +16,7 @@ from torch import Tensor
 from data_gen.endings import Mistake
 from diffusion.train_config import TrainConfig
 
+T = TypeVar("T")
 SUPPORTED = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
 
 
@@ -108,19 +109,21 @@ class Processes:
             dist.all_gather_object(values, value, group=self._cpus)
         return values
 
-    def once(self, action: Callable[[], object]) -> None:
-        """Run `action` on the first process; all wait, and all raise Mistake if it fails."""
+    def once(self, action: Callable[[], T]) -> T:
+        """What `action` returns on the first process; if it fails there, all raise Mistake."""
+        result: Any = None
         error: Exception | None = None
         try:
             if self.is_main:
-                action()
+                result = action()
         except (Mistake, OSError) as caught:
             error = caught
-        message = self.gather(None if error is None else str(error))[0]
+        result, message = self.gather((result, error and str(error)))[0]
         if error is not None:
             raise error
         if message is not None:
             raise Mistake(message)
+        return result
 
     def share(self, tensors: Iterable[Tensor]) -> None:
         """Overwrite the tensors of every process with those of the first."""

@@ -232,19 +232,20 @@ class Trainer:
     def _restore(self, find_source: Callable[[], Source | None]) -> int:
         """Go back to the last usable state, or to the start; returns its step."""
         self.processes.once(self._remove_unfinished)
-        directory = last_state(self.directory / "state", self._unlike_metrics)
+        directory = self.processes.once(
+            lambda: last_state(self.directory / "state", self._unlike_metrics)
+        )
         progress: dict[str, Any] = {"step": 0, "rows_written": 0}
         if directory is not None:
             progress = load_state(directory, self.raw, self.ema, self.optimizer)
         else:
             self._begin(find_source())
-        self.processes.check_equal("state", str(progress["step"]))
         self.processes.share([*self.raw.state_dict().values(), *self.ema.state_dict().values()])
         self.records.start(progress["step"], progress["rows_written"])
         return progress["step"]
 
     def _begin(self, source: Source | None) -> None:
-        if complete_steps(self.directory / "state"):
+        if self.processes.once(lambda: complete_steps(self.directory / "state")):
             raise Mistake(
                 f"{self.records.metrics}: is not what it was when the states were saved; restore "
                 f"it, or train under another --name"

@@ -132,6 +132,8 @@ def _terminate(number: int, frame: object) -> NoReturn:
 
 
 def _exit(line: str, status: int) -> NoReturn:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)  # a second request changes nothing
     if os.environ.get("RANK", "0") == "0":
         print(line, file=sys.stderr, flush=True)
     sys.exit(status)

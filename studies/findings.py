@@ -26,6 +26,7 @@ from analysis.trajectory import (
 )
 from classifiers.certificate import probe_name
 from data_gen.dataset import Dataset
+from data_gen.endings import Mistake
 from data_gen.files import hash_file, hash_json, read_json, read_rows, write_json
 from data_gen.leaks import LeakReport
 from data_gen.world import World
@@ -219,7 +220,10 @@ def report_is_fresh(findings: Findings) -> bool:
     files = [run.report, *(run.figures / f"{name}.png" for name in ("accuracy", "samples"))]
     if not all(file.is_file() for file in [*files, run.figures / SOURCES]):
         return False
-    return read_json(run.figures / SOURCES) == _sources(findings)
+    try:
+        return read_json(run.figures / SOURCES) == _sources(findings)
+    except Mistake:  # a damaged note of what they were made from: make them again
+        return False
 
 
 def _sources(findings: Findings) -> dict[str, Any]:

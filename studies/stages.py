@@ -1,6 +1,5 @@
 """The stages of one experiment: probe, train, evaluate, report. A finished stage is skipped."""
 
-import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -69,12 +68,11 @@ def probe_stage(config: Config, run: RunDir, say: Say) -> None:
 
 def train_stage(config: Config, run: RunDir, say: Say, deadline: float | None = None) -> None:
     """Train to the end, going on from the last state. Raises Preempted or Diverged."""
-    if _trained(config, run):
-        if os.environ.get("RANK", "0") == "0":
-            run.set_done("train")
-        return say(f"train: finished before, {config.train.max_steps} steps; {_speed_line(run)}")
     world = check_config(config)
     processes = Processes(build_accelerator(config.train, run.path))
+    if processes.once(lambda: _trained(config, run)):
+        processes.once(lambda: run.set_done("train"))
+        return say(f"train: finished before, {config.train.max_steps} steps; {_speed_line(run)}")
     processes.check_equal("config", hash_json(identity(config)))
     with ExitStack() as stack:
         should_stop = stack.enter_context(stop_on_request(deadline))

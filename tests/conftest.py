@@ -26,6 +26,11 @@ CONCEPTS = {
 }
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=3, help="SIGKILLs per launcher (test_kills.py)")
+    parser.addoption("--stops", type=int, default=1, help="stops per signal (test_stops.py)")
+
+
 @pytest.fixture(scope="session")
 def tiny_config() -> WorldConfig:
     """2 × 2 × 2 combinations, one of them held out, 256 images of 16 px."""
