@@ -90,10 +90,10 @@ def start(main: Callable[[], None]) -> NoReturn:
     """Run a script; mistakes and stops become one line on stderr and an exit status."""
     quieten_libraries()
     warnings.showwarning = _show_warnings_of_ours(warnings.showwarning)
-    follow_launcher()
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, _terminate)
     try:
+        follow_launcher()
         _refuse_repeats(sys.argv)
         main()
     except BrokenPipeError:  # who reads our output, such as head, has seen enough

@@ -12,6 +12,7 @@ from data_gen.endings import Preempted
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # USR1: what SLURM may send in advance
 PR_SET_PDEATHSIG = 1  # prctl(2)
+INIT = 1  # process that adopts orphans
 LAUNCHERS = (b"accelerate", b"torchrun", b"torch.distributed", b"torch/distributed")
 
 
@@ -40,7 +41,12 @@ def follow_launcher() -> None:
     `accelerate launch` of one process passes no signal on, and a killed torchrun leaves its workers
     behind: they would train on, holding the run's lock, with nobody to stop them.
     """
+    parent = os.getppid()
     with contextlib.suppress(OSError, AttributeError):  # no /proc, no prctl: not Linux
-        command = Path(f"/proc/{os.getppid()}/cmdline").read_bytes()
+        command = Path(f"/proc/{parent}/cmdline").read_bytes()
         if any(name in command for name in LAUNCHERS):
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        elif parent == INIT and "TORCHELASTIC_RUN_ID" in os.environ:
+            parent = 0  # it was gone before we looked
+    if os.getppid() != parent:
+        raise Preempted("the launcher is gone, nothing was begun")

@@ -47,7 +47,7 @@ def test_a_failure_of_the_first_process_reaches_all(processes, monkeypatch):
     with pytest.raises(OSError, match="no space left"):
         processes.once(fail)
     monkeypatch.setattr(processes, "is_main", False)
-    monkeypatch.setattr(processes, "gather", lambda value: ["no space left", None])
+    monkeypatch.setattr(processes, "gather", lambda value: [(None, "no space left"), (None, None)])
     with pytest.raises(Mistake, match="no space left"):
         processes.once(fail)  # not run here
 

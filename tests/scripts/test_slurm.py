@@ -151,9 +151,7 @@ def empty_queue() -> None:
 def cluster() -> Iterator[None]:
     """Two nodes of two cores, reachable from this machine alone."""
     require_slurm()
-    folder = Path(
-        tempfile.mkdtemp(prefix="slurm-", dir="/tmp")
-    )  # short: a socket's path has limits
+    folder = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))  # sockets' paths must be short
     folder.chmod(0o755)
     write_conf(folder)
     with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
@@ -195,7 +193,7 @@ def torchrun(folder: Path, name: str) -> Path:
     launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
     flags = (*TRAINING, "--runs", str(folder), "--name", name)
     command = (*launcher, str(ROOT / "scripts" / "train.py"), *flags)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return folder / name
 
@@ -210,14 +208,14 @@ def test_an_interrupted_job_comes_back_and_ends_as_the_straight_run(cluster, tmp
     """Interrupted as before its time limit; neither the losses nor the weights show it."""
     run = tmp_path / "runs" / "tiny"
     number = submit(tmp_path)
-    wait_for("training under SLURM", lambda: rows(run) > 0, 150)
+    wait_for("training under SLURM", lambda: rows(run) > 0, 300)
     ask("scancel", f"--signal={signal.SIGUSR1.name}", "--batch", number)
     wait_for("requeued job", lambda: job(number, "JobState") == "PENDING", 60)
     log = tmp_path / "job.log"
     assert "train: preempted after USR1" in log.read_text()
     assert train_state(run) == "preempted" and rows(run) < MAX_STEPS
     ask("scontrol", "update", f"JobId={number}", "StartTime=now+2")  # not after two minutes
-    wait_for("end of the job", lambda: job(number, "JobState") == "COMPLETED", 150)
+    wait_for("end of the job", lambda: job(number, "JobState") == "COMPLETED", 300)
     assert (job(number, "Restarts"), job(number, "NumNodes")) == ("1", "2")
     assert train_state(run) == "done" and "going on from the state of step" in log.read_text()
     straight = torchrun(tmp_path, "straight")
@@ -227,21 +225,13 @@ def test_an_interrupted_job_comes_back_and_ends_as_the_straight_run(cluster, tmp
     assert contents(run) == contents(straight)
 
 
-def test_a_job_that_fails_stays_away(cluster, tmp_path):
-    number = submit(tmp_path, "--train.batch-size", "7")
-    wait_for("end of the job", lambda: job(number, "JobState") == "FAILED", 150)
-    assert job(number, "Restarts") == "0" and train_state(tmp_path / "runs" / "tiny") == "failed"
-    log = (tmp_path / "job.log").read_text()
-    assert "train.batch_size: 7 does not divide among 2 processes" in log and "train: failed" in log
-
-
 def test_the_state_that_an_earlier_job_left_requeues_nothing(cluster, tmp_path):
     """Else a job that cannot start would come back for ever."""
     run = tmp_path / "runs" / "tiny"
     run.mkdir(parents=True)
     (run / "status.json").write_text('{"train": {"state": "preempted"}}')
     number = submit(tmp_path)
-    wait_for("end of the job", lambda: job(number, "JobState") == "FAILED", 150)
+    wait_for("end of the job", lambda: job(number, "JobState") == "FAILED", 300)
     assert job(number, "Restarts") == "0" and train_state(run) == "preempted"
     log = (tmp_path / "job.log").read_text()
     assert "is not empty and no run" in log and "train: unknown" in log

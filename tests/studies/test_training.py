@@ -1,9 +1,7 @@
 """The training stage: limits, forecasts, fine-tuning, thinning, trackers."""
 
 import json
-import os
 import shutil
-import signal
 import time
 from collections import namedtuple
 from dataclasses import replace
@@ -21,7 +19,6 @@ from diffusion.train_config import InitFrom, TrainConfig
 from studies import forecast, stages
 from studies.config import Config, EvaluateConfig, identity, read_config
 from studies.run_dir import RunDir
-from studies.stopping import stop_on_request
 
 TRAIN = TrainConfig(
     max_steps=4, batch_size=4, snapshots="0, 1, 2", state_every=2, warmup_steps=2, threads=1
@@ -67,16 +64,6 @@ def test_time_that_is_up_stops_cleanly(config, tmp_path):
     with pytest.raises(Preempted, match="stopped after step 1, state saved"):
         stages.train_stage(config, run, quiet, deadline=time.monotonic())
     assert run.state_of("train") == "preempted" and complete_steps(run.states) == [1]
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
-def test_signals_raise_a_flag_and_only_inside(number):
-    before = signal.getsignal(number)
-    with pytest.raises(Preempted), stop_on_request() as should_stop:
-        assert not should_stop()
-        os.kill(os.getpid(), number)
-        assert should_stop()
-    assert signal.getsignal(number) is before
 
 
 def test_sampling_stops_when_asked_and_says_so(config, trained, tmp_path):
