@@ -27,7 +27,6 @@ from diffusion.snapshots import step_directory
 
 ROOT = Path(__file__).resolve().parents[1]
 FLAGS = {
-    "--train.batch-size": "16",
     "--train.snapshots": "0",
     "--evaluate.snapshots": "0",
     "--train.state-every": "100",
@@ -56,7 +55,7 @@ LAYOUTS = (Layout(2), Layout(4), Layout(1, 4), Layout(2, 4))
 ORDERED = tuple(Layout(processes, 4, "in_order") for processes in (1, 2, 4))
 
 
-def train(layout: Layout, folder: Path, steps: int) -> Path:
+def train(layout: Layout, folder: Path, steps: int, batch_size: int = 16) -> Path:
     """The run directory of a run under this layout. Raises RuntimeError if it fails."""
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node"]
     command = [sys.executable, *launcher, str(layout.processes), str(ROOT / "scripts" / "train.py")]
@@ -65,6 +64,7 @@ def train(layout: Layout, folder: Path, steps: int) -> Path:
         **FLAGS,
         "--name": layout.name,
         "--train.max-steps": str(steps),
+        "--train.batch-size": str(batch_size),
         "--train.micro-batch-size": str(layout.micro_batch_size),
         "--train.reduction": layout.reduction,
     }
