@@ -133,30 +133,59 @@ def same_bits(run: Path, reference: Path, steps: int) -> bool:
     return all((run / n).read_bytes() == (reference / n).read_bytes() for n in names)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=200)
-    steps = parser.parse_args().steps
+def costs(processes: int, turns: int, steps: int = 40, batch_size: int = 64) -> dict[str, float]:
+    """Time of sums in order over that of the plain sum: of the same micro-batches, and of none.
+
+    Medians over turns; in each turn all three train once, one after the other.
+    """
+    layouts = {
+        "plain": Layout(processes),
+        "micro": Layout(processes, 16),
+        "in_order": Layout(processes, 16, "in_order"),
+    }
+    rates: dict[str, list[float]] = {name: [] for name in layouts}
+    for _ in range(turns):
+        with tempfile.TemporaryDirectory() as folder:
+            for name, layout in layouts.items():
+                rates[name].append(speed(train(layout, Path(folder), steps, batch_size)))
+    return {
+        f"in_order_vs_{name}_{processes}": round(ratio(rates[name], rates["in_order"]), 2)
+        for name in ("plain", "micro")
+    }
+
+
+def ratio(first: list[float], second: list[float]) -> float:
+    return statistics.median(a / b for a, b in zip(first, second, strict=True))
+
+
+def differences(steps: int) -> list[dict]:
+    """The table: sums in any order against one process, sums in order against one in order."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        reference = train(ONE, folder, steps)
-        first = train(ORDERED[0], folder, steps)
-        table = compare(LAYOUTS, reference, folder, steps)
-        ordered = compare(ORDERED[1:], first, folder, steps)
-        costs = {
-            f"in_order_cost_{n}": round(speed(folder / Layout(n).name) / speed(folder / o.name), 2)
-            for n, o in ((o.processes, o) for o in ORDERED)
-        }
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores, one thread a process, {torch.__version__}"
-    )
+        table = compare(LAYOUTS, train(ONE, folder, steps), folder, steps)
+        return table + compare(ORDERED[1:], train(ORDERED[0], folder, steps), folder, steps)
+
+
+def print_table(table: list[dict]) -> None:
     print(f"{'layout':22s} {'losses':>9s} {'weights':>9s} {'bits':>6s} {'images/s':>9s}")
-    for row in table + ordered:
+    for row in table:
         print(
             f"{row['layout']:22s} {row['loss_gap']:9.1e} {row['weight_gap']:9.1e} "
             f"{'same' if row['same_bits'] else 'other':>6s} {row['images_per_second']:9.1f}"
         )
-    print(json.dumps({"table": table, "in_order": ordered, **costs}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=200, help="of the runs compared; 0: none")
+    parser.add_argument("--turns", type=int, default=3, help="of the runs timed; 0: none")
+    arguments = parser.parse_args()
+    table = differences(arguments.steps) if arguments.steps else []
+    times = [costs(n, arguments.turns) for n in (1, 2)] if arguments.turns else []
+    machine = f"{platform.machine()}, {os.cpu_count()} cores"
+    print(f"{machine}, one thread a process, torch {torch.__version__}")
+    print_table(table)
+    print(json.dumps({"table": table, **{k: v for part in times for k, v in part.items()}}))
 
 
 if __name__ == "__main__":
