@@ -10,6 +10,10 @@ class Mistake(ValueError):
     """
 
 
+class Heard(Mistake):
+    """A mistake that another process of the run has found, and prints."""
+
+
 class Preempted(BaseException):
     """Asked to stop: everything finished is saved, and the same command goes on from there.
 

@@ -54,7 +54,7 @@ def read_json(path: Path) -> Any:
 def write_directory(path: Path, fill: Callable[[Path], None], **facts: Any) -> None:
     """`fill` a temporary directory, add the manifest (`facts` and hashes), rename it to `path`.
 
-    A broken directory already standing at `path` is moved aside, never deleted.
+    Another directory already standing at `path` is moved aside, never deleted.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -65,10 +65,17 @@ def write_directory(path: Path, fill: Callable[[Path], None], **facts: Any) -> N
             _flush(file)
         write_json(temporary / MANIFEST, {**facts, "sha256": hashes(temporary)})
         if path.exists():
+            if _same_manifest(path, temporary) and is_complete(path):
+                return
             os.replace(path, _free_name(path))
         _rename(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _same_manifest(path: Path, other: Path) -> bool:
+    files = [directory / MANIFEST for directory in (path, other)]
+    return all(f.is_file() for f in files) and files[0].read_bytes() == files[1].read_bytes()
 
 
 def remove_directory(path: Path) -> None:

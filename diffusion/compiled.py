@@ -25,7 +25,7 @@ def compile_checked(model: nn.Module, loss_of: LossOf, precision: str) -> nn.Mod
     try:
         fast = _gradient(model, loss_of(compiled))
     except RuntimeError as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).strip().split("\n")[0]
         raise Mistake(f"train.compile: torch.compile failed ({reason}); set it false") from None
     gap = ((fast - eager).norm() / eager.norm()).item()
     if not gap <= TOLERANCE[precision]:

@@ -1,6 +1,7 @@
 """The processes of one run: who they are, what they agree on, what only the first one does."""
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +14,11 @@ from accelerate.tracking import get_available_trackers
 from accelerate.utils import DistributedType, LoggerType, ProjectConfiguration
 from torch import Tensor
 
-from data_gen.endings import Mistake
+from data_gen.endings import Heard, Mistake, Preempted
 from diffusion.train_config import TrainConfig
 
 T = TypeVar("T")
+LOST = re.compile(r"(?i)connection [a-z ]+|timed out[a-z ]*|remote process exited")
 SUPPORTED = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
 
 
@@ -47,6 +49,7 @@ def build_accelerator(config: TrainConfig, directory: Path | None = None) -> Acc
             f"distributed_type: got {accelerator.distributed_type.value} from the launcher, "
             f"allowed {', '.join(kind.value for kind in SUPPORTED)}"
         )
+    torch.backends.cudnn.allow_tf32 = False  # float32 means float32, in convolutions too
     pin_threads(config.threads)  # after Accelerate, which sets them too
     return accelerator
 
@@ -91,6 +94,15 @@ class Processes:
         on_gpu = self.world_size > 1 and self.device.type != "cpu"
         self._cpus = dist.new_group(backend="gloo") if on_gpu else None
 
+    def leave(self, kind: type[BaseException] | None, *error: object) -> None:
+        """End trackers, and the process group, unless an error has left its operations undone:
+        then its end would wait for them. As an exit callback."""
+        if kind is None or issubclass(kind, Preempted):
+            self.accelerator.end_training()
+        else:
+            for tracker in self.accelerator.trackers:
+                tracker.finish()
+
     def any(self, flag: bool) -> bool:
         """True on every process as soon as `flag` is true on one."""
         if self.world_size == 1:
@@ -110,7 +122,7 @@ class Processes:
         return values
 
     def once(self, action: Callable[[], T]) -> T:
-        """What `action` returns on the first process; if it fails there, all raise Mistake."""
+        """What `action` returns on the first process; if it fails there, all raise a Mistake."""
         result: Any = None
         error: Exception | None = None
         try:
@@ -122,7 +134,7 @@ class Processes:
         if error is not None:
             raise error
         if message is not None:
-            raise Mistake(message)
+            raise Heard(message)
         return result
 
     def share(self, tensors: Iterable[Tensor]) -> None:
@@ -169,8 +181,10 @@ def partners() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        reason = str(error).splitlines()[0]
+        reason = LOST.search(str(error))
+        if reason is None:
+            raise
         raise Mistake(
-            f"another process of this run is gone ({reason}); what was saved is kept, the same "
-            f"command goes on"
+            f"another process of this run is gone ({reason[0]}); see what it printed; what was "
+            f"saved is kept, the same command goes on"
         ) from None

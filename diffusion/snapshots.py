@@ -97,7 +97,8 @@ def save_snapshot(
 def thin(parent: Path, step: int) -> None:
     """Remove a snapshot's files; its manifest stays, as THINNED, to say what they were."""
     path = step_directory(parent, step)
-    os.replace(path / MANIFEST, path / THINNED)
+    if not (path / THINNED).exists():  # else a killed writer's work is finished
+        os.replace(path / MANIFEST, path / THINNED)
     for entry in path.iterdir():
         if entry.is_dir():
             shutil.rmtree(entry)

@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerFast
 
 from data_gen.dataset import Dataset
 from data_gen.endings import Mistake, Preempted
-from data_gen.files import hash_file, hash_rows, is_complete, read_json, remove_unfinished
+from data_gen.files import hash_file, hash_rows, read_json, remove_unfinished
 from diffusion.batches import BatchStream, Draw
 from diffusion.compiled import compile_checked
 from diffusion.conditioning import NULL_CAPTION, tokenize
@@ -32,7 +32,7 @@ from diffusion.snapshots import (
     load_state,
     save_snapshot,
     save_state,
-    step_directory,
+    steps_in,
 )
 from diffusion.train_config import TrainConfig, count_parts, parse_schedule
 
@@ -191,7 +191,10 @@ class Trainer:
         return f"the last good snapshot is step {steps[-1]}" if steps else "no snapshot was saved"
 
     def _keep_snapshot(self) -> None:
-        """Save this step's snapshot if the schedule asks for it and it is not there yet."""
+        """Save this step's snapshot if the schedule asks for it.
+
+        One that a killed training left is replaced, unless it is the same.
+        """
         if self.step not in self.snapshots:
             return
         self._check_weights()
@@ -199,13 +202,10 @@ class Trainer:
             self.processes.once(self._save_snapshot)
 
     def _save_snapshot(self) -> None:
-        parent = self.directory / "snapshots"
-        if is_complete(step_directory(parent, self.step)):
-            return
         encoder, ema_encoder = (m.conditioner.text_encoder for m in (self.raw, self.ema))
         pipeline = ConceptPipeline(self.raw.unet, encoder, self.tokenizer, self.scheduler)
         ema = {"unet": self.ema.unet, "text_encoder": ema_encoder}
-        save_snapshot(parent, self.step, pipeline.save_pretrained, ema)
+        save_snapshot(self.directory / "snapshots", self.step, pipeline.save_pretrained, ema)
 
     def _keep_state(self) -> None:
         self._check_weights()
@@ -245,10 +245,10 @@ class Trainer:
         return progress["step"]
 
     def _begin(self, source: Source | None) -> None:
-        if self.processes.once(lambda: complete_steps(self.directory / "state")):
+        if self.processes.once(lambda: steps_in(self.directory / "state")):
             raise Mistake(
-                f"{self.records.metrics}: is not what it was when the states were saved; restore "
-                f"it, or train under another --name"
+                f"{self.directory / 'state'}: holds no state that can be used; restore one, or "
+                f"move it away to start over"
             )
         if source is not None:
             copy_weights(self.raw, self.tokenizer, source)

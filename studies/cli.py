@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import tyro
 
-from data_gen.endings import DamageWarning, Mistake, Preempted
+from data_gen.endings import DamageWarning, Heard, Mistake, Preempted
 from data_gen.world import WorldConfig
 from studies.config import Config, check_config, read_config, to_dict
 from studies.reading import read_as
@@ -98,8 +98,10 @@ def start(main: Callable[[], None]) -> NoReturn:
         main()
     except BrokenPipeError:  # who reads our output, such as head, has seen enough
         os._exit(141)
-    except (Mistake, OSError) as error:
+    except Heard as error:
         _exit(f"error: {error}", MISTAKE)
+    except (Mistake, OSError) as error:
+        _exit(f"error: {error}", MISTAKE, own=_has_joined())
     except KeyboardInterrupt:
         _exit("stopped: what was finished is kept; the same command goes on", PREEMPTED)
     except Preempted as error:
@@ -131,11 +133,19 @@ def _terminate(number: int, frame: object) -> NoReturn:
     raise Preempted("stopped on request, what was finished is kept")
 
 
-def _exit(line: str, status: int) -> NoReturn:
+def _has_joined() -> bool:
+    """True once this process works with others: until then, all of them meet the same mistakes."""
+    distributed: Any = sys.modules.get("torch.distributed")
+    return distributed is not None and distributed.is_available() and distributed.is_initialized()
+
+
+def _exit(line: str, status: int, own: bool = False) -> NoReturn:
+    """Print on the first process; `own`: on this one whatever its rank."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)  # a second request changes nothing
-    if os.environ.get("RANK", "0") == "0":
-        print(line, file=sys.stderr, flush=True)
+    rank = os.environ.get("RANK", "0")
+    if rank == "0" or own:
+        print(line if rank == "0" else f"rank {rank}: {line}", file=sys.stderr, flush=True)
     sys.exit(status)
 
 

@@ -64,7 +64,8 @@ def setting_differences(a: RunDir, b: RunDir) -> Iterator[Difference]:
 
 def _environment(run: RunDir) -> Any:
     path = run.path / "env.json"
-    return read_json(path) if path.exists() else {}
+    facts = read_json(path) if path.exists() else {}
+    return {key: value for key, value in facts.items() if key != "before"}
 
 
 def row_differences(a: RunDir, b: RunDir) -> Iterator[Difference]:

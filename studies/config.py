@@ -36,7 +36,8 @@ class EvaluateConfig:
         images_per_combination: at each snapshot; final_images_per_combination: at the last.
         snapshots: schedule of the steps that are scored; each must be a snapshot of training.
         weights: averaged (ema) or raw.
-        keep: snapshots that stay once all is scored: all of them, the scored ones, or the last.
+        keep: snapshots that stay once all that is planned is scored: all of them; those that are
+            scored and the last; or the last alone.
     """
 
     seed: int = 0

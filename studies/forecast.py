@@ -39,8 +39,10 @@ def run_bytes(config: Config, parameters: int) -> int:
 
 def check_disk(config: Config, run: RunDir, parameters: int) -> None:
     """Raises Mistake if what is still to be written does not fit."""
-    there = len({*complete_steps(run.snapshots), *thinned_steps(run.snapshots)})
-    needed = run_bytes(config, parameters) - there * snapshot_bytes(parameters)
+    snapshots = len({*complete_steps(run.snapshots), *thinned_steps(run.snapshots)})
+    states = min(STATES - 1, len(complete_steps(run.states)))
+    written = snapshots * snapshot_bytes(parameters) + states * state_bytes(parameters) // STATES
+    needed = run_bytes(config, parameters) - written
     free = shutil.disk_usage(run.path).free
     if needed > free:
         raise Mistake(

@@ -77,9 +77,9 @@ class RunDir:
         """Hold the lock of "train" or "evaluate" and keep status.json true about it."""
         reserve = self.path / f".{writer}.reserve"
         with self.locked(writer):
-            self._set_status(writer, "running")
-            reserve.write_bytes(bytes(RESERVED_BYTES))
             try:
+                self._set_status(writer, "running")
+                reserve.write_bytes(bytes(RESERVED_BYTES))
                 yield
             except BaseException as error:
                 stopped = isinstance(error, Preempted | KeyboardInterrupt)
@@ -104,7 +104,11 @@ class RunDir:
     def state_of(self, writer: str) -> str | None:
         """What status.json says about a writer: running, preempted, failed or done."""
         path = self.path / "status.json"
-        return read_json(path).get(writer, {}).get("state") if path.is_file() else None
+        status = read_json(path) if path.is_file() else {}
+        try:
+            return status.get(writer, {}).get("state")
+        except AttributeError:
+            raise Mistake(f"{path}: holds no status of {writer}; move it away") from None
 
     def set_done(self, writer: str) -> None:
         """For a stage found finished: it may have been killed before it could say so."""
@@ -119,10 +123,18 @@ class RunDir:
             status[writer] = {"state": state, "pid": os.getpid()} | ({"why": why} if why else {})
             write_json(path, status)
 
-    def write_environment(self, device: str, threads: int, world_size: int) -> None:
-        """env.json: what the numbers were made with."""
-        facts = {"device": device, "threads": threads, "world_size": world_size}
-        write_json(self.path / "env.json", {**environment(), **facts})
+    def write_environment(self, facts: dict[str, Any]) -> list[str]:
+        """env.json: what the numbers are made with from now on, and, as `before`, until now.
+
+        Returns what has changed, a line each; the commit apart, which says nothing of numbers.
+        """
+        path = self.path / "env.json"
+        now = {**environment(), **facts}
+        then = read_json(path) if path.is_file() else now
+        before = then.pop("before", [])
+        changed = [line for line in differences(then, now) if not line.startswith("commit")]
+        write_json(path, {**now, "before": [*before, then] if changed else before})
+        return changed
 
 
 def environment() -> dict[str, Any]:

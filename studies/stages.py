@@ -1,5 +1,6 @@
 """The stages of one experiment: probe, train, evaluate, report. A finished stage is skipped."""
 
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -7,15 +8,16 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from classifiers.certificate import probe_name
 from data_gen.dataset import leak_check, training_set
 from data_gen.endings import Mistake, Preempted
-from data_gen.files import hash_json, read_json
+from data_gen.files import damage, hash_json, read_json
 from data_gen.world import World
 from diffusion.conditioning import build_tokenizer
 from diffusion.fine_tuning import Source
 from diffusion.model import build_denoiser
 from diffusion.processes import Processes, build_accelerator, pin_threads
-from diffusion.snapshots import complete_steps, thin, thinned_steps
+from diffusion.snapshots import complete_steps, step_directory, steps_in, thin, thinned_steps
 from diffusion.train import Trainer
 from studies.config import (
     Config,
@@ -25,13 +27,14 @@ from studies.config import (
     identity,
     scored_steps,
     snapshot_steps,
+    to_dict,
     to_yaml,
 )
 from studies.evaluate import Evaluator, make_plans, planned_parts
 from studies.findings import Findings, probe_facts, report_is_fresh, speed_facts, write_run_report
 from studies.forecast import check_disk, run_bytes
 from studies.lineage import find_source, record_lineage
-from studies.probing import ensure_probe, load_run_probe
+from studies.probing import ensure_probe, load_run_probe, read_certificate
 from studies.run_dir import RunDir
 from studies.stopping import stop_on_request
 
@@ -40,6 +43,8 @@ Say = Callable[[str], None]
 
 def run_experiment(config: Config, run: RunDir, say: Say, deadline: float | None = None) -> None:
     """All stages in one process; says what each found. deadline: as `stop_on_request` takes it."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise Mistake("scripts/run.py is one process; train with several by scripts/train.py first")
     claim(config, run)
     probe_stage(config, run, say)
     train_stage(config, run, say, deadline)
@@ -49,7 +54,7 @@ def run_experiment(config: Config, run: RunDir, say: Say, deadline: float | None
 
 def claim(config: Config, run: RunDir) -> None:
     """Make the directory this experiment's, unless its training went beyond the config's end."""
-    reached = max(complete_steps(run.states), default=0)
+    reached = max((*steps_in(run.states), *steps_in(run.snapshots)), default=0)
     if run.config_file.is_file() and reached > config.train.max_steps:
         raise Mistake(
             f"train.max_steps: {run.path} is trained to step {reached} already; "
@@ -73,13 +78,14 @@ def train_stage(config: Config, run: RunDir, say: Say, deadline: float | None = 
     if processes.once(lambda: _trained(config, run)):
         processes.once(lambda: run.set_done("train"))
         return say(f"train: finished before, {config.train.max_steps} steps; {_speed_line(run)}")
-    processes.check_equal("config", hash_json(identity(config)))
+    processes.check_equal("config", hash_json(to_dict(config)))
     with ExitStack() as stack:
         should_stop = stack.enter_context(stop_on_request(deadline))
+        stack.push(processes.leave)
         processes.once(lambda: claim(config, run))
         processes.once(lambda: stack.enter_context(run.writing("train")))
-        stack.callback(processes.accelerator.end_training)
         _train(config, run, world, processes, say, should_stop)
+        processes.once(lambda: _check_snapshots(config, run))
     say(f"train: {config.train.max_steps} steps; {_speed_line(run)}")
 
 
@@ -92,7 +98,9 @@ def _train(
     should_stop: Callable[[], bool],
 ) -> None:
     threads, device = torch.get_num_threads(), str(processes.device)
-    processes.once(lambda: run.write_environment(device, threads, processes.world_size))
+    facts = {"device": device, "threads": threads, "world_size": processes.world_size}
+    for line in processes.once(lambda: run.write_environment(facts)):
+        say(f"environment: {line}; last bits may differ from here on")
     data = training_set(world)
     for line in leak_check(world, data).lines():
         say(line)
@@ -114,6 +122,17 @@ def _train(
     processes.once(lambda: check_disk(config, run, parameters))
     _start_tracker(config, processes, trainer.step)
     trainer.run()
+
+
+def _check_snapshots(config: Config, run: RunDir) -> None:
+    """Raises Mistake if a step that lies behind the training has no whole snapshot any more."""
+    there = {*complete_steps(run.snapshots), *thinned_steps(run.snapshots)}
+    for step in sorted({*snapshot_steps(config)} - there):
+        path = step_directory(run.snapshots, step)
+        raise Mistake(
+            f"{path}: {damage(path)}, and training is beyond it; restore it: the same config, "
+            f"trained under another --name, makes it again"
+        )
 
 
 def _find_source(config: Config, run: RunDir, processes: Processes) -> Source | None:
@@ -165,18 +184,23 @@ def _evaluate(evaluator: Evaluator, run: RunDir, deadline: float | None) -> None
 
 def _thin(config: Config, run: RunDir, say: Say) -> None:
     """Remove the snapshots that evaluate.keep does not name, once training is done."""
-    keep = {
-        "all": snapshot_steps(config),
-        "scored": scored_steps(config),
-        "last": (config.train.max_steps,),
-    }[config.evaluate.keep]
-    spare = [step for step in complete_steps(run.snapshots) if step not in keep]
-    if not spare or not _trained(config, run):
+    if config.evaluate.keep == "all" or not _trained(config, run):
         return
-    with run.locked("train"):
-        for step in spare:
+    keep = scored_steps(config) if config.evaluate.keep == "scored" else ()
+    with run.locked("evaluate"), run.locked("train"):
+        last = max(complete_steps(run.snapshots))
+        if not _is_scored(run) or last > config.train.max_steps:
+            return say(f"evaluate.keep: {run.config_file} plans more than is scored; all kept")
+        spare = {*complete_steps(run.snapshots), *thinned_steps(run.snapshots)} - {*keep, last}
+        for step in sorted(spare):
             thin(run.snapshots, step)
-    say(f"evaluate.keep: {config.evaluate.keep}; removed the snapshots of {len(spare)} steps")
+    say(f"evaluate.keep: {config.evaluate.keep}; {len(spare)} snapshots are removed")
+
+
+def _is_scored(run: RunDir) -> bool:
+    """True if all that the run's own config plans is scored, whatever else was asked for."""
+    probe = probe_name(read_certificate(run))
+    return all(part.is_file() for part in planned_parts(run, run.read_config(), probe))
 
 
 def report_stage(config: Config, run: RunDir, say: Say) -> None:

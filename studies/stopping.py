@@ -12,8 +12,8 @@ from data_gen.endings import Preempted
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # USR1: what SLURM may send in advance
 PR_SET_PDEATHSIG = 1  # prctl(2)
-INIT = 1  # process that adopts orphans
-LAUNCHERS = (b"accelerate", b"torchrun", b"torch.distributed", b"torch/distributed")
+INIT = 1  # the process that adopts orphans
+LAUNCHERS = (b"accelerate", b"accelerate.commands.launch", b"torchrun", b"torch.distributed.run")
 
 
 @contextlib.contextmanager
@@ -43,10 +43,13 @@ def follow_launcher() -> None:
     """
     parent = os.getppid()
     with contextlib.suppress(OSError, AttributeError):  # no /proc, no prctl: not Linux
-        command = Path(f"/proc/{parent}/cmdline").read_bytes()
-        if any(name in command for name in LAUNCHERS):
+        command = Path(f"/proc/{parent}/cmdline").read_bytes().split(b"\0")
+        names = [os.path.basename(part) for part in command]
+        if any(name in LAUNCHERS for name in names):
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        elif parent == INIT and "TORCHELASTIC_RUN_ID" in os.environ:
-            parent = 0  # it was gone before we looked
-    if os.getppid() != parent:
-        raise Preempted("the launcher is gone, nothing was begun")
+            gone = os.getppid() != parent
+        else:  # an orphan of torchrun, unless a launcher of somebody's own is a container's init
+            orphan = parent == INIT and not names[0].startswith(b"python")
+            gone = orphan and "TORCHELASTIC_RUN_ID" in os.environ
+        if gone:
+            raise Preempted("the launcher is gone, nothing was begun")

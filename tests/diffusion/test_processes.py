@@ -53,9 +53,13 @@ def test_a_failure_of_the_first_process_reaches_all(processes, monkeypatch):
 
 
 def test_a_process_that_is_gone_is_said_in_one_line():
-    with pytest.raises(Mistake, match="another process of this run is gone .Connection closed"):
+    with pytest.raises(
+        Mistake, match="another process of this run is gone .Connection closed by peer"
+    ):
         with partners():
-            raise RuntimeError("Connection closed by peer\nmore")
+            raise RuntimeError("[pair.cc:553] Connection closed by peer [127.0.0.1]:1\nmore")
+    with pytest.raises(RuntimeError, match="CUDA error"), partners():
+        raise RuntimeError("CUDA error")
 
 
 @pytest.mark.parametrize(

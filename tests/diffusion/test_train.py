@@ -131,13 +131,27 @@ def test_a_damaged_state_is_named_and_stepped_over(straight, tiny_world, tmp_pat
     assert "step_00000012.broken-0" in kept  # moved aside, not deleted
 
 
+def test_a_snapshot_of_a_training_that_was_abandoned_is_replaced(straight, tiny_world, tmp_path):
+    """Killed after step 12 was saved, gone on from 10 with another order of additions."""
+    run = shutil.copytree(straight, tmp_path / "run")
+    shutil.rmtree(run / "state" / "step_00000012")
+    trainer(tiny_world, run, replace(CONFIG, micro_batch_size=2)).run()
+    raw = load_file(run / "state" / "step_00000012" / "raw.safetensors")["unet.conv_in.weight"]
+    new, old = (run / "snapshots" / f"step_00000012{end}" for end in ("", ".broken-0"))
+    name = "unet/diffusion_pytorch_model.safetensors"
+    assert torch.equal(load_file(new / name)["conv_in.weight"], raw)
+    assert not torch.equal(load_file(old / name)["conv_in.weight"], raw)
+
+
 def test_changed_rows_that_no_state_knows_are_refused(straight, tiny_world, tmp_path):
     shutil.copytree(straight, tmp_path / "run")
     metrics = tmp_path / "run" / "metrics.jsonl"
     metrics.write_text("".join(metrics.read_text().splitlines(keepends=True)[:7]))
     with (
         pytest.warns(DamageWarning),
-        pytest.raises(ValueError, match="metrics.jsonl: is not what it was when the states were"),
+        pytest.raises(
+            ValueError, match="state: holds no state that can be used; restore one, or move"
+        ),
     ):
         trainer(tiny_world, tmp_path / "run")
 

@@ -157,6 +157,47 @@ def test_thinning_removes_only_what_is_scored(config, trained, tmp_path, keep, l
             ConceptPipeline.from_run(run.path, step=2)
 
 
+def test_another_evaluation_does_not_thin_what_the_config_still_wants(config, trained, tmp_path):
+    run = RunDir(shutil.copytree(trained.path, tmp_path / "tiny"))
+    other = replace(config, evaluate=replace(EVALUATE, keep="last", guidance_scale=2.0))
+    stages.probe_stage(config, run, quiet)
+    said: list[str] = []
+    stages.evaluate_stage(other, run, said.append)
+    assert complete_steps(run.snapshots) == [0, 1, 2, 4]
+    assert "plans more than is scored; all kept" in said[-1]
+
+
+def test_thinning_that_was_killed_is_finished(config, trained, tmp_path):
+    run = RunDir(shutil.copytree(trained.path, tmp_path / "tiny"))
+    config = replace(config, evaluate=replace(EVALUATE, keep="scored"))
+    stages.probe_stage(config, run, quiet)
+    begun = step_directory(run.snapshots, 1)
+    (begun / MANIFEST).rename(begun / "thinned.json")
+    stages.evaluate_stage(config, run, quiet)
+    assert [path.name for path in begun.iterdir()] == ["thinned.json"]
+
+
+def test_a_damaged_snapshot_behind_the_training_is_named(config, trained, tmp_path):
+    run = RunDir(shutil.copytree(trained.path, tmp_path / "tiny"))
+    (step_directory(run.snapshots, 1) / "unet" / "config.json").unlink()
+    with pytest.raises(
+        Mistake, match="step_00000001: unet/config.json is missing, and training is"
+    ):
+        stages.train_stage(config, run, quiet)
+    assert run.state_of("train") == "failed"
+
+
+def test_a_changed_environment_is_said_and_remembered(config, trained, tmp_path):
+    run = RunDir(shutil.copytree(trained.path, tmp_path / "tiny"))
+    before = read_json(run.path / "env.json")
+    said: list[str] = []
+    more = replace(config, train=replace(TRAIN, max_steps=5, threads=2))
+    stages.train_stage(more, run, said.append)
+    assert "environment: threads: 1 → 2; last bits may differ from here on" in said
+    del before["before"]
+    assert read_json(run.path / "env.json")["before"] == [before]
+
+
 def test_a_run_without_its_last_state_is_finished_only_if_it_said_so(config, trained, tmp_path):
     run = RunDir(shutil.copytree(trained.path, tmp_path / "tiny"))
     shutil.rmtree(last(run))
