@@ -240,7 +240,7 @@ def _leftovers(run: RunDir, status: Mapping[str, Any]) -> Found:
             what = f"{writer} is said to be running, but its process has died"
             yield Finding("note", run.path / "status.json", what)
     for path in sorted(run.path.rglob("*.broken-*")):
-        yield Finding("note", path, "moved aside because it was damaged")
+        yield Finding("note", path, "moved aside: damaged, or of a training that was abandoned")
     unfinished = [*run.path.rglob(".*.tmp*"), *run.path.glob(".*.reserve")]
     for path in sorted(unfinished) if not held else ():
         yield Finding("note", path, "left behind by a writer that was killed")

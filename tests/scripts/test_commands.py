@@ -11,6 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from diffusion.batches import BatchStream
+
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
 TINY = str(ROOT / "configs" / "tiny.yaml")
@@ -261,6 +263,22 @@ def test_two_processes_are_the_same_run_as_one(tmp_path):
     assert [row["step"] for row in two] == list(range(1, 21))
     assert [r["loss"] for r in two] == pytest.approx([r["loss"] for r in one], rel=1e-5)
     assert len(list((tmp_path / "two" / "snapshots").iterdir())) == 5
+    assert draws(tmp_path / "one") == expected_draws(1)
+    assert draws(tmp_path / "two") == expected_draws(2)
+
+
+def draws(run: Path) -> list[list[str]]:
+    """Per step, the checksum of each process's images, timesteps, noise and dropped captions."""
+    return [json.loads(line)["draw"] for line in (run / "ranks.jsonl").open()]
+
+
+def expected_draws(world_size: int) -> list[list[str]]:
+    """Of equal slices of one batch, a function of seed and step alone."""
+    stream = BatchStream(0, 64, 8, num_timesteps=1000, cond_dropout=0.1, shape=(3, 16, 16))
+    return [
+        [f"{stream.draw(step, rank, world_size).checksum():08x}" for rank in range(world_size)]
+        for step in range(20)
+    ]
 
 
 def test_a_batch_that_does_not_divide_is_refused_under_a_launcher(tmp_path):

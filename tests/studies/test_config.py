@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from data_gen.endings import Mistake
+from diffusion.train_config import InitFrom
 from studies.config import (
     Config,
     check_config,
@@ -113,9 +114,13 @@ def test_scored_steps_are_snapshots(config):
 
 
 def test_what_makes_another_experiment(config):
+    in_order = replace(
+        config, train=replace(config.train, reduction="in_order", micro_batch_size=8)
+    )
     same = [
         replace(config, name="other"),
         replace(config, train=replace(config.train, log_every=5, state_every=3, threads=7)),
+        replace(config, train=replace(config.train, micro_batch_size=8, tracker="tensorboard")),
         replace(config, probe=replace(config.probe, steps=3)),
         replace(config, evaluate=replace(config.evaluate, guidance_scale=2.0)),
     ]
@@ -123,10 +128,16 @@ def test_what_makes_another_experiment(config):
         replace(config, seed=1),
         replace(config, world=replace(config.world, seed=1)),
         replace(config, train=replace(config.train, learning_rate=0.1)),
+        replace(config, train=replace(config.train, precision="bf16")),
+        replace(config, train=replace(config.train, compile=True)),
+        replace(config, train=replace(config.train, init_from=InitFrom("runs/other", 8))),
+        in_order,
+        replace(in_order, train=replace(in_order.train, micro_batch_size=16)),
         replace(config, model=replace(config.model, conditioning="captions_contextual")),
     ]
     assert all(identity(c) == identity(config) for c in same)
     assert all(identity(c) != identity(config) for c in other)
+    assert identity(other[-1]) != identity(in_order)  # there the micro-batch fixes the bits
 
 
 def test_more_steps_are_the_same_experiment_only_if_no_snapshot_moves(config):

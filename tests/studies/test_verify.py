@@ -308,7 +308,7 @@ def test_leftovers_are_noted_unless_a_writer_is_at_work(run):
     (run.samples / ".a.123.tmp.npz").write_text("half")
     (run.states / "step_00000002.broken-0").mkdir()
     set_status(run, "train", "running")
-    moved = "step_00000002.broken-0: moved aside because it was damaged"
+    moved = "step_00000002.broken-0: moved aside: damaged, or of a training that was abandoned"
     assert sorted(notes(run)) == [
         ".a.123.tmp.npz: left behind by a writer that was killed",
         ".step_00000006.123.tmp: left behind by a writer that was killed",
