@@ -31,6 +31,12 @@ def copy_weights(model: Denoiser, tokenizer: PreTrainedTokenizerFast, source: So
     """
     old = ConceptPipeline.load(source.directory, source.weights)
     encoder = model.conditioner.text_encoder
+    pooling, here = old.text_encoder.config.pooling, encoder.config.pooling
+    if pooling != here:
+        raise Mistake(
+            f"train.init_from: the snapshot pools {pooling!r}, this model {here!r}; use its "
+            f"model.conditioning"
+        )
     words = _by_name(encoder.state_dict(), old.text_encoder.state_dict(), tokenizer, old.tokenizer)
     _copy(model.unet, old.unet.state_dict(), "unet")
     _copy(encoder, words, "text_encoder")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import diffusers
 import torch
@@ -16,6 +17,8 @@ from diffusion.conditioning import NULL_CAPTION, SPECIAL, CaptionConditioner, to
 from diffusion.model import Denoiser
 from diffusion.sampling import guided, in_tiles, make_sampler, sample
 from diffusion.snapshots import find_snapshot
+
+VARIANTS = {"ema": "ema", "raw": None}  # what diffusers calls the two kinds of weights
 
 
 class ConceptPipeline(DiffusionPipeline):
@@ -49,10 +52,19 @@ class ConceptPipeline(DiffusionPipeline):
         return cls.load(find_snapshot(Path(run) / "snapshots", step), weights)
 
     @classmethod
+    def from_pretrained(
+        cls, directory: str | Path, weights: str = "raw", **options: Any
+    ) -> "ConceptPipeline":
+        """One snapshot directory, on the CPU. weights: "ema" or "raw"; else Mistake."""
+        if weights not in VARIANTS:
+            raise Mistake(f"weights: got {weights!r}, allowed {', '.join(VARIANTS)}")
+        return super().from_pretrained(directory, **{"variant": VARIANTS[weights], **options})
+
+    @classmethod
     def load(cls, directory: Path, weights: str) -> "ConceptPipeline":
         """One snapshot directory, on the GPU if there is one; weights: "ema" or "raw"."""
         diffusers.utils.logging.disable_progress_bar()  # four small files need none
-        pipeline = cls.from_pretrained(directory, variant="ema" if weights == "ema" else None)
+        pipeline = cls.from_pretrained(directory, weights)
         return pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
 
     @property

@@ -60,7 +60,8 @@ def find_snapshot(parent: Path, step: int | None) -> Path:
     steps = [known for known in steps_in(parent) if known not in thinned]
     if step is not None and step not in steps:
         known = ", ".join(map(str, steps)) or "none"
-        gone = "was thinned out (evaluate.keep)" if step in thinned else f"is not in {parent}"
+        why = "was thinned out (evaluate.keep); trained again under another --name it is the same"
+        gone = why if step in thinned else f"is not in {parent}"
         raise Mistake(f"step: the snapshot of step {step} {gone}; there are {known}")
     for candidate in [step] if step is not None else steps[::-1]:
         path = step_directory(parent, candidate)

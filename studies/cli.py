@@ -101,11 +101,14 @@ def start(main: Callable[[], None]) -> NoReturn:
     except Heard as error:
         _exit(f"error: {error}", MISTAKE)
     except (Mistake, OSError) as error:
-        _exit(f"error: {error}", MISTAKE, own=_has_joined())
+        full = isinstance(error, OSError) and "o space left" in str(error)
+        advice = "; make room, the same command goes on" if full else ""
+        _exit(f"error: {error}{advice}", MISTAKE, own=_has_joined())
     except KeyboardInterrupt:
         _exit("stopped: what was finished is kept; the same command goes on", PREEMPTED)
     except Preempted as error:
         _exit(f"{error}; the same command goes on", PREEMPTED)
+    _ignore_requests()
     sys.exit(0)
 
 
@@ -133,6 +136,12 @@ def _terminate(number: int, frame: object) -> NoReturn:
     raise Preempted("stopped on request, what was finished is kept")
 
 
+def _ignore_requests() -> None:
+    """To stop, once all is said: a second one changes nothing."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _has_joined() -> bool:
     """True once this process works with others: until then, all of them meet the same mistakes."""
     distributed: Any = sys.modules.get("torch.distributed")
@@ -141,8 +150,7 @@ def _has_joined() -> bool:
 
 def _exit(line: str, status: int, own: bool = False) -> NoReturn:
     """Print on the first process; `own`: on this one whatever its rank."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)  # a second request changes nothing
+    _ignore_requests()
     rank = os.environ.get("RANK", "0")
     if rank == "0" or own:
         print(line if rank == "0" else f"rank {rank}: {line}", file=sys.stderr, flush=True)

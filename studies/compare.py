@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from data_gen.endings import Mistake
 from data_gen.files import MANIFEST, damage, read_json, read_rows
-from diffusion.snapshots import THINNED, step_directory, steps_in
+from diffusion.snapshots import THINNED, step_directory, steps_in, thinned_steps
 from studies.checks import wrong_ranks, wrong_rows
 from studies.config import differences, identity, to_dict
 from studies.evaluate import load_samples
@@ -18,6 +18,7 @@ from studies.run_dir import RunDir
 from studies.tensor_differences import weights_difference
 
 Rows = dict[int, dict[str, Any]]  # by step
+Found = Iterator["Difference"]
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,14 @@ def compare(first: Path, second: Path) -> list[Difference]:
 
 
 def _sum(a: RunDir, b: RunDir) -> str:
+    """What was compared and found equal; scores follow from samples and probe, and are not."""
     rows = _metrics(a).keys() & _metrics(b).keys()
     snapshots, states = (_common(a.path / n, b.path / n) for n in ("snapshots", "state"))
+    thinned = {*thinned_steps(a.snapshots), *thinned_steps(b.snapshots)} & {*snapshots}
+    note = f" ({len(thinned)} thinned out, by their manifests)" if thinned else ""
     return (
-        f"the runs are identical: {len(rows)} rows, {len(snapshots)} snapshots, "
-        f"{len(states)} states"
+        f"the runs are identical in {len(rows)} rows, {len(snapshots)} snapshots{note}, "
+        f"{len(states)} states and the samples of both; scores are not compared"
     )
 
 
@@ -79,9 +83,16 @@ def row_differences(a: RunDir, b: RunDir) -> Iterator[Difference]:
                 f"metrics.jsonl: step {step} is the first to differ: {'; '.join(changes)}"
             )
             break
-    ends = [max(rows, default=0) for rows in (old, new)]
-    if ends[0] != ends[1]:
-        yield Difference(f"metrics.jsonl: {a.path} ends at step {ends[0]}, {b.path} at {ends[1]}")
+    yield from _missing_rows("metrics.jsonl", (a, old), (b, new))
+
+
+def _missing_rows(name: str, first: tuple[RunDir, Rows], second: tuple[RunDir, Rows]) -> Found:
+    """How many steps have a row in one run alone, and the first of them."""
+    for (run, rows), (_, others) in ((first, second), (second, first)):
+        alone = sorted(rows.keys() - others.keys())
+        if alone:
+            count = f"{len(alone)} step{'s' if len(alone) > 1 else ''} from {alone[0]} on"
+            yield Difference(f"{name}: only {run.path} has rows of {count}")
 
 
 def _metrics(run: RunDir) -> Rows:
@@ -121,6 +132,8 @@ def rank_differences(a: RunDir, b: RunDir) -> Iterator[Difference]:
             what = f"{sizes[0]} and {sizes[1]} processes at step {step}"
             yield Difference(f"ranks.jsonl: {what}: ranks cannot be compared", parts=False)
             return
+    if old and new:  # older runs have none
+        yield from _missing_rows("ranks.jsonl", (a, old), (b, new))
     for key in ("draw", "loss"):
         for step in [step for step in common if old[step][key] != new[step][key]][:1]:
             pairs = list(zip(old[step][key], new[step][key], strict=True))

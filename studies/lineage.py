@@ -16,9 +16,10 @@ def find_source(config: Config) -> Source | None:
     if init.run is None:
         return None
     try:
+        RunDir(Path(init.run)).read_config()
         return Source(find_snapshot(Path(init.run) / "snapshots", init.step), init.weights)
     except Mistake as mistake:
-        raise Mistake(f"train.init_from.{mistake}") from None
+        raise Mistake(f"train.init_from: {mistake}") from None
 
 
 def record_lineage(run: RunDir, config: Config, source: Source) -> None:

@@ -63,7 +63,7 @@ class RunDir:
     def _claim(self, config: Config) -> None:
         if self.config_file.is_file():
             changed = differences(identity(self.read_config()), identity(config))
-            if changed:
+            if changed and self._has_begun():
                 raise Mistake(
                     f"{self.path}: holds another experiment ({'; '.join(changed)}); "
                     f"choose another --name or undo the change"
@@ -71,6 +71,12 @@ class RunDir:
         elif self.path.is_dir() and any(self.path.glob("[!.]*")):
             raise Mistake(f"{self.path}: is not empty and no run; choose another --name")
         write_text(self.config_file, to_yaml(config))
+
+    def _has_begun(self) -> bool:
+        """False if nothing was made yet: a first start ended in a mistake."""
+        metrics = self.path / "metrics.jsonl"
+        made = [self.snapshots, self.states, self.samples, self.scores]
+        return any(p.exists() for p in made) or (metrics.exists() and metrics.stat().st_size > 0)
 
     @contextlib.contextmanager
     def writing(self, writer: str) -> Iterator[None]:
@@ -98,7 +104,9 @@ class RunDir:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise Mistake(f"{self.path}: another process is at its {writer} stage") from None
+                raise Mistake(
+                    f"{self.path}: another process is at its {writer} stage; wait for it or stop it"
+                ) from None
             yield
 
     def state_of(self, writer: str) -> str | None:

@@ -97,8 +97,12 @@ def _train(
     say: Say,
     should_stop: Callable[[], bool],
 ) -> None:
-    threads, device = torch.get_num_threads(), str(processes.device)
-    facts = {"device": device, "threads": threads, "world_size": processes.world_size}
+    facts = {
+        "device": processes.device.type,
+        "threads": torch.get_num_threads(),
+        "world_size": processes.world_size,
+        "micro_batch_size": config.train.micro_batch_size,
+    }
     for line in processes.once(lambda: run.write_environment(facts)):
         say(f"environment: {line}; last bits may differ from here on")
     data = training_set(world)

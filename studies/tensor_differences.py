@@ -11,11 +11,11 @@ INFINITE = float("inf")
 
 
 def weights_difference(a: Path, b: Path, files: Sequence[str]) -> str:
-    """How many tensors differ, and the one that differs most, relative to its norm."""
+    """How many tensors differ, and the one that lies farthest apart."""
     found = [
-        (relative, f"{tensor} of {file} ({_kind(file)}), {what}")
+        (distance, f"{tensor} of {file} ({_kind(file)}), {what}")
         for file in files
-        for tensor, relative, what in tensor_differences(a / file, b / file)
+        for tensor, distance, what in tensor_differences(a / file, b / file)
     ]
     if not found:
         return f"{files[0]} differs, but none of its tensors"
@@ -30,7 +30,7 @@ def _kind(file: str) -> str:
 
 
 def tensor_differences(a: Path, b: Path) -> Iterator[tuple[str, float, str]]:
-    """(name, relative difference, what differs) of every tensor that does; read one by one."""
+    """(name, ‖a − b‖, what differs) of every tensor that does; read one by one."""
     with safe_open(a, "pt") as old, safe_open(b, "pt") as new:
         names = {*old.keys()}, {*new.keys()}
         for name in sorted(names[0] ^ names[1]):
@@ -42,14 +42,14 @@ def tensor_differences(a: Path, b: Path) -> Iterator[tuple[str, float, str]]:
 
 
 def _tensor_difference(a: Tensor, b: Tensor) -> tuple[float, str] | None:
-    """‖a − b‖ / ‖a‖, and a line with the largest |a − b| too; None if they are equal."""
+    """‖a − b‖, and a line with it relative to ‖a‖ and the largest |a − b|; None if equal."""
     if a.shape != b.shape or a.dtype != b.dtype:
         kinds = [f"{t.dtype} {tuple(t.shape)}".removeprefix("torch.") for t in (a, b)]
         return INFINITE, " → ".join(kinds)
     if torch.equal(a, b):
         return None
     gap = a.double() - b.double()
-    norm = a.double().norm().item()
-    relative = gap.norm().item() / norm if norm else INFINITE
+    norm, distance = a.double().norm().item(), gap.norm().item()
+    relative = distance / norm if norm else INFINITE
     line = f"max |a - b| {gap.abs().max().item():.1e}, ‖a - b‖/‖a‖ {relative:.1e}"
-    return relative if relative == relative else INFINITE, line
+    return distance if distance == distance else INFINITE, line

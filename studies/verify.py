@@ -36,6 +36,8 @@ Hashes = dict[Path, dict[str, str]]  # of snapshots and states: {file: SHA-256}
 
 def verify_runs(paths: Sequence[Path], say: Callable[[str], None]) -> None:
     """Say what is found in each run. Raises Mistake if anything is damaged or missing."""
+    if not paths:
+        raise Mistake("--run: missing; give a run directory, or several")
     broken = []
     for run in [RunDir(path) for path in paths]:
         findings = list(verify(run))
@@ -222,7 +224,7 @@ def _planned_parts(run: RunDir, config: Config, probe: str, done: bool) -> Found
     """`done` may be said of an evaluation with other settings, which left none of these parts."""
     parts = planned_parts(run, config, probe)
     absent = [part for part in parts if not part.is_file()]
-    if done and any(part.is_file() for part in parts[1:]):
+    if done and (not _parts(run) or any(part.is_file() for part in parts[1:])):
         for part in absent:
             yield Finding("missing", part, "planned by evaluate; scripts/evaluate.py makes it")
     elif absent:

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer, CLIPTextModel
 
 from data_gen.dataset import training_set
-from data_gen.endings import DamageWarning, Preempted
+from data_gen.endings import DamageWarning, Mistake, Preempted
 from data_gen.files import hashes, is_complete
 from data_gen.world import World
 from diffusion.conditioning import build_tokenizer
@@ -187,6 +187,17 @@ def test_pipelines_draw_the_same_images_from_a_run_and_from_a_directory(straight
     assert not torch.equal(images, raw(["a red square", "blue"], **options))
     with pytest.raises(ValueError, match="unknown word 'bleu' .did you mean 'blue'"):
         first(["a bleu square"])
+
+
+def test_weights_are_raw_or_averaged_and_nothing_else(straight):
+    snapshot = find_snapshot(straight / "snapshots", 12)
+    raw, ema = (ConceptPipeline.from_pretrained(snapshot, weights) for weights in ("raw", "ema"))
+    assert not torch.equal(raw.unet.conv_in.weight, ema.unet.conv_in.weight)
+    same = ConceptPipeline.from_run(straight, 12).unet.conv_in.weight
+    assert torch.equal(same.cpu(), ema.unet.conv_in.weight)
+    for wrong in ("EMA", "best"):
+        with pytest.raises(Mistake, match=f"weights: got '{wrong}', allowed ema, raw"):
+            ConceptPipeline.from_run(straight, 12, wrong)
 
 
 def test_a_missing_or_broken_snapshot_is_refused(straight, tiny_world, tmp_path):

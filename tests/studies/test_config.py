@@ -159,6 +159,9 @@ def test_a_directory_belongs_to_one_experiment(config, tmp_path):
     run.claim(config)
     run.claim(replace(config, probe=replace(config.probe, steps=3)))
     assert run.read_config().probe.steps == 3
+    run.claim(replace(config, seed=2))  # nothing was made yet: a mistake does not take the name
+    run.claim(config)
+    run.snapshots.mkdir()
     with pytest.raises(Mistake, match=r"holds another experiment \(seed: 0 → 1\); choose another"):
         run.claim(replace(config, seed=1))
     (tmp_path / "full").mkdir()

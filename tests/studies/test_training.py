@@ -128,7 +128,7 @@ def test_fine_tuning_goes_on_without_its_source(config, trained, tmp_path):
 @pytest.mark.parametrize(
     "init, message",
     [
-        (InitFrom("nowhere", 2), "train.init_from.step: the snapshot of step 2 is not in nowhere"),
+        (InitFrom("nowhere", 2), "train.init_from: nowhere: not a run directory"),
         (InitFrom("nowhere"), "train.init_from.step: missing; give the step of the snapshot"),
         (InitFrom(None, 2), "train.init_from.run: missing; give the run directory"),
     ],
@@ -153,7 +153,7 @@ def test_thinning_removes_only_what_is_scored(config, trained, tmp_path, keep, l
     stages.train_stage(config, run, said.append)
     assert "finished before" in said[0]
     if keep == "last":
-        with pytest.raises(Mistake, match="step 2 was thinned out .evaluate.keep.; there are 4"):
+        with pytest.raises(Mistake, match="step 2 was thinned out .evaluate.keep.; .*there are 4"):
             ConceptPipeline.from_run(run.path, step=2)
 
 
