@@ -85,7 +85,7 @@ def load_probe(directory: Path) -> tuple[Probe, dict[str, Any]]:
         probe.load_state_dict(load_file(path))
     except (OSError, KeyError, SafetensorError, RuntimeError) as error:
         raise Mistake(
-            f"{path}: not the probe of its certificate ({str(error).splitlines()[0]}); "
+            f"{path}: not the probe of its certificate ({str(error).strip().split(chr(10))[0]}); "
             f"move its directory away, scripts/run.py trains it again"
         ) from None
     return probe.eval(), certificate
