@@ -1,99 +1,208 @@
-"""Captions → conditions: a word-level tokenizer and a small CLIP text encoder, from scratch."""
+"""Conditioners: rows of token ids or of numbers → what the U-Net is told of each image."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
+import torch
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
 from jaxtyping import Bool, Float, Int
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch import Tensor, nn
-from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 
+from diffusion import text_encoders
 from diffusion.model_config import SIZES, ModelConfig
+from diffusion.prompts import NULL_PROMPT as NULL_CAPTION  # noqa: F401
+from diffusion.prompts import SPECIAL, PreTrainedTokenizerFast, build_tokenizer, tokenize  # noqa: F401
+from diffusion.text_encoders import hidden_size
 
-BOS, EOS, PAD, UNKNOWN = "<bos>", "<eos>", "<pad>", "<unk>"
-SPECIAL = (PAD, BOS, UNKNOWN, EOS)  # an end token of id 2 would make CLIP pool at the largest id
-NULL_CAPTION = ""
-WORD_STD = 0.25  # of new word embeddings: with CLIP's .02 the bag of words starts out too faint
+NUM_FREQUENCIES = 6  # the finest of 32 (half) periods to a span: an image of 32 px has one a pixel
+ROUNDING = 1e-5  # of a span: numbers at its very ends may round to beyond them
+
+NumberKind = Literal["vector", "one_hot", "embeddings", "coordinates"]
 
 
 @dataclass(frozen=True)
 class Condition:
-    """What the U-Net sees of n captions of l tokens.
+    """What the U-Net sees of n conditions.
 
     Attributes:
-        tokens: float32 (n, l, d), contextual embeddings for cross-attention.
+        h: float32 (n, d), the one embedding beside that of the time.
+        tokens: float32 (n, l, c), for cross-attention; None: there is none.
         mask: bool (n, l), False at padding.
-        pooled: float32 (n, d), added, through an MLP, to the time embedding.
     """
 
-    tokens: Float[Tensor, "n l d"]
-    mask: Bool[Tensor, "n l"]
-    pooled: Float[Tensor, "n d"]
+    h: Float[Tensor, "n d"]
+    tokens: Float[Tensor, "n l c"] | None = None
+    mask: Bool[Tensor, "n l"] | None = None
+
+    @property
+    def pooled(self) -> Tensor:
+        return self.h
 
 
-def build_tokenizer(vocabulary: Sequence[str], max_words: int) -> PreTrainedTokenizerFast:
-    """One id per word; captions become <bos> words <eos>, padded to max_words + 2."""
-    ids = {word: i for i, word in enumerate((*SPECIAL, *vocabulary))}
-    tokenizer = Tokenizer(models.WordLevel(ids, unk_token=UNKNOWN))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{BOS} $A {EOS}", special_tokens=[(BOS, ids[BOS]), (EOS, ids[EOS])]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token=BOS,
-        eos_token=EOS,
-        pad_token=PAD,
-        unk_token=UNKNOWN,
-        model_max_length=max_words + 2,
-    )
+class TextConditioner(nn.Module):
+    """Token ids → Condition, by a text encoder whose config says how h is pooled:
 
+    words: the sum of the embeddings of the words, so new sets of words compose;
+    end: the last hidden state at the end token, as CLIP does;
+    mean: the mean of the last hidden states, padding left out (for T5, which has no such token).
 
-def tokenize(tokenizer: PreTrainedTokenizerFast, captions: Sequence[str]) -> Int[Tensor, "n l"]:
-    """int64 ids, all rows of the tokenizer's full length."""
-    encoded = tokenizer(list(captions), padding="max_length", return_tensors="pt")
-    return encoded.input_ids
+    A frozen encoder has no gradients, never leaves eval mode, and encodes each different row of
+    ids once for as long as its weights stay as they are.
+    """
 
-
-class CaptionConditioner(nn.Module):
-    """Token ids → Condition; the encoder's config says how it pools, see POOLING."""
-
-    def __init__(self, text_encoder: CLIPTextModel):
+    def __init__(self, text_encoder: Any, frozen: bool = False):
         super().__init__()
-        self.text_encoder = text_encoder
+        self.text_encoder, self.frozen = text_encoder, frozen
+        self.width = self.token_width = hidden_size(text_encoder.config)
+        self._known: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
+        self._known_of: list[tuple] = []
+        if frozen:
+            text_encoder.eval().requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "TextConditioner":
+        super().train(mode)
+        if self.frozen:
+            self.text_encoder.eval()
+        return self
 
     def forward(self, input_ids: Int[Tensor, "n l"]) -> Condition:
-        config = self.text_encoder.config
-        mask = input_ids != config.pad_token_id
-        encoded = self.text_encoder(input_ids=input_ids, attention_mask=mask)
-        pooled = self.bag(input_ids) if config.pooling == "words" else encoded.pooler_output
-        return Condition(encoded.last_hidden_state, mask, pooled)
+        h, tokens = self._recall(input_ids) if self.frozen else self._encode(input_ids)
+        return Condition(h, tokens, self._mask(input_ids))
 
-    def bag(self, input_ids: Int[Tensor, "n l"]) -> Float[Tensor, "n d"]:
-        """Sum of the embeddings of the words: additive in them, so new sets of words compose."""
-        embeddings = self.text_encoder.get_input_embeddings()(input_ids)
-        return (embeddings * (input_ids >= len(SPECIAL))[..., None]).sum(dim=1)
+    def _encode(self, input_ids: Int[Tensor, "n l"]) -> tuple[Tensor, Tensor]:
+        """h and tokens."""
+        mask = self._mask(input_ids)
+        tokens = self.text_encoder(input_ids=input_ids, attention_mask=mask).last_hidden_state
+        return self._pool(input_ids, tokens, mask), tokens
+
+    def _mask(self, input_ids: Int[Tensor, "n l"]) -> Bool[Tensor, "n l"]:
+        """True up to the first end token: some tokenizers pad with end tokens."""
+        ends = input_ids == self.text_encoder.config.eos_token_id
+        return ends.cumsum(dim=1) - ends.long() == 0
+
+    def _pool(self, input_ids: Tensor, tokens: Tensor, mask: Tensor) -> Float[Tensor, "n d"]:
+        """h. Not CLIP's `pooler_output`, which is that of the largest id if eos_token_id is 2."""
+        pooling = self.text_encoder.config.pooling
+        if pooling == "words":
+            words = self.text_encoder.get_input_embeddings()(input_ids)
+            return (words * (input_ids >= len(SPECIAL))[..., None]).sum(dim=1)
+        if pooling == "end":
+            return tokens[torch.arange(len(tokens), device=tokens.device), mask.sum(dim=1) - 1]
+        return (tokens * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
+
+    @torch.compiler.disable
+    @torch.no_grad()
+    def _recall(self, input_ids: Int[Tensor, "n l"]) -> tuple[Tensor, Tensor]:
+        """`_encode`, of every different row once, alone and in float32: bits that do not depend
+        on what else is encoded, so a run that was stopped goes on as it would have."""
+        self._forget_old_weights()
+        rows = [tuple(row) for row in input_ids.tolist()]
+        with torch.autocast(input_ids.device.type, enabled=False):
+            for row in {*rows} - self._known.keys():
+                self._known[row] = self._encode(torch.tensor([row], device=input_ids.device))
+        h, tokens = zip(*(self._known[row] for row in rows), strict=True)
+        return torch.cat(h), torch.cat(tokens)
+
+    def _forget_old_weights(self) -> None:
+        """Moving the encoder, or loading other weights into it, changes what this compares."""
+        weights = [(w.device, w.data_ptr(), w._version) for w in self.text_encoder.parameters()]
+        if weights != self._known_of:
+            self._known, self._known_of = {}, weights
 
 
-POOLING = {"captions": "words", "captions_contextual": "end"}  # bag of words; CLIP's end token
+class NumberConditioner(ModelMixin, ConfigMixin):
+    """Rows of k numbers, float32 (n, k) → Condition with h (n, width). A row of NaN is the null:
+    a learned embedding, `null`.
+
+    Args:
+        kind: vector, one_hot: an MLP (arXiv:2406.19370);
+            embeddings: one-hot; a learned vector per value and an MLP per concept, summed over
+                the concepts that are named; one whose entries are all 0 is not (arXiv:2310.09336);
+            coordinates: each coordinate's sinusoidal encoding, together through an MLP. One
+                outside its span is null, and has a learned encoding (arXiv:2408.13256).
+        width: d, of h.
+        default, words: the row of a prompt that says nothing and what each word sets; k is the
+            length of `default`. For `diffusion.prompts.NumberPrompts`, kept here so that a stored
+            conditioner can read prompts.
+        counts: of the values of each concept, in order, for `embeddings`.
+        spans: lowest and highest number of each coordinate, for `coordinates`.
+        periodic: of each coordinate, whether both ends of its span are the same place.
+    """
+
+    token_width = None  # no cross-attention
+
+    @register_to_config
+    def __init__(
+        self,
+        kind: NumberKind,
+        width: int,
+        default: Sequence[float],
+        words: dict[str, dict[str, float]],
+        counts: Sequence[int] = (),
+        spans: Sequence[Sequence[float]] = (),
+        periodic: Sequence[bool] = (),
+    ):
+        super().__init__()
+        self.width, self.null = width, nn.Parameter(torch.zeros(width))
+        self.layers: nn.Module
+        if kind == "embeddings":
+            self.layers = _ConceptEmbeddings(tuple(counts), width)
+        elif kind == "coordinates":
+            encoding = _Sinusoids(spans, periodic)
+            self.layers = nn.Sequential(encoding, _mlp(encoding.null.numel(), width))
+        else:
+            self.layers = _mlp(len(default), width)
+
+    def forward(self, numbers: Float[Tensor, "n k"]) -> Condition:
+        null = numbers.isnan().all(dim=1, keepdim=True)
+        # the layers never see a NaN: behind a `where` alone its gradient would still be NaN
+        return Condition(torch.where(null, self.null, self.layers(numbers.masked_fill(null, 0.0))))
 
 
-def build_text_encoder(config: ModelConfig, tokenizer: PreTrainedTokenizerFast) -> CLIPTextModel:
-    """A CLIP text transformer of a few layers over the closed list of words."""
-    size = SIZES[config.size]
-    encoder = CLIPTextModel(
-        CLIPTextConfig(
-            pooling=POOLING[config.conditioning],
-            vocab_size=len(tokenizer),
-            hidden_size=size.text_width,
-            intermediate_size=2 * size.text_width,
-            num_hidden_layers=size.text_layers,
-            num_attention_heads=2,
-            max_position_embeddings=tokenizer.model_max_length,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-    )
-    nn.init.normal_(encoder.get_input_embeddings().weight, std=WORD_STD)
-    return encoder
+def _mlp(inputs: int, width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, width))
+
+
+class _ConceptEmbeddings(nn.Module):
+    """One-hot (n, k), concept after concept → (n, width): Σ over named concepts of MLP(vector)."""
+
+    def __init__(self, counts: tuple[int, ...], width: int):
+        super().__init__()
+        self.counts = counts
+        self.vectors = nn.ParameterList(torch.randn(count, width) for count in counts)
+        self.mlps = nn.ModuleList(_mlp(width, width) for _ in counts)
+
+    def forward(self, hot: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:
+        parts = zip(hot.split(self.counts, dim=1), self.vectors, self.mlps, strict=True)
+        terms = [(x != 0).any(dim=1, keepdim=True) * mlp(x @ vector) for x, vector, mlp in parts]
+        return torch.stack(terms).sum(dim=0)
+
+
+class _Sinusoids(nn.Module):
+    """Coordinates (n, k) → (n, k · 2 · NUM_FREQUENCIES): sin and cos of 1, 2, 4, … turns over the
+    span of a periodic coordinate, of half as many over that of any other, whose ends differ."""
+
+    def __init__(self, spans: Sequence[Sequence[float]], periodic: Sequence[bool]):
+        super().__init__()
+        self.spans, self.periodic = spans, periodic or [False] * len(spans)
+        self.null = nn.Parameter(torch.zeros(len(spans), 2 * NUM_FREQUENCIES))
+
+    def forward(self, x: Float[Tensor, "n k"]) -> Float[Tensor, "n e"]:
+        low, high = x.new_tensor(self.spans).unbind(dim=1)
+        u = (x - low) / (high - low)
+        outside = ~((u >= -ROUNDING) & (u <= 1 + ROUNDING))  # NaN too
+        turns = 2.0 ** torch.arange(NUM_FREQUENCIES, device=x.device)
+        turns = turns * torch.where(torch.tensor(self.periodic, device=x.device), 1.0, 0.5)[:, None]
+        angle = 2 * math.pi * u.masked_fill(outside, 0.0)[..., None] * turns
+        encoded = torch.cat((angle.sin(), angle.cos()), dim=2)
+        return torch.where(outside[..., None], self.null, encoded).flatten(1)
+
+
+CaptionConditioner = TextConditioner
+
+
+def build_text_encoder(config: ModelConfig, tokenizer: PreTrainedTokenizerFast) -> Any:
+    return text_encoders.build_text_encoder(SIZES[config.size], config.conditioning, tokenizer)

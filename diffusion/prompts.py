@@ -1,0 +1,120 @@
+"""Prompts → the raw rows that a conditioner reads: token ids, or numbers."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float, Int
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast
+
+from data_gen.endings import Mistake, nearest
+
+BOS, EOS, PAD, UNKNOWN = "<bos>", "<eos>", "<pad>", "<unk>"
+SPECIAL = (PAD, BOS, UNKNOWN, EOS)  # an end token of id 2 would make CLIP pool at the largest id
+NULL_PROMPT = ""
+
+Words = Mapping[str, Mapping[str, float]]
+
+
+@runtime_checkable  # so that tests can check it
+class Prompts(Protocol):
+    """What turns words into the inputs of a conditioner."""
+
+    def inputs(self, prompts: Sequence[str]) -> Tensor:
+        """One row per prompt; "" gives the null row. Raises Mistake for a word it cannot read."""
+        ...
+
+
+def build_tokenizer(vocabulary: Sequence[str], max_words: int) -> PreTrainedTokenizerFast:
+    """One id per word; captions become <bos> words <eos>, padded to max_words + 2."""
+    ids = {word: i for i, word in enumerate((*SPECIAL, *vocabulary))}
+    tokenizer = Tokenizer(models.WordLevel(ids, unk_token=UNKNOWN))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{BOS} $A {EOS}", special_tokens=[(BOS, ids[BOS]), (EOS, ids[EOS])]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token=BOS,
+        eos_token=EOS,
+        pad_token=PAD,
+        unk_token=UNKNOWN,
+        model_max_length=max_words + 2,
+    )
+
+
+def tokenize(tokenizer: Any, captions: Sequence[str]) -> Int[Tensor, "n l"]:
+    """int64 ids, all rows of the tokenizer's full length."""
+    return tokenizer(list(captions), padding="max_length", return_tensors="pt").input_ids
+
+
+@dataclass(frozen=True)
+class TextPrompts:
+    """Token ids, int64 (n, l), by a tokenizer of transformers; l is its model_max_length.
+
+    Refuses what its text encoder never reads: words unknown to it, its special tokens, and more
+    tokens than l. A closed list of words knows no others; subword tokenizers know nearly all.
+    """
+
+    tokenizer: Any
+
+    def inputs(self, prompts: Sequence[str]) -> Int[Tensor, "n l"]:
+        for prompt in dict.fromkeys(prompts):
+            self._check(prompt)
+        return tokenize(self.tokenizer, prompts)
+
+    def _check(self, prompt: str) -> None:
+        for word in prompt.split():
+            if not self._knows(word):
+                known = self.tokenizer.get_vocab().keys() - {*self.tokenizer.all_special_tokens}
+                hint = nearest(word, tuple(sorted(known)))
+                raise Mistake(f"prompt {prompt!r}: unknown word {word!r}{hint}")
+        tokens = self.tokenizer(prompt, add_special_tokens=False).input_ids
+        limit = self.tokenizer.model_max_length - len(self.tokenizer("").input_ids)
+        if len(tokens) > limit:
+            raise Mistake(f"prompt {prompt!r}: has {len(tokens)} tokens, allowed {limit}")
+
+    def _knows(self, word: str) -> bool:
+        ids = self.tokenizer(word, add_special_tokens=False).input_ids
+        return not {*ids} & {*self.tokenizer.all_special_ids}
+
+
+@dataclass(frozen=True)
+class NumberPrompts:
+    """Rows of numbers, float32 (n, k): the default, with the entries of every named word set.
+
+    Attributes:
+        default: k numbers, what stands where no word says anything.
+        words: word → {entry: number}, entries as strings (as JSON has them); {} for words that
+            say nothing, such as articles. All other words are refused.
+
+    The null row, all NaN, is that of the empty prompt.
+    """
+
+    default: Sequence[float]
+    words: Words
+
+    def inputs(self, prompts: Sequence[str]) -> Float[Tensor, "n k"]:
+        rows = {prompt: self._row(prompt) for prompt in dict.fromkeys(prompts)}
+        return torch.tensor([rows[prompt] for prompt in prompts], dtype=torch.float32)
+
+    def _row(self, prompt: str) -> list[float]:
+        if not prompt.split():
+            return [math.nan] * len(self.default)
+        said: dict[int, tuple[str, float]] = {}
+        for word in prompt.split():
+            for entry, number in self._entries(word, prompt).items():
+                before, old = said.setdefault(int(entry), (word, number))
+                if old != number:
+                    raise Mistake(f"prompt {prompt!r}: {before!r} and {word!r} contradict another")
+        return [said[i][1] if i in said else number for i, number in enumerate(self.default)]
+
+    def _entries(self, word: str, prompt: str) -> Mapping[str, float]:
+        if word not in self.words:
+            hint = nearest(word, tuple(self.words))
+            raise Mistake(f"prompt {prompt!r}: unknown word {word!r}{hint}")
+        return self.words[word]
