@@ -133,16 +133,25 @@ class Variational(Objective):
         eps and t are drawn for the first alone. The other two know no network, so they are
         computed as expectations over their noise: no variance, no second draw.
         """
-        diffusion = 0.5 * self.slope.abs() * self._squared_error(predict, x_0, eps, t)
+        bit = math.log(2)
+        diffusion = self.diffusion_loss(predict, x_0, eps, t)
         prior = prior_loss(self.gamma_0 + self.slope.abs(), x_0)
         level = ((x_0 + 1) * 127.5).round().long()
         reconstruction = reconstruction_loss(self.gamma_0)[level].flatten(1).mean(1).to(x_0.dtype)
-        return diffusion / math.log(2), prior / math.log(2), reconstruction / math.log(2)
+        return diffusion / bit, prior / bit, reconstruction / bit
 
-    def _squared_error(self, predict: Predict, x_0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
+    def diffusion_loss(
+        self,
+        predict: Predict,
+        x_0: Float[Tensor, "n c h w"],
+        eps: Float[Tensor, "n c h w"],
+        t: Float[Tensor, " n"],
+    ) -> Float[Tensor, " n"]:
+        """½ γ'(t) (ε − ε̂(z_t))² in nats, mean over dimensions (section 4)."""
         gamma = per_image(self.gamma(t))
         z_t = torch.sigmoid(-gamma).sqrt() * x_0 + torch.sigmoid(gamma).sqrt() * eps
-        return _square(eps - predict(z_t, t * self.config.num_timesteps - 1)).mean(1)
+        predicted = predict(z_t, t * self.config.num_timesteps - 1)
+        return 0.5 * self.slope.abs() * _square(eps - predicted).mean(1)
 
     def scheduler(self) -> DDPMScheduler:
         """ᾱ_i = sigmoid(−γ((i + 1) / num_timesteps)); diffusers keeps it in float32."""
