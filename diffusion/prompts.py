@@ -63,20 +63,24 @@ class TextPrompts:
     tokenizer: Any
 
     def inputs(self, prompts: Sequence[str]) -> Int[Tensor, "n l"]:
-        for prompt in dict.fromkeys(prompts):
-            self._check(prompt)
+        self._check(list(dict.fromkeys(prompts)))
         return tokenize(self.tokenizer, prompts)
 
-    def _check(self, prompt: str) -> None:
-        for word in prompt.split():
+    def _check(self, prompts: list[str]) -> None:
+        words = dict.fromkeys(word for prompt in prompts for word in prompt.split())
+        for word in words:
             if not self._knows(word):
+                prompt = next(prompt for prompt in prompts if word in prompt.split())
                 known = self.tokenizer.get_vocab().keys() - {*self.tokenizer.all_special_tokens}
                 hint = nearest(word, tuple(sorted(known)))
                 raise Mistake(f"prompt {prompt!r}: unknown word {word!r}{hint}")
-        tokens = self.tokenizer(prompt, add_special_tokens=False).input_ids
-        limit = self.tokenizer.model_max_length - len(self.tokenizer("").input_ids)
-        if len(tokens) > limit:
-            raise Mistake(f"prompt {prompt!r}: has {len(tokens)} tokens, allowed {limit}")
+        for prompt, ids in zip(prompts, self.tokenizer(prompts).input_ids, strict=True):
+            if len(ids) > self.tokenizer.model_max_length:
+                limit = self.tokenizer.model_max_length
+                raise Mistake(
+                    f"prompt {prompt!r}: has {len(ids)} tokens, those at its ends counted, "
+                    f"allowed {limit}"
+                )
 
     def _knows(self, word: str) -> bool:
         ids = self.tokenizer(word, add_special_tokens=False).input_ids
@@ -110,7 +114,9 @@ class NumberPrompts:
             for entry, number in self._entries(word, prompt).items():
                 before, old = said.setdefault(int(entry), (word, number))
                 if old != number:
-                    raise Mistake(f"prompt {prompt!r}: {before!r} and {word!r} contradict another")
+                    raise Mistake(
+                        f"prompt {prompt!r}: {before!r} and {word!r} contradict each other"
+                    )
         return [said[i][1] if i in said else number for i, number in enumerate(self.default)]
 
     def _entries(self, word: str, prompt: str) -> Mapping[str, float]:

@@ -1,0 +1,65 @@
+"""Words → rows: of token ids and of numbers, and which words are refused."""
+
+import pytest
+import torch
+
+from data_gen.endings import Mistake
+from diffusion.prompts import NumberPrompts, Prompts, TextPrompts, build_tokenizer
+
+TEXT = TextPrompts(build_tokenizer(("a", "blue", "circle", "red", "small", "square"), 4))
+NUMBERS = NumberPrompts(
+    default=[0.0, 0.5, -1.0],
+    words={"a": {}, "red": {"0": 1.0, "1": 0.0}, "blue": {"0": 0.0, "1": 1.0}, "small": {"2": 0.3}},
+)
+
+
+def test_text_has_one_id_per_word_and_a_fixed_length():
+    rows = TEXT.inputs(["a small blue circle", "red", ""])
+    names = [TEXT.tokenizer.convert_ids_to_tokens(row) for row in rows.tolist()]
+    assert names[0] == ["<bos>", "a", "small", "blue", "circle", "<eos>"]
+    assert names[1] == ["<bos>", "red", "<eos>"] + ["<pad>"] * 3
+    assert names[2] == ["<bos>", "<eos>"] + ["<pad>"] * 4
+    assert TEXT.tokenizer.eos_token_id != 2  # where CLIP pools at the largest id instead
+
+
+def test_words_set_their_entries_in_any_order():
+    rows = NUMBERS.inputs(["a small red", "red small", "small", "a", "red red"])
+    small_red = [1.0, 0.0, pytest.approx(0.3)]
+    assert rows.tolist() == [
+        small_red,
+        small_red,
+        [0.0, 0.5, pytest.approx(0.3)],
+        [0.0, 0.5, -1.0],
+        [1.0, 0.0, -1.0],
+    ]
+    assert rows.dtype == torch.float32
+
+
+def test_the_empty_prompt_is_the_null_row():
+    null, default = NUMBERS.inputs(["", "a"])
+    assert null.isnan().all() and not default.isnan().any()
+
+
+@pytest.mark.parametrize("prompts", [TEXT, NUMBERS])
+def test_both_are_prompts_and_refuse_unknown_words(prompts):
+    assert isinstance(prompts, Prompts)
+    with pytest.raises(Mistake, match="^prompt 'a bleu': unknown word 'bleu' .did you mean 'blue'"):
+        prompts.inputs(["a red", "a bleu"])
+    with pytest.raises(Mistake, match="^prompt 'qqq': unknown word 'qqq'$"):
+        prompts.inputs(["qqq"])
+
+
+@pytest.mark.parametrize("word", ["<eos>", "<unk>", "<pad>"])
+def test_special_tokens_are_no_words(word):
+    with pytest.raises(Mistake, match=f"unknown word '{word}'"):
+        TEXT.inputs([f"a {word}"])
+
+
+def test_more_words_than_the_encoder_reads_are_refused():
+    with pytest.raises(Mistake, match="^prompt 'a a small red circle': has 7 tokens, .*allowed 6$"):
+        TEXT.inputs(["a a small red circle"])
+
+
+def test_words_that_contradict_each_other_are_refused():
+    with pytest.raises(Mistake, match="^prompt 'red blue': 'red' and 'blue' contradict each other"):
+        NUMBERS.inputs(["red blue"])
