@@ -101,6 +101,8 @@ def _load_tokenizer(name: str) -> Any:
         raise Mistake(
             f"{KEY}: cannot load the tokenizer of {name!r} ({_first_line(error)}); {ALLOWED}"
         ) from None
+    if len(tokenizer) < len(tokenizer.get_added_vocab()) + 2:  # as transformers makes of no files
+        raise Mistake(f"{KEY}: the tokenizer of {name!r} is empty; {ALLOWED}")
     if tokenizer.eos_token_id is None or tokenizer("").input_ids[-1:] != [tokenizer.eos_token_id]:
         raise Mistake(f"{KEY}: the tokenizer of {name!r} puts no end token; {ALLOWED}")
     if tokenizer.pad_token_id is None:
