@@ -5,15 +5,13 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 
 from diffusion.objective_config import ObjectiveConfig, check_objective
 from diffusion.objectives import (
     antithetic,
     build_objective,
-    build_scheduler,
-    diffuse,
-    epsilon_loss,
     prior_loss,
     reconstruction_loss,
     target,
@@ -121,8 +119,7 @@ def test_predictions_are_one_function():
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_ddpm_is_the_forward_process_of_diffusers_bit_for_bit(schedule):
-    config = ObjectiveConfig(schedule=schedule)
-    objective, scheduler = build_objective(config), build_scheduler(config)
+    objective = build_objective(ObjectiveConfig(schedule=schedule))
     x_0, eps = gaussian_images(1000), noise(1000)
     t, seen = torch.arange(1000), []
 
@@ -131,8 +128,8 @@ def test_ddpm_is_the_forward_process_of_diffusers_bit_for_bit(schedule):
         return x_t
 
     loss = objective.loss(predict, x_0, eps, t)
-    assert torch.equal(seen[0], diffuse(scheduler, x_0, eps, t))
-    expected = epsilon_loss(seen[0], eps).item()
+    assert torch.equal(seen[0], objective.scheduler().add_noise(x_0, eps, t))
+    expected = F.mse_loss(seen[0], eps).item()
     assert loss.mean().item() == pytest.approx(expected, rel=1e-6)
 
 
@@ -215,6 +212,18 @@ def test_the_diffusion_loss_depends_on_the_ends_of_gamma_alone():
     assert within(by_slope, integrand[1])  # γ_1 = γ_0 + slope
     assert within(by_gamma_0, integrand[1] - integrand[0])
     assert by_slope.std() < 0.01 and by_gamma_0.std() < 0.01  # so that the bounds mean something
+
+
+def test_prior_and_reconstruction_are_taken_at_the_ends_of_gamma():
+    objective = variational(-6.0, 2.0)
+    level = torch.tensor([0, 17, 255])
+    x_0 = (level / 127.5 - 1).view(1, 3, 1, 1)
+    terms = objective.terms(lambda z, i: z, x_0, noise(1), torch.tensor([0.5]))
+    table = reconstruction_loss(torch.tensor(-6.0)) / math.log(2)
+    assert terms[1].item() == pytest.approx(prior_loss(torch.tensor(2.0), x_0).item() / math.log(2))
+    assert terms[2].item() == pytest.approx(table[level].mean().item())
+    loss = objective.loss(lambda z, i: z, x_0, noise(1), torch.tensor([0.5]))
+    assert loss.item() == pytest.approx(sum(term.item() for term in terms))
 
 
 @pytest.mark.parametrize("slope", [10.0, -10.0])
