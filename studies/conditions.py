@@ -1,5 +1,6 @@
 """What a world's words and images are to a model: its prompts, its conditioner, its inputs."""
 
+import copy
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -54,7 +55,9 @@ def make_conditioning(
         encoder, tokenizer = load_text_encoder(name or "")
         fit_length(tokenizer, encoder, _longest_captions(world, tokenizer))
         return Conditioning(
-            kind, TextPrompts(tokenizer), lambda width: TextConditioner(encoder, frozen)
+            kind,
+            TextPrompts(tokenizer),
+            lambda width: TextConditioner(encoder if frozen else copy.deepcopy(encoder), frozen),
         )
     tokenizer = build_tokenizer(world.captioner.vocabulary, world.captioner.max_words)
     return Conditioning(

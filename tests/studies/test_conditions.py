@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 
 from data_gen import streams
 from data_gen.captions import CaptionConfig
@@ -15,6 +17,7 @@ from data_gen.scenes import class_tables
 from data_gen.world import World, WorldConfig
 from diffusion.model_config import SIZES
 from diffusion.prompts import Prompts
+from diffusion.text_encoders import SPARE_TOKENS
 from studies.conditions import NUMBERS, condition_rows, make_conditioning
 
 TINY = SIZES["tiny"]
@@ -176,6 +179,37 @@ def test_a_new_conditioner_reads_the_rows_and_the_null(kind):
     assert condition.h.shape == (4, conditioner.width) and condition.h.isfinite().all()
     assert (condition.tokens is None) == (conditioner.token_width is None) == (kind in NUMBERS)
     assert len({tuple(row) for row in condition.h.tolist()}) == 4
+
+
+def save_spelling_clip(path) -> None:
+    """A small CLIP with random weights that reads letter by letter."""
+    ids = {letter: i for i, letter in enumerate(("<s>", "</s>", *"abcdefghijklmnopqrstuvwxyz"))}
+    tokenizer = Tokenizer(models.BPE(vocab=ids, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 1)]
+    )
+    names = dict(bos_token="<s>", eos_token="</s>", pad_token="</s>")
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(path)
+    config = CLIPTextConfig(
+        vocab_size=28, hidden_size=16, intermediate_size=16, num_hidden_layers=1,
+        num_attention_heads=2, bos_token_id=0, eos_token_id=1,
+    )  # fmt: skip
+    CLIPTextModel(config).save_pretrained(path)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_pretrained_encoder_reads_every_caption_of_the_world(frozen, tmp_path):
+    save_spelling_clip(tmp_path)
+    world = make_world()
+    told = make_conditioning(world, "pretrained", TINY, str(tmp_path), frozen)
+    longest = len("asmallscarletcircleontheright") + 2
+    inputs, row = condition_rows(world, training_set(world), told)
+    assert inputs.shape[1] == longest + SPARE_TOKENS and len(row) == 400
+    conditioner, other = told.build(64), told.build(64)
+    condition = conditioner(inputs[:5])
+    assert condition.h.shape == (5, 16) and condition.h.requires_grad == (not frozen)
+    assert (conditioner.text_encoder is other.text_encoder) == frozen  # new weights to train
 
 
 def test_images_keep_numbers_inside_their_spans():
