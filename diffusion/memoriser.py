@@ -1,0 +1,91 @@
+"""The memoriser: the denoiser that fits a training set perfectly, in closed form.
+
+It is what the loss has as its minimum if the training images are all there is: sampling from it
+gives training images back. How far a trained model is from it tells what it has generalised.
+"""
+
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from diffusion.objective_config import Prediction
+from diffusion.objectives import per_image, target
+
+CHUNK = 4096  # images in float64 at once
+
+
+class Memoriser:
+    """E[x_0 | x_t] over the training images of the nearest combinations, as a network would put
+    it out: x_0 = Σ_i w_i x_i, w = softmax_i(−‖x_t − √ᾱ_t x_i‖² / (2 (1 − ᾱ_t))).
+
+    Args:
+        images: the training set.
+        values: of every image, the value of each concept, by number.
+        alphas_cumprod: ᾱ_t of the noise schedule, for every timestep, below 1.
+        prediction: what `denoise` puts out.
+    """
+
+    def __init__(
+        self,
+        images: UInt8[Tensor, "n c h w"],
+        values: Int[Tensor, "n k"],
+        alphas_cumprod: Float[Tensor, " timesteps"],
+        prediction: Prediction = "epsilon",
+    ):
+        self.images, self.prediction = images, prediction
+        self.alphas_cumprod = alphas_cumprod.double()
+        self.shown, self.shown_as = torch.unique(values, dim=0, return_inverse=True)
+
+    def denoise(
+        self,
+        x_t: Float[Tensor, "n c h w"],
+        t: Int[Tensor, "..."],
+        asked: Int[Tensor, "n k"],
+    ) -> Float[Tensor, "n c h w"]:
+        """t: one timestep for all, or one each. asked: a combination per row; see `candidates`."""
+        alpha, sigma = self._constants(t.expand(len(x_t)))
+        x_0 = torch.empty_like(x_t, dtype=torch.float64)
+        different, which = torch.unique(asked, dim=0, return_inverse=True)
+        for number, combination in enumerate(different):
+            rows = which == number
+            images = self.images[self.candidates(combination)]
+            x_0[rows] = posterior_mean(images, x_t[rows], alpha[rows], sigma[rows])
+        eps = (x_t - alpha * x_0) / sigma
+        return target(self.prediction, x_0, eps, alpha, sigma).to(x_t.dtype)
+
+    def candidates(self, combination: Int[Tensor, " k"]) -> Int[Tensor, " m"]:
+        """The images whose combinations differ from the asked one in the fewest concepts: its own,
+        or, if it is held out, all of its nearest neighbours'."""
+        differing = (self.shown != combination).sum(1)
+        return (differing == differing.min())[self.shown_as].nonzero()[:, 0]
+
+    def _constants(self, t: Int[Tensor, " n"]) -> tuple[Tensor, Tensor]:
+        alphas_cumprod = per_image(self.alphas_cumprod[t.to(self.alphas_cumprod.device)])
+        return alphas_cumprod.sqrt(), (1 - alphas_cumprod).sqrt()
+
+
+def posterior_mean(
+    images: UInt8[Tensor, "m c h w"],
+    x_t: Float[Tensor, "n c h w"],
+    alpha: Float[Tensor, "n 1 1 1"],
+    sigma: Float[Tensor, "n 1 1 1"],
+) -> Float[Tensor, "n c h w"]:
+    """float64 E[x_0 | x_t = α x_0 + σ ε] in [−1, 1] for x_0 uniform over the images.
+
+    Distances are expanded, ‖x_t‖² − 2α x_t·x_i + α²‖x_i‖², so that they are a matrix product. The
+    terms are up to 10⁶ times their difference near t = 0: what float32 would lose there, float64
+    has. Memory: CHUNK images, and a number per pair of x_t and image.
+    """
+    noisy, alpha, sigma = (x.double().flatten(1) for x in (x_t, alpha, sigma))
+    chunks = images.flatten(1).split(CHUNK)
+    logits = []
+    for chunk in chunks:
+        x = _levels(chunk)
+        logits.append((noisy @ x.T - alpha / 2 * x.square().sum(1)) * (alpha / sigma**2))
+    weights = torch.softmax(torch.cat(logits, 1), 1).split(CHUNK, 1)
+    mean = sum(weight @ _levels(chunk) for weight, chunk in zip(weights, chunks, strict=True))
+    return mean.view(x_t.shape)
+
+
+def _levels(images: Tensor) -> Tensor:
+    return images.double() / 127.5 - 1
