@@ -203,7 +203,7 @@ def test_a_pretrained_encoder_reads_every_caption_of_the_world(frozen, tmp_path)
     save_spelling_clip(tmp_path)
     world = make_world()
     told = make_conditioning(world, "pretrained", TINY, str(tmp_path), frozen)
-    longest = len("asmallscarletcircleontheright") + 2
+    longest = sum(map(len, "on the right one scarlet small circle".split())) + 2
     inputs, row = condition_rows(world, training_set(world), told)
     assert inputs.shape[1] == longest + SPARE_TOKENS and len(row) == 400
     conditioner, other = told.build(64), told.build(64)
