@@ -84,7 +84,7 @@ class TextPrompts:
 
     def _knows(self, word: str) -> bool:
         ids = self.tokenizer(word, add_special_tokens=False).input_ids
-        return not {*ids} & {*self.tokenizer.all_special_ids}
+        return bool(ids) and not {*ids} & {*self.tokenizer.all_special_ids}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from tokenizers import Tokenizer, models
+from transformers import PreTrainedTokenizerFast
 
 from data_gen.endings import Mistake
 from diffusion.prompts import NumberPrompts, Prompts, TextPrompts, build_tokenizer
@@ -53,6 +55,18 @@ def test_both_are_prompts_and_refuse_unknown_words(prompts):
 def test_special_tokens_are_no_words(word):
     with pytest.raises(Mistake, match=f"unknown word '{word}'"):
         TEXT.inputs([f"a {word}"])
+
+
+def test_a_word_that_leaves_no_token_is_unknown():
+    """Subword tokenizers without an unknown token drop what they cannot spell."""
+    spelling = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(models.BPE(vocab={"r": 0, "e": 1, "d": 2, "_": 3}, merges=[])),
+        pad_token="_",
+        model_max_length=4,
+    )
+    assert TextPrompts(spelling).inputs(["red", "de"]).tolist() == [[0, 1, 2, 3], [2, 1, 3, 3]]
+    with pytest.raises(Mistake, match="unknown word '12'"):
+        TextPrompts(spelling).inputs(["12"])
 
 
 def test_more_words_than_the_encoder_reads_are_refused():
