@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
+BASELINES = ("render", "memoriser")  # values of `run` that are no run
 SPLITS = ("train", "held_out", "partial")
 
 _SNAPSHOT = ["run", "step", "images_seen"]
@@ -32,8 +33,8 @@ def accuracy_curves(
     """Share of images in which the probe sees what was asked for, per snapshot and split.
 
     A null prediction is wrong. "joint" counts the images with every concept right; it comes after
-    the concepts, which keep the order in which `scores` first has them. True renders (run
-    "render") are left out.
+    the concepts, which keep the order in which `scores` first has them. Baselines (runs "render"
+    and "memoriser") are left out.
 
     Returns run, step, images_seen, split, measure (a concept or "joint"), accuracy, low, high
     (all three in [0, 1]). Raises ValueError as `concept_trajectories` does.
@@ -117,9 +118,9 @@ def format_accuracy(final: pd.DataFrame, concepts: Sequence[str]) -> str:
 
 
 def _generated(scores: pd.DataFrame) -> pd.DataFrame:
-    generated = scores[scores["run"] != "render"]
+    generated = scores[~scores["run"].isin(BASELINES)]
     if generated.empty:
-        raise ValueError('scores has no generated images, only rows with run "render" or none')
+        raise ValueError("scores has no generated images, only baselines or none")
     settings = generated.groupby("run")[_SETTINGS].nunique(dropna=False).max()
     if (settings > 1).any():
         mixed = ", ".join(settings.index[settings > 1])

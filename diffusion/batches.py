@@ -1,4 +1,4 @@
-"""Step t's batch is a function of (seed, t): which images, timesteps, noise and dropped captions.
+"""Step t's batch is a function of (seed, t): which images, times, noise and dropped conditions.
 
 Defined for the whole global batch; each process asks for its parts. No sampler, no state.
 """
@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from data_gen import streams
+from diffusion.objectives import antithetic
 
 
 @dataclass(frozen=True)
@@ -20,13 +21,13 @@ class Draw:
 
     Attributes:
         image: int64 (n,), which training images.
-        t: int64 (n,), timesteps in [0, num_timesteps).
+        t: int64 (n,), timesteps in [0, num_timesteps); or float32 (n,), times in [0, 1).
         eps: float32 (n, *shape), standard normal noise.
-        dropped: bool (n,), True where the null caption replaces the caption.
+        dropped: bool (n,), True where the null condition replaces the image's own.
     """
 
     image: Int[Tensor, " n"]
-    t: Int[Tensor, " n"]
+    t: Int[Tensor, " n"] | Float[Tensor, " n"]
     eps: Float[Tensor, "n c h w"]
     dropped: Bool[Tensor, " n"]
 
@@ -41,12 +42,16 @@ class Draw:
 
 @dataclass(frozen=True)
 class BatchStream:
-    """Draws of one training run. shape: (channels, height, width) of an image."""
+    """Draws of one training run.
+
+    num_timesteps: of discrete time; None: time is continuous and antithetic.
+    shape: (channels, height, width) of an image.
+    """
 
     seed: int
     num_images: int
     batch_size: int
-    num_timesteps: int
+    num_timesteps: int | None
     cond_dropout: float
     shape: tuple[int, ...]
 
@@ -59,10 +64,16 @@ class BatchStream:
         drop = streams.uniform(self.seed, "train.drop", step, place)[:, 0]
         return Draw(
             image=self._images(step * self.batch_size + place),
-            t=streams.integers(self.seed, "train.timestep", step, place, self.num_timesteps),
+            t=self._times(step, place),
             eps=eps.view(-1, *self.shape),
             dropped=drop < self.cond_dropout,
         )
+
+    def _times(self, step: int, place: Int[Tensor, " n"]) -> Tensor:
+        if self.num_timesteps is not None:
+            return streams.integers(self.seed, "train.timestep", step, place, self.num_timesteps)
+        u = streams.uniform(self.seed, "train.timestep", step, torch.zeros(1, dtype=torch.int64))
+        return antithetic(u[0, 0], place, self.batch_size)
 
     def _images(self, position: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
         """Every epoch is a permutation of its own; a batch may straddle two."""

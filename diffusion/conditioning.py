@@ -11,10 +11,7 @@ from diffusers.configuration_utils import register_to_config
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from diffusion import text_encoders
-from diffusion.model_config import SIZES, ModelConfig
-from diffusion.prompts import NULL_PROMPT as NULL_CAPTION  # noqa: F401
-from diffusion.prompts import SPECIAL, PreTrainedTokenizerFast, build_tokenizer, tokenize  # noqa: F401
+from diffusion.prompts import SPECIAL
 from diffusion.text_encoders import hidden_size
 
 NUM_FREQUENCIES = 6  # the finest of 32 (half) periods to a span: an image of 32 px has one a pixel
@@ -36,10 +33,6 @@ class Condition:
     h: Float[Tensor, "n d"]
     tokens: Float[Tensor, "n l c"] | None = None
     mask: Bool[Tensor, "n l"] | None = None
-
-    @property
-    def pooled(self) -> Tensor:
-        return self.h
 
 
 class TextConditioner(nn.Module):
@@ -199,10 +192,3 @@ class _Sinusoids(nn.Module):
         angle = 2 * math.pi * u.masked_fill(outside, 0.0)[..., None] * turns
         encoded = torch.cat((angle.sin(), angle.cos()), dim=2)
         return torch.where(outside[..., None], self.null, encoded).flatten(1)
-
-
-CaptionConditioner = TextConditioner
-
-
-def build_text_encoder(config: ModelConfig, tokenizer: PreTrainedTokenizerFast) -> Any:
-    return text_encoders.build_text_encoder(SIZES[config.size], config.conditioning, tokenizer)

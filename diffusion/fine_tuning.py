@@ -6,11 +6,13 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerBase
 
 from data_gen.endings import Mistake
-from diffusion.model import Denoiser
+from diffusion.conditioning import TextConditioner
+from diffusion.model import Conditioner, Denoiser
 from diffusion.pipeline import ConceptPipeline
+from diffusion.prompts import Prompts, TextPrompts
 
 WORDS = "embeddings.token_embedding.weight"
 POSITIONS = "embeddings.position_embedding.weight"
@@ -25,30 +27,46 @@ class Source:
 
 
 @torch.no_grad()
-def copy_weights(model: Denoiser, tokenizer: PreTrainedTokenizerFast, source: Source) -> None:
-    """Overwrite a new model's weights. Words are matched by name: new ones keep their new
-    embeddings, and so do positions beyond the source's. Mistake names a tensor of another shape.
+def copy_weights(model: Denoiser, prompts: Prompts, source: Source) -> None:
+    """Overwrite a new model's weights; those of a learned noise schedule stay new.
+
+    Words are matched by name: new ones keep their new embeddings, and so do positions beyond the
+    source's. Mistake names a tensor of another shape, or another conditioning.
     """
-    old = ConceptPipeline.load(source.directory, source.weights)
-    encoder = model.conditioner.text_encoder
-    pooling, here = old.text_encoder.config.pooling, encoder.config.pooling
-    if pooling != here:
+    pipeline = ConceptPipeline.load(source.directory, source.weights)
+    old = pipeline.denoiser()
+    there, here = kind_of(old.conditioner), kind_of(model.conditioner)
+    if there != here:
         raise Mistake(
-            f"train.init_from: the snapshot pools {pooling!r}, this model {here!r}; use its "
-            f"model.conditioning"
+            f"train.init_from: the snapshot is conditioned by {there}, this model by {here}; use "
+            f"its model.conditioning"
         )
-    words = _by_name(encoder.state_dict(), old.text_encoder.state_dict(), tokenizer, old.tokenizer)
+    weights, part = old.conditioner.state_dict(), "conditioner"
+    if isinstance(old.conditioner, TextConditioner) and isinstance(prompts, TextPrompts):
+        part = "text_encoder"
+        new = model.conditioner.state_dict()
+        weights = _by_name(new, weights, prompts.tokenizer, pipeline.tokenizer)
     _copy(model.unet, old.unet.state_dict(), "unet")
-    _copy(encoder, words, "text_encoder")
+    _copy(model.conditioner, weights, part)
+
+
+def kind_of(conditioner: Conditioner) -> str:
+    """What its inputs are and how they become h, in words."""
+    if isinstance(conditioner, TextConditioner):
+        encoder = conditioner.text_encoder
+        return f"captions through {type(encoder).__name__}, pooled by {encoder.config.pooling}"
+    return str(conditioner.config.kind)
 
 
 def _by_name(
     new: Mapping[str, Tensor],
     old: Mapping[str, Tensor],
-    tokenizer: PreTrainedTokenizerFast,
-    old_tokenizer: PreTrainedTokenizerFast,
+    tokenizer: PreTrainedTokenizerBase,
+    old_tokenizer: PreTrainedTokenizerBase,
 ) -> dict[str, Tensor]:
     """The old weights, with embeddings for the words and positions of the new model."""
+    if not any(name.endswith(WORDS) for name in old):
+        return dict(old)  # not CLIP's: a pretrained encoder, whose words are its own
     words, old_words = _named(WORDS, new).clone(), _named(WORDS, old)
     positions, old_positions = _named(POSITIONS, new).clone(), _named(POSITIONS, old)
     if words.shape[1] != old_words.shape[1]:

@@ -24,9 +24,7 @@ class GradientBuffer:
         each), for a gather of every micro-batch's gradient in place of one sum.
     """
 
-    def __init__(
-        self, parameters: Iterable[torch.nn.Parameter], processes: Processes, in_order: bool
-    ):
+    def __init__(self, parameters: Iterable[Tensor], processes: Processes, in_order: bool):
         self.parameters, self.processes = list(parameters), processes
         sizes = [-(-p.numel() // ALIGNMENT) * ALIGNMENT for p in self.parameters]
         self.flat = torch.zeros(sum(sizes) + 1, device=processes.device)

@@ -1,79 +1,147 @@
-"""The denoiser: a conditioner and a conditional U-Net, one module to train, average and save."""
+"""The networks: a conditioner and a conditional U-Net; and, to train them, an objective."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import torch
-from diffusers import UNet2DConditionModel
-from jaxtyping import Float, Int
+from diffusers import UNet2DConditionModel, UNet2DModel
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from diffusion.conditioning import (
-    CaptionConditioner,
-    Condition,
-    PreTrainedTokenizerFast,
-    build_text_encoder,
-)
-from diffusion.model_config import SIZES, ModelConfig
+from diffusion.conditioning import Condition, NumberConditioner, TextConditioner
+from diffusion.fast_layers import speed_up
+from diffusion.model_config import GROUPS, ModelConfig
+from diffusion.objective_config import ObjectiveConfig
+from diffusion.objectives import Objective, build_objective
+
+UNet: TypeAlias = UNet2DConditionModel | UNet2DModel  # type: ignore[valid-type]
+Conditioner = TextConditioner | NumberConditioner
 
 
 class Denoiser(nn.Module):
-    """ε_θ(x_t, t, captions)."""
+    """What the network makes of x_t, the time and a condition."""
 
-    def __init__(self, unet: UNet2DConditionModel, conditioner: CaptionConditioner):
+    def __init__(self, unet: UNet, conditioner: Conditioner):
         super().__init__()
         self.unet, self.conditioner = unet, conditioner
+        speed_up(unet)
 
-    def encode(self, input_ids: Int[Tensor, "n l"]) -> Condition:
-        return self.conditioner(input_ids)
+    def encode(self, inputs: Tensor) -> Condition:
+        """inputs: int64 (n, l) token ids, or float32 (n, k) numbers; as `conditioner` reads."""
+        return self.conditioner(inputs)
 
     def predict(
-        self, x_t: Float[Tensor, "n 3 h w"], t: Int[Tensor, " n"], condition: Condition
-    ) -> Float[Tensor, "n 3 h w"]:
-        """x_t: float32, t: timesteps. Returns the predicted noise."""
-        return self.unet(
-            x_t,
-            t,
-            encoder_hidden_states=condition.tokens,
-            encoder_attention_mask=condition.mask,
-            class_labels=condition.pooled,
-        ).sample
+        self,
+        x_t: Float[Tensor, "n c h w"],
+        t: Tensor,
+        condition: Condition,
+    ) -> Float[Tensor, "n c h w"]:
+        """x_t: float32; t: (n,) timesteps, whole or not. Returns what it was trained to."""
+        told: dict[str, Any] = {"class_labels": condition.h}
+        if condition.tokens is not None:
+            told["encoder_hidden_states"] = condition.tokens
+            told["encoder_attention_mask"] = condition.mask
+        return self.unet(x_t, t, **told).sample
+
+
+class DiffusionModel(Denoiser):
+    """A denoiser and what it is trained for: one module to compile, average and save."""
+
+    def __init__(self, unet: UNet, conditioner: Conditioner, objective: Objective):
+        super().__init__(unet, conditioner)
+        self.objective = objective
+
+    @property
+    def has_dropout(self) -> bool:
+        return any(isinstance(module, nn.Dropout) and module.p > 0 for module in self.modules())
 
     def forward(
-        self, x_t: Float[Tensor, "n 3 h w"], t: Int[Tensor, " n"], input_ids: Int[Tensor, "n l"]
-    ) -> Float[Tensor, "n 3 h w"]:
-        """`predict` of `encode`: what training wraps, averages gradients of, and calls."""
-        return self.predict(x_t, t, self.encode(input_ids))
+        self,
+        x_0: Float[Tensor, "n c h w"],
+        eps: Float[Tensor, "n c h w"],
+        t: Tensor,
+        inputs: Tensor,
+    ) -> Float[Tensor, " n"]:
+        """The loss of each image."""
+        condition = self.encode(inputs)
+
+        def predict(x_t: Tensor, t: Tensor) -> Tensor:
+            return self.predict(x_t, t, condition).float()
+
+        return self.objective.loss(predict, x_0, eps, t)
 
 
-def build_denoiser(
-    config: ModelConfig, tokenizer: PreTrainedTokenizerFast, image_size_px: int, seed: int
-) -> Denoiser:
-    """A new model whose weights are a function of the seed; the global generator is left alone."""
+def networks(model: Denoiser) -> dict[str, nn.Module]:
+    """The parts that have weights, by the names they have in a snapshot."""
+    conditioner = model.conditioner
+    if isinstance(conditioner, TextConditioner):
+        return {"unet": model.unet, "text_encoder": conditioner.text_encoder}
+    return {"unet": model.unet, "conditioner": conditioner}
+
+
+def frozen_networks(model: Denoiser) -> list[str]:
+    """Names of those that training leaves as they are."""
+    return [
+        name
+        for name, part in networks(model).items()
+        if not any(parameter.requires_grad for parameter in part.parameters())
+    ]
+
+
+def build_model(
+    config: ModelConfig,
+    objective: ObjectiveConfig,
+    build_conditioner: Callable[[int], Conditioner],
+    image_shape: Sequence[int],
+    seed: int,
+) -> DiffusionModel:
+    """A new model whose weights are a function of the seed; the global generator is left alone.
+
+    build_conditioner: width of the time embedding → a conditioner, whose h may have another.
+    image_shape: (channels, size, size).
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        text_encoder = build_text_encoder(config, tokenizer)
-        return Denoiser(build_unet(config, image_size_px), CaptionConditioner(text_encoder))
+        conditioner = build_conditioner(4 * config.widths.channels[0])
+        unet = build_unet(config, image_shape, conditioner.token_width)
+        return DiffusionModel(unet, conditioner, build_objective(objective))
 
 
-def build_unet(config: ModelConfig, image_size_px: int) -> UNet2DConditionModel:
-    """diffusers' conditional U-Net; the pooled caption passes an MLP into the time embedding."""
-    size = SIZES[config.size]
+def build_unet(config: ModelConfig, image_shape: Sequence[int], tokens: int | None) -> UNet:
+    """diffusers' U-Net for images (channels, size, size).
+
+    tokens: width of what is read by cross-attention, and of h, which then passes an MLP into the
+        time embedding; None: h alone, added to the time embedding as it is.
+    """
+    size = config.widths
     attends = [level in size.attention_levels for level in range(len(size.channels))]
-    return UNet2DConditionModel(
-        sample_size=image_size_px,
+    shared = dict(
+        sample_size=image_shape[-1],
+        in_channels=image_shape[0],
+        out_channels=image_shape[0],
         block_out_channels=size.channels,
         layers_per_block=size.layers_per_block,
-        down_block_types=_blocks(attends, "DownBlock2D"),
-        up_block_types=_blocks(attends[::-1], "UpBlock2D"),
-        norm_num_groups=8,
+        norm_num_groups=GROUPS,
+        dropout=config.dropout,
+    )
+    if tokens is None:
+        return UNet2DModel(
+            **shared,
+            down_block_types=_blocks(attends, "AttnDownBlock2D", "DownBlock2D"),
+            up_block_types=_blocks(attends[::-1], "AttnUpBlock2D", "UpBlock2D"),
+            attention_head_dim=size.channels[-1] // size.attention_heads,
+            class_embed_type="identity",
+        )
+    return UNet2DConditionModel(
+        **shared,
+        down_block_types=_blocks(attends, "CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=_blocks(attends[::-1], "CrossAttnUpBlock2D", "UpBlock2D"),
         attention_head_dim=size.attention_heads,  # diffusers' name; it is the number of heads
-        cross_attention_dim=size.text_width,
+        cross_attention_dim=tokens,
         class_embed_type="projection",
-        projection_class_embeddings_input_dim=size.text_width,
-        in_channels=3,
-        out_channels=3,
+        projection_class_embeddings_input_dim=tokens,
     )
 
 
-def _blocks(attends: Sequence[bool], name: str) -> tuple[str, ...]:
-    return tuple(f"CrossAttn{name}" if attend else name for attend in attends)
+def _blocks(attends: Sequence[bool], attending: str, plain: str) -> tuple[str, ...]:
+    return tuple(attending if attend else plain for attend in attends)

@@ -1,35 +1,133 @@
 """Sizes of the model and how it is conditioned. Imports no torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+from data_gen.endings import Mistake
+
+GROUPS = 8  # of every group norm: channels are multiples of it
 
 
 @dataclass(frozen=True)
 class Size:
-    """Widths of one U-Net and its text encoder. `attention_levels`: which resolutions attend."""
+    """Widths of one U-Net and its own text encoder.
+
+    Attributes:
+        channels: of each resolution, the finest first; each next one halves height and width.
+        layers_per_block: residual blocks at each resolution on the way down (one more going up).
+        attention_levels: which resolutions attend; the middle block always does.
+        attention_heads: of every attention layer.
+        text_width, text_layers: of the text encoder trained from scratch.
+    """
 
     channels: tuple[int, ...]
     layers_per_block: int
     attention_levels: tuple[int, ...]
     attention_heads: int
-    text_width: int
-    text_layers: int
+    text_width: int = 64
+    text_layers: int = 2
 
 
 SIZES = {
-    "tiny": Size((16, 32, 32), 1, (2,), 2, 32, 1),
-    "nano": Size((32, 48, 48), 1, (2,), 2, 64, 2),
+    "tiny": Size((16, 32, 32), 1, (2,), 2, text_width=32, text_layers=1),
+    "nano": Size((32, 48, 48), 1, (2,), 2),
+    "small": Size((48, 96, 96), 1, (2,), 4),
+    "base": Size((64, 128, 128), 2, (2,), 4, text_width=128),
+    "paper": Size((64, 128, 256), 2, (), 8, text_width=128),
 }
+SizeName = Literal["tiny", "nano", "small", "base", "paper", "custom"]
+TEXT = ("captions", "captions_contextual", "pretrained")  # conditionings that read captions
+Conditioning = Literal[
+    "captions",
+    "captions_contextual",
+    "pretrained",
+    "vector",
+    "one_hot",
+    "embeddings",
+    "coordinates",
+]
+
+
+@dataclass(frozen=True)
+class TextEncoderConfig:
+    """A pretrained text encoder, CLIP's or T5's.
+
+    Attributes:
+        name: a directory, or a name on the hub.
+        frozen: leave its weights as they are.
+    """
+
+    name: str | None = None
+    frozen: bool = True
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """`size`: a row of SIZES. `conditioning`: where the pooled caption comes from.
+    """A conditional U-Net.
 
-    Both give the U-Net every contextual token by cross-attention. `captions` pools by adding the
-    embeddings of the words, blind to their order and context; `captions_contextual` pools at the
-    end token, where the text encoder may have bound the words to each other.
+    Attributes:
+        size: a row of SIZES, or `custom`.
+        custom: the widths of size `custom`.
+        dropout: rate inside residual blocks, in training.
+        conditioning: what the model is told, as one embedding h beside that of the time.
+            captions: contextual tokens by cross-attention; h adds the embeddings of the words,
+                blind to their order and context;
+            captions_contextual: the same tokens; h is taken at the end token, where the text
+                encoder may have bound the words to each other;
+            pretrained: tokens and h of `text_encoder`;
+            vector: shape one-hot, x, y, rgb, size, background (arXiv:2406.19370), by an MLP;
+            one_hot: an entry per value of every concept, by an MLP;
+            embeddings: a learned vector and an MLP per concept, summed (arXiv:2310.09336);
+            coordinates: sinusoidal encodings of the concepts' numbers (arXiv:2408.13256).
+        text_encoder: of conditioning `pretrained`.
     """
 
-    size: Literal["tiny", "nano"] = "nano"
-    conditioning: Literal["captions", "captions_contextual"] = "captions"
+    size: SizeName = "nano"
+    custom: Size | None = None
+    dropout: float = 0.0
+    conditioning: Conditioning = "captions"
+    text_encoder: TextEncoderConfig = field(default_factory=TextEncoderConfig)
+
+    @property
+    def widths(self) -> Size:
+        return SIZES[self.size] if self.custom is None else self.custom
+
+
+def check_model(config: ModelConfig, image_size_px: int) -> None:
+    """Raises Mistake, naming the key, for what no U-Net can be built of."""
+    if (config.size == "custom") != (config.custom is not None):
+        raise Mistake("model.custom: must be given with model.size: custom, and only then")
+    if not 0 <= config.dropout < 1:
+        raise Mistake(f"model.dropout: got {config.dropout}, allowed 0 up to below 1")
+    if (config.conditioning == "pretrained") != (config.text_encoder.name is not None):
+        raise Mistake(
+            "model.text_encoder.name: must be given with model.conditioning: pretrained, and only "
+            "then; a directory or a name on the hub"
+        )
+    if config.custom is not None:
+        _check_size(config.custom)
+    halvings = len(config.widths.channels) - 1
+    if image_size_px % (1 << halvings):
+        raise Mistake(
+            f"model.size: {config.size} halves images {halvings} times; world.image_size_px = "
+            f"{image_size_px} is no multiple of {1 << halvings}"
+        )
+
+
+def _check_size(size: Size) -> None:
+    key, levels = "model.custom", range(len(size.channels))
+    if not size.channels or any(c < GROUPS or c % GROUPS for c in size.channels):
+        raise Mistake(f"{key}.channels: got {list(size.channels)}, allowed multiples of {GROUPS}")
+    if not set(size.attention_levels) <= set(levels):
+        got = list(size.attention_levels)
+        raise Mistake(f"{key}.attention_levels: got {got}, allowed some of {list(levels)}")
+    for name in ("layers_per_block", "attention_heads", "text_width", "text_layers"):
+        if getattr(size, name) < 1:
+            raise Mistake(f"{key}.{name}: got {getattr(size, name)}, allowed 1 or more")
+    attending = {size.channels[i] for i in (*size.attention_levels, -1)}
+    for width in sorted(attending):
+        if width % size.attention_heads:
+            raise Mistake(
+                f"{key}.attention_heads: {size.attention_heads} heads do not divide {width} "
+                f"channels"
+            )

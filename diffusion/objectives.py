@@ -215,20 +215,3 @@ def per_image(values: Shaped[Tensor, " n"]) -> Shaped[Tensor, "n 1 1 1"]:
 def _square(x: Tensor) -> Tensor:
     """Elementwise, the dimensions of an image side by side: (n, c h w)."""
     return x.square().flatten(1)
-
-
-def diffuse(
-    scheduler: DDPMScheduler,
-    x_0: Float[Tensor, "n 3 h w"],
-    eps: Float[Tensor, "n 3 h w"],
-    t: Int[Tensor, " n"],
-) -> Float[Tensor, "n 3 h w"]:
-    """x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε (Ho et al. 2020, eq. 4)."""
-    return scheduler.add_noise(x_0, eps, t)  # type: ignore[arg-type]
-
-
-def epsilon_loss(
-    predicted: Float[Tensor, "n 3 h w"], eps: Float[Tensor, "n 3 h w"]
-) -> Float[Tensor, ""]:
-    """Mean over images, channels and pixels, unweighted (Ho et al. 2020, eq. 14)."""
-    return F.mse_loss(predicted, eps)

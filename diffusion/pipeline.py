@@ -6,40 +6,62 @@ from typing import Any
 
 import diffusers
 import torch
-from diffusers import DDPMScheduler, DiffusionPipeline, UNet2DConditionModel
-from jaxtyping import Float, UInt8
+from diffusers import DDPMScheduler, DiffusionPipeline
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
-from transformers import CLIPTextModel, PreTrainedTokenizerFast
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from data_gen import streams
-from data_gen.endings import Mistake, nearest
-from diffusion.conditioning import NULL_CAPTION, SPECIAL, CaptionConditioner, tokenize
-from diffusion.model import Denoiser
-from diffusion.sampling import guided, in_tiles, make_sampler, sample
+from data_gen.endings import Mistake
+from diffusion.conditioning import NumberConditioner, TextConditioner
+from diffusion.fast_layers import speed_up
+from diffusion.model import Denoiser, DiffusionModel, UNet
+from diffusion.prompts import NumberPrompts, Prompts, TextPrompts
+from diffusion.sampling import guided, in_tiles, make_sampler, sample, step_noise
 from diffusion.snapshots import find_snapshot
 
 VARIANTS = {"ema": "ema", "raw": None}  # what diffusers calls the two kinds of weights
 
 
 class ConceptPipeline(DiffusionPipeline):
-    """Stock parts, each loadable by its own library; `from_pretrained` reads a snapshot directory.
+    """Parts that load with their own libraries; `from_pretrained` reads a snapshot directory.
+
+    Of a model that reads captions: text_encoder and tokenizer; of one that reads numbers:
+    conditioner, which also knows what numbers the words of a prompt stand for.
 
     Example:
         pipeline = ConceptPipeline.from_run("runs/quickstart", weights="ema")
         images = pipeline(["a small blue triangle"] * 4, seed=0)      # uint8 (4, 16, 16, 3)
     """
 
+    _optional_components = ["text_encoder", "tokenizer", "conditioner"]
+
     def __init__(
         self,
-        unet: UNet2DConditionModel,
-        text_encoder: CLIPTextModel,
-        tokenizer: PreTrainedTokenizerFast,
+        unet: UNet,
         scheduler: DDPMScheduler,
+        text_encoder: PreTrainedModel | None = None,
+        tokenizer: PreTrainedTokenizerBase | None = None,
+        conditioner: NumberConditioner | None = None,
     ):
         super().__init__()
         self.register_modules(
-            unet=unet, text_encoder=text_encoder, tokenizer=tokenizer, scheduler=scheduler
+            unet=unet,
+            scheduler=scheduler,
+            text_encoder=text_encoder,
+            tokenizer=tokenizer,
+            conditioner=conditioner,
         )
+        speed_up(unet)
+
+    @classmethod
+    def of(cls, model: DiffusionModel, prompts: Prompts) -> "ConceptPipeline":
+        """The parts of a model in training; nothing is copied."""
+        unet, scheduler = model.unet, model.objective.scheduler()
+        if isinstance(model.conditioner, NumberConditioner):
+            return cls(unet, scheduler, conditioner=model.conditioner)
+        assert isinstance(prompts, TextPrompts)
+        return cls(unet, scheduler, model.conditioner.text_encoder, prompts.tokenizer)
 
     @classmethod
     def from_run(
@@ -68,6 +90,18 @@ class ConceptPipeline(DiffusionPipeline):
         return pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
 
     @property
+    def prompts(self) -> Prompts:
+        """What reads this model's prompts."""
+        if self.conditioner is None:
+            return TextPrompts(self.tokenizer)
+        return NumberPrompts(self.conditioner.config.default, self.conditioner.config.words)
+
+    def denoiser(self) -> Denoiser:
+        """The networks as one module, in eval mode."""
+        conditioner = self.conditioner or TextConditioner(self.text_encoder)
+        return Denoiser(self.unet, conditioner).eval()
+
+    @property
     def image_shape(self) -> tuple[int, int, int]:
         size = self.unet.config.sample_size
         return (self.unet.config.in_channels, size, size)
@@ -76,46 +110,37 @@ class ConceptPipeline(DiffusionPipeline):
     def __call__(
         self,
         prompts: Sequence[str],
-        noise: Float[Tensor, "n 3 h w"] | None = None,
+        noise: Float[Tensor, "n c h w"] | None = None,
         *,
+        index: Int[Tensor, " n"] | None = None,
         seed: int = 0,
         sampler: str = "ddim",
         num_inference_steps: int = 20,
         guidance_scale: float = 1.0,
         check: Callable[[], None] = lambda: None,
-    ) -> UInt8[Tensor, "n h w 3"]:
+    ) -> UInt8[Tensor, "n h w c"]:
         """One image per prompt. noise: x_T; None: image k starts from (seed, k).
 
-        Images do not depend on what else is asked for: see `in_tiles`. check: called before
-        every evaluation of the network; what it raises ends the sampling.
+        Images do not depend on what else is asked for: see `in_tiles`. What a sampler draws on
+        the way comes from (seed, index), index: None is 0, 1, 2, …. check: called before every
+        evaluation of the network; what it raises ends the sampling.
         """
+        index = torch.arange(len(prompts)) if index is None else index
         if noise is None:
-            index = torch.arange(len(prompts))
             width = torch.Size(self.image_shape).numel()
             noise = streams.normal(seed, "pipeline", 0, index, width).view(-1, *self.image_shape)
-        self._check_words(prompts)
-        denoiser = Denoiser(self.unet, CaptionConditioner(self.text_encoder)).eval()
-        null_ids = tokenize(self.tokenizer, [NULL_CAPTION]).to(self.device)
+        denoiser, inputs = self.denoiser(), self.prompts.inputs(prompts).to(self.device)
+        null = self.prompts.inputs([""]).to(self.device)
 
-        def draw(x_T: Tensor, input_ids: Tensor) -> Tensor:
-            scheduler = make_sampler(sampler, self.scheduler.config, num_inference_steps)
-            denoise = guided(denoiser, input_ids, null_ids, guidance_scale)
-            return sample(denoise, scheduler, x_T, check)
+        def draw(x_T: Tensor, rows: Tensor, places: Tensor) -> Tensor:
+            drawn = step_noise(seed, places, self.image_shape)
+            scheduler = make_sampler(sampler, self.scheduler.config, num_inference_steps, drawn)
+            return sample(guided(denoiser, rows, null, guidance_scale), scheduler, x_T, check)
 
-        input_ids = tokenize(self.tokenizer, prompts)
-        x_0 = in_tiles(draw, noise.to(self.device), input_ids.to(self.device))
-        pixels = ((x_0 / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
-        return pixels.permute(0, 2, 3, 1).cpu()
+        return to_pixels(in_tiles(draw, noise.to(self.device), inputs, index))
 
-    def _check_words(self, prompts: Sequence[str]) -> None:
-        """Mistake for a word the tokenizer does not know, or too many words."""
-        vocabulary = tuple(word for word in self.tokenizer.get_vocab() if word not in SPECIAL)
-        for prompt in prompts:
-            words = prompt.split()
-            for word in words:
-                if word not in vocabulary:
-                    hint = nearest(word, vocabulary)
-                    raise Mistake(f"prompt {prompt!r}: unknown word {word!r}{hint}")
-            if len(words) > self.tokenizer.model_max_length - 2:
-                limit = self.tokenizer.model_max_length - 2
-                raise Mistake(f"prompt {prompt!r}: more than {limit} words")
+
+def to_pixels(x_0: Float[Tensor, "n c h w"]) -> UInt8[Tensor, "n h w c"]:
+    """From [−1, 1] to [0, 255], on the CPU."""
+    pixels = ((x_0 / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
+    return pixels.permute(0, 2, 3, 1).cpu()

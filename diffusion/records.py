@@ -1,13 +1,15 @@
 """What a run writes as it goes: metrics.jsonl, ranks.jsonl, timings.jsonl and a tracker.
 
-metrics.jsonl   a row per logged step: loss and gradient of the whole batch (reproducible)
+metrics.jsonl   a row per logged step: loss and gradient of the whole batch, and its mean loss per
+                quarter of the times (1: least noise) and per combination (reproducible)
 ranks.jsonl     per process: a checksum of its share of the batch, and its own loss (reproducible)
 timings.jsonl   seconds, images/s, memory (not reproducible)
 """
 
+import math
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,12 +34,40 @@ class Step:
     grad_norm: Tensor
     own_loss: Tensor
     draw: int
+    images: "ImageLosses"
+
+
+@dataclass(frozen=True)
+class ImageLosses:
+    """Of the images of one process.
+
+    loss: float32 (n,); quartile: int64 (n,), of the time, 0 to 3; combination: int64 (n,).
+    """
+
+    loss: Tensor
+    quartile: Tensor
+    combination: Tensor
+
+    def labelled(self, combinations: Sequence[str]) -> list[tuple[str, str, float]]:
+        """(quartile's name, combination's name, loss) of every image."""
+        columns = (self.quartile.tolist(), self.combination.tolist(), self.loss.tolist())
+        return [
+            (f"loss/quartile {q + 1}", f"loss/{combinations[c]}", loss)
+            for q, c, loss in zip(*columns, strict=True)
+        ]
 
 
 class Records:
     """The rows of one run. `rows_written` counts those of metrics.jsonl."""
 
-    def __init__(self, directory: Path, config: TrainConfig, processes: Processes):
+    def __init__(
+        self,
+        directory: Path,
+        config: TrainConfig,
+        processes: Processes,
+        combinations: Sequence[str],
+    ):
+        self.combinations = combinations
         self.metrics, self.ranks, self.timings = (
             directory / f"{name}.jsonl" for name in ("metrics", "ranks", "timings")
         )
@@ -58,7 +88,8 @@ class Records:
 
     def flush(self, check: Callable[[Row], None]) -> None:
         """Write the pending rows, after `check` of every one."""
-        rows = [self._row(step) for step in self.pending]
+        means = self._means()
+        rows = [{**self._row(s), **m} for s, m in zip(self.pending, means, strict=True)]
         for row in rows:
             check(row)
         by_rank = self._by_rank()
@@ -77,6 +108,15 @@ class Records:
             "learning_rate": step.learning_rate,
             "grad_norm": step.grad_norm.item(),
         }
+
+    def _means(self) -> list[dict[str, float]]:
+        """Per step, the mean loss of each quarter of the times and each combination it had."""
+        own = [step.images.labelled(self.combinations) for step in self.pending]
+        every = self.processes.gather(own)
+        return [
+            mean_by_label(image for process in every for image in process[i])
+            for i in range(len(own))
+        ]
 
     def _by_rank(self) -> list[Row]:
         own = [(f"{step.draw:08x}", step.own_loss.item()) for step in self.pending]
@@ -118,3 +158,12 @@ class Records:
         }
         self.processes.once(lambda: append_rows(self.timings, [row]))
         return row
+
+
+def mean_by_label(images: Iterable[tuple[str, str, float]]) -> dict[str, float]:
+    """{label: mean loss}, sorted. Sums are exact, so that no order of images changes a bit."""
+    groups: dict[str, list[float]] = {}
+    for quartile, combination, loss in images:
+        groups.setdefault(quartile, []).append(loss)
+        groups.setdefault(combination, []).append(loss)
+    return {label: math.fsum(groups[label]) / len(groups[label]) for label in sorted(groups)}

@@ -1,8 +1,10 @@
 """Snapshots (what a model was at a step) and states (all that training needs to go on).
 
 Layout, below a run directory:
-    snapshots/step_00000512/   model_index.json unet/ text_encoder/ tokenizer/ scheduler/
-                               manifest.json; trained parts twice: raw weights, variant `ema`
+    snapshots/step_00000512/   model_index.json unet/ scheduler/ manifest.json, and of text runs
+                               text_encoder/ tokenizer/, of others conditioner/;
+                               trained parts twice: raw weights, variant `ema`
+    snapshots/frozen/          parts that are not trained, once; snapshots hold hard links to them
     state/step_00002000/       raw.safetensors ema.safetensors optimizer.safetensors progress.json
                                manifest.json
 """
@@ -11,12 +13,13 @@ import os
 import re
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers import DiffusionPipeline
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -80,19 +83,49 @@ def _is_whole(path: Path) -> bool:
 
 
 def save_snapshot(
-    parent: Path, step: int, save_raw: Callable[[Path], None], ema_parts: Mapping[str, Any]
+    parent: Path,
+    step: int,
+    pipeline: DiffusionPipeline,
+    averages: Mapping[str, Any],
+    frozen: Sequence[str] = (),
 ) -> Path:
-    """Write one snapshot: save_raw fills it as a pipeline does, ema_parts add the variants."""
+    """Write one snapshot: a pipeline, and averages of its trained parts as the variant `ema`.
+
+    frozen: names of the parts that are the same in every snapshot.
+    """
     path = step_directory(parent, step)
+    parts = {name: part for name, part in pipeline.components.items() if part is not None}
+    stored = {name: _save_frozen(parent, name, parts[name]) for name in frozen}
 
     def fill(directory: Path) -> None:
         with _bare_errors_named(path):
-            save_raw(directory)
-            for name, part in ema_parts.items():
+            pipeline.save_config(directory)
+            for name, part in parts.items():
+                if name not in stored:
+                    part.save_pretrained(directory / name)
+            for name, part in averages.items():
                 part.save_pretrained(directory / name, variant="ema")
+        for name, source in stored.items():
+            _link_files(source, directory / name)
 
     write_directory(path, fill, step=step)
     return path
+
+
+def _save_frozen(parent: Path, name: str, part: Any) -> Path:
+    """Directory of a part that is the same in every snapshot, written at the first."""
+    path = parent / "frozen" / name
+    if not is_complete(path):
+        with _bare_errors_named(path):
+            write_directory(path, part.save_pretrained)
+    return path
+
+
+def _link_files(source: Path, target: Path) -> None:
+    target.mkdir()
+    for file in source.iterdir():
+        if file.name != MANIFEST:
+            os.link(file, target / file.name)
 
 
 def thin(parent: Path, step: int) -> None:
@@ -126,13 +159,16 @@ def save_state(
     optimizer: torch.optim.Optimizer,
     progress: Mapping[str, Any],
 ) -> None:
-    """Write the training state after `step` steps, then drop all complete ones but two."""
-    path = step_directory(parent, step)
+    """Write the training state after `step` steps, then drop all complete ones but two.
+
+    Of weights, those that are trained (require a gradient in `raw`).
+    """
+    path, names = step_directory(parent, step), _trained(raw)
 
     def fill(directory: Path) -> None:
         with _bare_errors_named(path):
-            save_file(_tensors(raw), directory / "raw.safetensors")
-            save_file(_tensors(ema), directory / "ema.safetensors")
+            save_file(_tensors(raw, names), directory / "raw.safetensors")
+            save_file(_tensors(ema, names), directory / "ema.safetensors")
             save_file(_optimizer_tensors(raw, optimizer), directory / "optimizer.safetensors")
         write_json(directory / "progress.json", {**progress, "step": step})
 
@@ -160,14 +196,27 @@ def load_state(
     directory: Path, raw: nn.Module, ema: nn.Module, optimizer: torch.optim.Optimizer
 ) -> dict[str, Any]:
     """Put a state back, bit for bit; returns its progress."""
-    raw.load_state_dict(load_file(directory / "raw.safetensors"))
-    ema.load_state_dict(load_file(directory / "ema.safetensors"))
+    names = _trained(raw)
+    _load_tensors(raw, names, load_file(directory / "raw.safetensors"))
+    _load_tensors(ema, names, load_file(directory / "ema.safetensors"))
     _load_optimizer(raw, optimizer, load_file(directory / "optimizer.safetensors"))
     return read_json(directory / "progress.json")
 
 
-def _tensors(module: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.contiguous() for name, tensor in module.state_dict().items()}
+def _trained(module: nn.Module) -> list[str]:
+    return [name for name, parameter in module.named_parameters() if parameter.requires_grad]
+
+
+def _tensors(module: nn.Module, names: Sequence[str]) -> dict[str, Tensor]:
+    parameters = dict(module.named_parameters())
+    return {name: parameters[name].detach().contiguous() for name in names}
+
+
+@torch.no_grad()
+def _load_tensors(module: nn.Module, names: Sequence[str], tensors: Mapping[str, Tensor]) -> None:
+    parameters = dict(module.named_parameters())
+    for name in names:
+        parameters[name].copy_(tensors[name])
 
 
 def _optimizer_tensors(module: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -175,6 +224,7 @@ def _optimizer_tensors(module: nn.Module, optimizer: torch.optim.Optimizer) -> d
     return {
         f"{name}/{key}": value.contiguous()
         for name, parameter in module.named_parameters()
+        if parameter.requires_grad
         for key, value in optimizer.state[parameter].items()
     }
 

@@ -9,23 +9,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
-from transformers import PreTrainedTokenizerFast
 
-from data_gen.dataset import Dataset
+from data_gen import streams
 from data_gen.endings import Mistake, Preempted
 from data_gen.files import hash_file, hash_rows, read_json, remove_unfinished
 from diffusion.batches import BatchStream, Draw
 from diffusion.compiled import compile_checked
-from diffusion.conditioning import NULL_CAPTION, tokenize
 from diffusion.fine_tuning import Source, copy_weights
 from diffusion.gradients import GradientBuffer
-from diffusion.model import build_denoiser
-from diffusion.model_config import ModelConfig
-from diffusion.objective_config import ObjectiveConfig
-from diffusion.objectives import build_scheduler, diffuse, epsilon_loss
+from diffusion.model import DiffusionModel, frozen_networks, networks
 from diffusion.pipeline import ConceptPipeline
 from diffusion.processes import Processes
-from diffusion.records import Records, Row, Step
+from diffusion.prompts import Prompts
+from diffusion.records import ImageLosses, Records, Row, Step
 from diffusion.snapshots import (
     complete_steps,
     last_state,
@@ -35,6 +31,7 @@ from diffusion.snapshots import (
     steps_in,
 )
 from diffusion.train_config import TrainConfig, count_parts, parse_schedule
+from diffusion.training_data import TrainingData, image_losses
 
 FLUSH_EVERY = 20  # steps between looks at the losses: one synchronisation each
 
@@ -47,8 +44,8 @@ class Trainer:
     """One training run in one directory; continues from the last complete state found there.
 
     Args:
-        data: the training set; its captions are all the text the model ever reads.
-        tokenizer: of the world's words.
+        model: with new weights.
+        prompts: what turns words into the conditioner's inputs; goes into the snapshots.
         directory: the run directory; metrics, snapshots/ and state/ go there.
         find_source: gives another run's snapshot to start from, if this run has no state yet.
         should_stop: asked after every step; if any process says yes, the state is saved and
@@ -57,10 +54,9 @@ class Trainer:
 
     def __init__(
         self,
-        data: Dataset,
-        tokenizer: PreTrainedTokenizerFast,
-        model: ModelConfig,
-        objective: ObjectiveConfig,
+        data: TrainingData,
+        model: DiffusionModel,
+        prompts: Prompts,
         config: TrainConfig,
         *,
         seed: int,
@@ -72,28 +68,28 @@ class Trainer:
         self.config, self.directory, self.should_stop = config, directory, should_stop
         self.processes, device = processes, processes.device
         self.parts = count_parts(config, processes.world_size)
-        self.images, self.caption = data.images.to(device), data.caption.to(device)
-        self.input_ids = tokenize(tokenizer, [*data.captions, NULL_CAPTION]).to(device)
-        self.scheduler, self.tokenizer = build_scheduler(objective), tokenizer
-        shape = tuple(data.images.shape[1:])
-        self.batches = BatchStream(
-            seed, len(data), config.batch_size, objective.num_timesteps, config.cond_dropout, shape
-        )
-        self.raw = build_denoiser(model, tokenizer, shape[-1], seed).to(device)
-        self.ema = copy.deepcopy(self.raw).requires_grad_(False)
+        self.seed, self.prompts, self.data = seed, prompts, data.to(device)
+        self.raw = model.to(device)
+        self.ema = averaged_copy(self.raw)
+        self.trained: list[Tensor] = [p for p in self.raw.parameters() if p.requires_grad]
+        self.averages: list[Tensor] = [
+            average
+            for average, p in zip(self.ema.parameters(), self.raw.parameters(), strict=True)
+            if p.requires_grad
+        ]
+        self.batches = draw_batches(data, model, config, seed)
         self.optimizer = torch.optim.AdamW(
-            self.raw.parameters(),
+            self.trained,
             config.learning_rate,
             weight_decay=config.weight_decay,
             fused=True,
         )
-        self.records = Records(directory, config, processes)
+        self.records = Records(directory, config, processes, data.combinations)
         self.step = self._restore(find_source)
-        self.gradients = GradientBuffer(
-            self.raw.parameters(), processes, config.reduction == "in_order"
-        )
+        self.gradients = GradientBuffer(self.trained, processes, config.reduction == "in_order")
         self.snapshots = parse_schedule(config.snapshots, config.max_steps, "train.snapshots")
-        processes.check_different("part of the batch", self._own_draws()[0].checksum())
+        first = self.batches.draw(0, processes.rank, self.parts)
+        processes.check_different("part of the batch", first.checksum())
         self.model = self._compile() if config.compile else self.raw
 
     def run(self) -> None:
@@ -114,9 +110,12 @@ class Trainer:
                     raise Preempted(f"stopped after step {self.step}, state saved")
 
     def learning_rate(self) -> float:
-        """Linear warm-up, already above 0 at the first step, then constant."""
-        warmup = max(1, self.config.warmup_steps)
-        return self.config.learning_rate * min(1.0, (self.step + 1) / warmup)
+        """Linear warm-up, already above 0 at the first step; then constant, or linear to 0."""
+        warmup, end = max(1, self.config.warmup_steps), self.config.max_steps
+        share = min(1.0, (self.step + 1) / warmup)
+        if self.config.learning_rate_decay == "linear" and self.step >= warmup:
+            share = (end - self.step) / (end - warmup)
+        return self.config.learning_rate * share
 
     def _train_step(self) -> None:
         learning_rate = self.learning_rate()
@@ -124,54 +123,62 @@ class Trainer:
             group["lr"] = learning_rate
         draws = self._own_draws()
         self.gradients.zero()
-        losses = [self._add_gradient(draw) for draw in draws]
+        losses = [self._add_gradient(part, draw) for part, draw in draws.items()]
         loss = self.gradients.reduce()
-        norm = nn.utils.clip_grad_norm_(self.raw.parameters(), self.config.clip_grad_norm)
+        norm = nn.utils.clip_grad_norm_(self.trained, self.config.clip_grad_norm)
         self.optimizer.step()
         self._average()
         self.step += 1
+        self._record(learning_rate, loss, norm.detach(), list(draws.values()), losses)
+
+    def _record(
+        self, learning_rate: float, loss: Tensor, norm: Tensor, draws: list[Draw], losses: list
+    ) -> None:
         checksum = 0
         for draw in draws:
             checksum = draw.checksum(checksum)
-        own_loss = torch.stack(losses).sum() * self.parts / len(losses)
+        own_loss = torch.stack([part.mean() for part in losses]).sum() / len(losses)
+        images = ImageLosses(
+            torch.cat(losses),
+            torch.cat([self.raw.objective.timestep_quartile(draw.t) for draw in draws]),
+            self.data.combination[torch.cat([draw.image for draw in draws]).to(loss.device)],
+        )
         self.records.pending.append(
-            Step(self.step, learning_rate, loss, norm.detach(), own_loss, checksum)
+            Step(self.step, learning_rate, loss, norm, own_loss, checksum, images)
         )
 
-    def _own_draws(self) -> list[Draw]:
-        """The micro-batches of this process: every world_size-th."""
+    def _own_draws(self) -> dict[int, Draw]:
+        """The micro-batches of this process, by number: every world_size-th."""
         mine = range(self.processes.rank, self.parts, self.processes.world_size)
-        return [self.batches.draw(self.step, part, self.parts) for part in mine]
+        return {part: self.batches.draw(self.step, part, self.parts) for part in mine}
 
-    def _add_gradient(self, draw: Draw) -> Tensor:
-        """Of this micro-batch's share of the mean loss, which is returned."""
-        loss = self._loss(self.model, draw) / self.parts
-        self.gradients.add(loss)
-        return loss.detach()
+    def _add_gradient(self, part: int, draw: Draw) -> Tensor:
+        """Of this micro-batch's share of the mean loss; returns the losses of its images."""
+        self._seed_dropout(part)
+        losses = image_losses(self.model, self.data, draw, self.config.precision)
+        self.gradients.add(losses.mean() / self.parts)
+        return losses.detach()
 
-    def _loss(self, model: nn.Module, draw: Draw) -> Tensor:
-        device = self.processes.device
-        image, t, eps, dropped = (
-            tensor.to(device) for tensor in (draw.image, draw.t, draw.eps, draw.dropped)
-        )
-        x_0 = self.images[image].float() / 127.5 - 1
-        null = len(self.input_ids) - 1
-        input_ids = self.input_ids[self.caption[image].masked_fill(dropped, null)]
-        with torch.autocast(device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-            predicted = model(diffuse(self.scheduler, x_0, eps, t), t, input_ids)
-        return epsilon_loss(predicted.float(), eps)
+    def _seed_dropout(self, part: int) -> None:
+        """Dropout draws from the global generator: what it drops is made a function of the step."""
+        if self.raw.has_dropout:
+            index = torch.tensor([part])
+            torch.manual_seed(int(streams.words(self.seed, "train.dropout", self.step, index, 1)))
 
     def _compile(self) -> nn.Module:
-        draw = self._own_draws()[0]
-        return compile_checked(
-            self.raw, lambda model: self._loss(model, draw), self.config.precision
-        )
+        part, draw = next(iter(self._own_draws().items()))
+
+        def loss_of(model: nn.Module) -> Tensor:
+            self._seed_dropout(part)
+            return image_losses(model, self.data, draw, self.config.precision).mean()
+
+        return compile_checked(self.raw, loss_of, self.config.precision)
 
     @torch.no_grad()
     def _average(self) -> None:
         """θ_ema ← d·θ_ema + (1 − d)·θ, d = min(ema_decay, (1 + t) / (10 + t))."""
         decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
-        torch._foreach_lerp_(list(self.ema.parameters()), list(self.raw.parameters()), 1 - decay)
+        torch._foreach_lerp_(self.averages, self.trained, 1 - decay)
 
     def _state_due(self) -> bool:
         return self.step % self.config.state_every == 0 or self.step == self.config.max_steps
@@ -202,10 +209,9 @@ class Trainer:
             self.processes.once(self._save_snapshot)
 
     def _save_snapshot(self) -> None:
-        encoder, ema_encoder = (m.conditioner.text_encoder for m in (self.raw, self.ema))
-        pipeline = ConceptPipeline(self.raw.unet, encoder, self.tokenizer, self.scheduler)
-        ema = {"unet": self.ema.unet, "text_encoder": ema_encoder}
-        save_snapshot(self.directory / "snapshots", self.step, pipeline.save_pretrained, ema)
+        pipeline, frozen = ConceptPipeline.of(self.raw, self.prompts), frozen_networks(self.raw)
+        averages = {n: part for n, part in networks(self.ema).items() if n not in frozen}
+        save_snapshot(self.directory / "snapshots", self.step, pipeline, averages, frozen)
 
     def _keep_state(self) -> None:
         self._check_weights()
@@ -251,7 +257,7 @@ class Trainer:
                 f"move it away to start over"
             )
         if source is not None:
-            copy_weights(self.raw, self.tokenizer, source)
+            copy_weights(self.raw, self.prompts, source)
             self.ema.load_state_dict(self.raw.state_dict())
 
     def _remove_unfinished(self) -> None:
@@ -277,3 +283,24 @@ class Trainer:
             unit="step",
             disable=None if self.processes.is_main else True,
         )
+
+
+def draw_batches(
+    data: TrainingData, model: DiffusionModel, config: TrainConfig, seed: int
+) -> BatchStream:
+    """What each step of a training draws."""
+    objective = model.objective.config
+    return BatchStream(
+        seed,
+        len(data),
+        config.batch_size,
+        objective.num_timesteps if objective.kind == "ddpm" else None,
+        config.cond_dropout,
+        tuple(data.images.shape[1:]),
+    )
+
+
+def averaged_copy(model: DiffusionModel) -> DiffusionModel:
+    """A copy to average weights in; what is frozen is shared with the model."""
+    frozen = {id(p): p for p in model.parameters() if not p.requires_grad}
+    return copy.deepcopy(model, frozen).requires_grad_(False)

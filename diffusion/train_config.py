@@ -37,11 +37,13 @@ class TrainConfig:
         reduction: how gradients are added over processes: `all_reduce`, in the backend's order; or
             `in_order`, one micro-batch after the other, so that any number of processes gives the
             same bits, at some cost.
-        learning_rate: reached after warmup_steps, then constant.
+        learning_rate: reached after warmup_steps.
+        learning_rate_decay: after the warm-up: none; or linear, to 0 at max_steps.
         clip_grad_norm: largest norm of the gradient.
         cond_dropout: share of captions replaced by the null caption.
         ema_decay: of the averaged weights; in step t at most (1 + t) / (10 + t).
-        precision: of the arithmetic; bf16: autocast, with weights in float32.
+        precision: of the arithmetic; bf16: autocast, with weights in float32; auto: whichever a
+            short measurement finds faster, decided once, at the first start.
         compile: run the model through torch.compile, after a check of its gradients.
         init_from: another run's snapshot to start from.
         snapshots: steps to keep the model at, see `parse_schedule`; step 0 and the last always are.
@@ -56,12 +58,13 @@ class TrainConfig:
     micro_batch_size: int | None = None
     reduction: Literal["all_reduce", "in_order"] = "all_reduce"
     learning_rate: float = 1e-3
+    learning_rate_decay: Literal["none", "linear"] = "none"
     warmup_steps: int = 100
     weight_decay: float = 0.01
     clip_grad_norm: float = 1.0
     cond_dropout: float = 0.1
     ema_decay: float = 0.99
-    precision: Literal["float32", "bf16"] = "float32"
+    precision: Literal["float32", "bf16", "auto"] = "float32"
     compile: bool = False
     init_from: InitFrom = field(default_factory=InitFrom)
     snapshots: str = "0, pow2, linear:16"
@@ -107,9 +110,10 @@ def _spread(kind: str, count: int, start: int, stop: int) -> list[int]:
     return [int((low + (high - low) * k / (count - 1)) ** 2) for k in range(count - 1)] + [stop]
 
 
-def depends_on_max_steps(schedule: str) -> bool:
-    """True if more steps would move the snapshots already taken."""
-    return "linear" in schedule or "sqrt" in schedule
+def depends_on_max_steps(config: TrainConfig) -> bool:
+    """True if more steps would move the snapshots already taken, or change the learning rate."""
+    moving = "linear" in config.snapshots or "sqrt" in config.snapshots
+    return moving or config.learning_rate_decay != "none"
 
 
 def check_train(config: TrainConfig) -> None:
@@ -134,6 +138,11 @@ def check_train(config: TrainConfig) -> None:
     count_parts(config, world_size=1)
     _check_init_from(config.init_from)
     parse_schedule(config.snapshots, config.max_steps, "train.snapshots")
+    if config.learning_rate_decay != "none" and config.warmup_steps >= config.max_steps:
+        raise Mistake(
+            f"train.warmup_steps: got {config.warmup_steps}, allowed below train.max_steps = "
+            f"{config.max_steps} with a learning rate that decays"
+        )
 
 
 def _check_init_from(source: InitFrom) -> None:

@@ -13,8 +13,8 @@ from data_gen.files import MANIFEST, damage, read_json, read_rows
 from diffusion.snapshots import THINNED, step_directory, steps_in, thinned_steps
 from studies.checks import wrong_ranks, wrong_rows
 from studies.config import differences, identity, to_dict
-from studies.evaluate import load_samples
 from studies.run_dir import RunDir
+from studies.samples import load_samples
 from studies.tensor_differences import weights_difference
 
 Rows = dict[int, dict[str, Any]]  # by step

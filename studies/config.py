@@ -12,8 +12,8 @@ from classifiers.probe_config import ProbeConfig, check_probe
 from data_gen.captions import CaptionConfig
 from data_gen.endings import Mistake
 from data_gen.world import World, WorldConfig
-from diffusion.model_config import ModelConfig
-from diffusion.objective_config import ObjectiveConfig
+from diffusion.model_config import ModelConfig, check_model
+from diffusion.objective_config import ObjectiveConfig, check_objective
 from diffusion.sampler_names import SamplerName, check_sampler
 from diffusion.train_config import (
     TrainConfig,
@@ -96,9 +96,8 @@ def check_config(config: Config) -> World:
     ):
         if not 0 <= seed < 1 << 63:
             raise Mistake(f"{key}: got {seed}, allowed 0 to 2**63 - 1")
-    if not 1 <= config.objective.num_timesteps <= 10**6:
-        got = config.objective.num_timesteps
-        raise Mistake(f"objective.num_timesteps: got {got}, allowed 1 to 1000000")
+    check_model(config.model, config.world.image_size_px)
+    check_objective(config.objective)
     check_train(config.train)
     check_probe(config.probe)
     _check_evaluate(config)
@@ -161,7 +160,7 @@ def identity(config: Config) -> dict[str, Any]:
     free = {"state_every", "log_every", "tracker", "threads"}
     if config.train.reduction == "all_reduce":  # in_order, it is what fixes the bits
         free.add("micro_batch_size")
-    if not depends_on_max_steps(config.train.snapshots):
+    if not depends_on_max_steps(config.train):
         free.add("max_steps")
     return {**keep, "train": {k: v for k, v in data["train"].items() if k not in free}}
 

@@ -31,18 +31,14 @@ from data_gen.files import hash_file, hash_json, read_json, read_rows, write_jso
 from data_gen.leaks import LeakReport
 from data_gen.world import World
 from studies.config import Config, to_dict, to_yaml
-from studies.evaluate import (
-    RENDER,
-    load_samples,
-    make_plans,
-    planned_parts,
-    read_planned_scores,
-)
+from studies.evaluate import read_planned_scores
+from studies.plans import MEMORISER, RENDER, make_plans, planned_parts
 from studies.probing import read_certificate
 from studies.run_dir import RunDir
+from studies.samples import load_samples
 
 BOOTSTRAP_SEED = 0
-REPORT_VERSION = 1  # raise it when figures or report change
+REPORT_VERSION = 2  # raise it when figures or report change
 SOURCES = "sources.json"
 
 
@@ -86,12 +82,18 @@ class Findings:
 
     def first_step_accuracy(self) -> float:
         """Joint accuracy over all combinations at the first scored step."""
-        generated = self.scores[self.scores["run"] != RENDER]
+        generated = self.scores[~self.scores["run"].isin([RENDER, MEMORISER])]
         return _joint_accuracy(generated[generated["step"] == generated["step"].min()])
 
     def ceiling(self) -> float:
         """Joint accuracy of true renders of all combinations through the same probe."""
         return _joint_accuracy(self.scores[self.scores["run"] == RENDER])
+
+    def floor(self) -> str:
+        """Joint accuracy of the memoriser, per split: what copying alone would reach."""
+        rows = self.scores[self.scores["run"] == MEMORISER]
+        splits = [s for s in ("train", "held_out") if s in set(rows["split"])]
+        return ", ".join(f"{s} {_joint_accuracy(rows[rows['split'] == s]):.3f}" for s in splits)
 
     def prompt_effect(self) -> str:
         """What `trajectory.prompt_effect` finds, per concept."""
@@ -199,6 +201,7 @@ def write_run_report(
             **{f"{name} in training": value for name, value in speed_facts(run).items()},
             "joint accuracy at step 0": f"{findings.first_step_accuracy():.3f}",
             "joint accuracy of true renders": f"{findings.ceiling():.3f}",
+            "joint accuracy of the memoriser, which only copies": findings.floor(),
             "effect of prompts, P(v | asked v) - P(v | asked another)": findings.prompt_effect(),
         },
         accuracy=final_accuracy(findings.curves),

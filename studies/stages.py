@@ -13,9 +13,7 @@ from data_gen.dataset import leak_check, training_set
 from data_gen.endings import Mistake, Preempted
 from data_gen.files import damage, hash_json, read_json
 from data_gen.world import World
-from diffusion.conditioning import build_tokenizer
 from diffusion.fine_tuning import Source
-from diffusion.model import build_denoiser
 from diffusion.processes import Processes, build_accelerator, pin_threads
 from diffusion.snapshots import complete_steps, step_directory, steps_in, thin, thinned_steps
 from diffusion.train import Trainer
@@ -30,10 +28,12 @@ from studies.config import (
     to_dict,
     to_yaml,
 )
-from studies.evaluate import Evaluator, make_plans, planned_parts
+from studies.evaluate import Evaluator
 from studies.findings import Findings, probe_facts, report_is_fresh, speed_facts, write_run_report
 from studies.forecast import check_disk, run_bytes
 from studies.lineage import find_source, record_lineage
+from studies.models import conditioning_of, new_model, training_data
+from studies.plans import make_plans, planned_parts
 from studies.probing import ensure_probe, load_run_probe, read_certificate
 from studies.run_dir import RunDir
 from studies.stopping import stop_on_request
@@ -46,6 +46,7 @@ def run_experiment(config: Config, run: RunDir, say: Say, deadline: float | None
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise Mistake("scripts/run.py is one process; train with several by scripts/train.py first")
     claim(config, run)
+    conditioning_of(config, check_config(config))  # refuse a mistake before the work
     probe_stage(config, run, say)
     train_stage(config, run, say, deadline)
     evaluate_stage(config, run, say, deadline)
@@ -105,14 +106,14 @@ def _train(
     }
     for line in processes.once(lambda: run.write_environment(facts)):
         say(f"environment: {line}; last bits may differ from here on")
-    data = training_set(world)
-    for line in leak_check(world, data).lines():
+    shown = training_set(world)
+    for line in leak_check(world, shown).lines():
         say(line)
+    conditioning = conditioning_of(config, world)
     trainer = Trainer(
-        data,
-        build_tokenizer(world.captioner.vocabulary, world.captioner.max_words),
-        config.model,
-        config.objective,
+        training_data(world, shown, conditioning),
+        new_model(config, conditioning),
+        conditioning.prompts,
         config.train,
         seed=config.seed,
         directory=run.path,
@@ -170,13 +171,10 @@ def evaluate_stage(config: Config, run: RunDir, say: Say, deadline: float | None
 
 
 def _evaluate(evaluator: Evaluator, run: RunDir, deadline: float | None) -> None:
-    total = sum(p.images_per_combination for p in make_plans(evaluator.config))
     with (
         stop_on_request(deadline) as should_stop,
         run.writing("evaluate"),
-        tqdm(
-            total=total * len(evaluator.world.space), desc="evaluate", unit="image", disable=None
-        ) as bar,
+        tqdm(total=evaluator.num_images, desc="evaluate", unit="image", disable=None) as bar,
     ):
 
         def check() -> None:
@@ -218,6 +216,7 @@ def report_stage(config: Config, run: RunDir, say: Say) -> None:
     say(f"\naccuracy at step {config.train.max_steps} [95 % interval]\n{findings.table()}\n")
     say(f"joint accuracy at step 0: {findings.first_step_accuracy():.3f}")
     say(f"joint accuracy of true renders: {findings.ceiling():.3f}")
+    say(f"joint accuracy of the memoriser: {findings.floor()}")
     say(f"effect of prompts, P(v | asked v) - P(v | asked another): {findings.prompt_effect()}")
     say(f"probe: {_probe_line(run)}\ntraining: {_speed_line(run)}")
     say(f"report: {run.report}")
@@ -248,8 +247,7 @@ def _speed_line(run: RunDir) -> str:
 def describe_plan(config: Config, run: RunDir) -> str:
     """What --dry-run prints: the resolved config, then steps, snapshots, disk and work."""
     world = check_config(config)
-    tokenizer = build_tokenizer(world.captioner.vocabulary, world.captioner.max_words)
-    model = build_denoiser(config.model, tokenizer, config.world.image_size_px, config.seed)
+    model = new_model(config, conditioning_of(config, world))
     parameters = sum(p.numel() for p in model.parameters())
     snapshots = snapshot_steps(config)
     images = sum(p.images_per_combination for p in make_plans(config)) * len(world.space)

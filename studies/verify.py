@@ -27,8 +27,9 @@ from studies.checks import (
     wrong_ranks,
 )
 from studies.config import Config, snapshot_steps
-from studies.evaluate import load_samples, make_plans, planned_parts
+from studies.plans import make_plans, planned_parts
 from studies.run_dir import RunDir
+from studies.samples import load_samples
 
 SECTIONS = ("world", "train", "evaluate")  # of config.yaml; evaluate is its last
 Hashes = dict[Path, dict[str, str]]  # of snapshots and states: {file: SHA-256}
@@ -195,7 +196,7 @@ def _planned_snapshots(run: RunDir, config: Config, trained_to: int) -> Found:
 
 
 def _evaluation(run: RunDir, config: Config | None, done: bool) -> Found:
-    for path in sorted(run.samples.glob("step_*/[!.]*.npz")):
+    for path in sorted(run.samples.glob("*/[!.]*.npz")):
         yield from readable(path, load_samples)
     for path in _parts(run):
         yield from readable(path, read_part)

@@ -47,9 +47,10 @@ def test_a_null_prediction_is_wrong(make_scores, dtype):
     assert by_measure(accuracy_curves(scores, rng=rng()))["shape"] == 0.75
 
 
-def test_renders_are_left_out(make_scores):
+@pytest.mark.parametrize("baseline", ["render", "memoriser"])
+def test_baselines_are_left_out(make_scores, baseline):
     generated = make_scores(np.zeros((2, 1, 3, 3), bool))
-    renders = make_scores(np.ones((1, 1, 3, 3), bool), run="render").assign(step=-1)
+    renders = make_scores(np.ones((1, 1, 3, 3), bool), run=baseline).assign(step=-1)
     scores = pd.concat([renders, generated])
     for table in (accuracy_curves(scores, rng=rng()), concept_trajectories(scores, rng=rng())):
         assert set(table["run"]) == {"seed0"}

@@ -5,12 +5,14 @@ import math
 import pytest
 import torch
 
-from diffusion.conditioning import build_tokenizer, tokenize
-from diffusion.model import Denoiser, build_denoiser
+from diffusion.conditioning import TextConditioner
+from diffusion.model import Denoiser, build_model
 from diffusion.model_config import ModelConfig
 from diffusion.objective_config import ObjectiveConfig
 from diffusion.objectives import build_objective, target
+from diffusion.prompts import build_tokenizer, tokenize
 from diffusion.sampling import SAMPLERS, TILE, guided, in_tiles, make_sampler, sample, step_noise
+from diffusion.text_encoders import build_text_encoder
 
 TOKENIZER = build_tokenizer(("blue", "circle", "red"), 3)
 OBJECTIVES = {
@@ -233,7 +235,12 @@ def test_guidance_extrapolates_from_the_null_condition(scale, pull):
 @pytest.fixture(scope="module")
 def denoiser():
     """Random weights in the last layer too, which diffusers leaves ordinary."""
-    return build_denoiser(ModelConfig(size="tiny"), TOKENIZER, 16, seed=0).eval()
+    config = ModelConfig(size="tiny")
+
+    def conditioner(width: int) -> TextConditioner:
+        return TextConditioner(build_text_encoder(config.widths, "captions", TOKENIZER))
+
+    return build_model(config, ObjectiveConfig(), conditioner, (3, 16, 16), seed=0).eval()
 
 
 def predictions(denoiser, scale):

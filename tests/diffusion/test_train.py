@@ -15,30 +15,42 @@ from data_gen.dataset import training_set
 from data_gen.endings import DamageWarning, Mistake, Preempted
 from data_gen.files import hashes, is_complete
 from data_gen.world import World
-from diffusion.conditioning import build_tokenizer
+from diffusion.model import build_model
 from diffusion.model_config import ModelConfig
 from diffusion.objective_config import ObjectiveConfig
 from diffusion.pipeline import ConceptPipeline
 from diffusion.processes import Processes, build_accelerator
-from diffusion.records import Step
+from diffusion.records import ImageLosses, Step, mean_by_label
 from diffusion.snapshots import complete_steps, find_snapshot, steps_in
 from diffusion.train import Diverged, Trainer
 from diffusion.train_config import TrainConfig
+from diffusion.training_data import image_losses
+from studies.conditions import make_conditioning
+from studies.models import training_data
 
 CONFIG = TrainConfig(
     max_steps=12, batch_size=8, warmup_steps=4, snapshots="0, 4, 8", state_every=5, threads=1
 )
 
 
+TINY, PLAIN = ModelConfig(size="tiny"), ObjectiveConfig()
+
+
 def trainer(
-    world: World, directory: Path, config: TrainConfig = CONFIG, seed: int = 0, **options
+    world: World,
+    directory: Path,
+    config: TrainConfig = CONFIG,
+    seed: int = 0,
+    model: ModelConfig = TINY,
+    objective: ObjectiveConfig = PLAIN,
+    **options,
 ) -> Trainer:
     directory.mkdir(exist_ok=True)
+    conditioning = make_conditioning(world, model.conditioning, model.widths)
     return Trainer(
-        training_set(world),
-        build_tokenizer(world.captioner.vocabulary, world.captioner.max_words),
-        ModelConfig(size="tiny"),
-        ObjectiveConfig(),
+        training_data(world, training_set(world), conditioning),
+        build_model(model, objective, conditioning.build, (3, 16, 16), seed),
+        conditioning.prompts,
         config,
         seed=seed,
         directory=directory,
@@ -216,7 +228,7 @@ def test_micro_batches_add_up_to_the_batch(straight, tiny_world, tmp_path, reduc
     """Two images at a time: the same draws and rates, losses equal up to the order of additions."""
     config = replace(CONFIG, micro_batch_size=2, reduction=reduction)
     run = trainer(tiny_world, tmp_path / "run", config)
-    assert [len(draw.image) for draw in run._own_draws()] == [2, 2, 2, 2]
+    assert [len(draw.image) for draw in run._own_draws().values()] == [2, 2, 2, 2]
     run.run()
     for whole, summed in zip(rows(straight), rows(tmp_path / "run"), strict=True):
         assert summed["learning_rate"] == whole["learning_rate"]
@@ -229,12 +241,12 @@ def test_sums_of_micro_batches_have_a_fixed_order(tiny_world, tmp_path):
     run = trainer(tiny_world, tmp_path / "run", config)
     parameters = list(run.raw.parameters())
     total = [torch.zeros_like(p) for p in parameters]
-    for draw in run._own_draws():
-        loss = run._loss(run.raw, draw) / 4
+    for draw in run._own_draws().values():
+        loss = image_losses(run.raw, run.data, draw, "float32").mean() / 4
         parts = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
         total = [t + g for t, g in zip(total, parts, strict=True)]
-    for draw in run._own_draws():
-        run._add_gradient(draw)
+    for part, draw in run._own_draws().items():
+        run._add_gradient(part, draw)
     run.gradients.reduce()
     assert all(torch.equal(p.grad, t) for p, t in zip(parameters, total, strict=True))
 
@@ -264,6 +276,105 @@ def test_rows_say_what_happened(straight):
     assert [row["images_seen"] for row in table] == [8 * k for k in range(1, 13)]
     rates = [row["learning_rate"] for row in table]
     assert rates[:5] == pytest.approx([2.5e-4, 5e-4, 7.5e-4, 1e-3, 1e-3])  # no step lost at 0
+
+
+def test_rows_say_what_each_time_and_combination_lost(straight, tiny_world):
+    """Means over the images of the batch, each counted in one quarter and one combination."""
+    names = {f"loss/{tiny_world.space.name(c)}" for c in tiny_world.split.train}
+    for row in rows(straight):
+        quartiles = [row[key] for key in row if key.startswith("loss/quartile")]
+        combinations = [row[key] for key in row if key.startswith("loss/") and key in names]
+        assert len(quartiles) + len(combinations) == sum(key.startswith("loss/") for key in row)
+        for means in (quartiles, combinations):
+            assert min(means) <= row["loss"] * (1 + 1e-6) and max(means) >= row["loss"] * (1 - 1e-6)
+
+
+def test_the_mean_of_a_label_does_not_depend_on_the_order_of_images():
+    images = [("loss/quartile 1", "loss/red", x) for x in (1e16, 1.0, -1e16)]
+    assert (
+        mean_by_label(images)
+        == mean_by_label(images[::-1])
+        == {
+            "loss/quartile 1": 1 / 3,
+            "loss/red": 1 / 3,
+        }
+    )
+
+
+def test_a_decaying_rate_falls_on_a_line_to_nothing(tiny_world, tmp_path):
+    config = replace(CONFIG, learning_rate_decay="linear")
+    trainer(tiny_world, tmp_path / "run", config).run()
+    rates = [row["learning_rate"] for row in rows(tmp_path / "run")]
+    assert rates[:4] == pytest.approx([2.5e-4, 5e-4, 7.5e-4, 1e-3])
+    assert rates[4:] == pytest.approx([1e-3 * k / 8 for k in range(8, 0, -1)])
+
+
+VARIANTS = {
+    "variational": (TINY, ObjectiveConfig(kind="variational")),
+    "v": (ModelConfig("tiny", conditioning="vector"), ObjectiveConfig(prediction="v_prediction")),
+    "dropout": (ModelConfig("tiny", dropout=0.3, conditioning="embeddings"), PLAIN),
+    "one_hot": (ModelConfig("tiny", conditioning="one_hot"), ObjectiveConfig(prediction="sample")),
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_kind_of_run_continues_bit_for_bit(tiny_world, tmp_path, name):
+    """Stopped after step 7, and in two parts: the learned noise schedule and dropout go on too."""
+    model, objective = VARIANTS[name]
+    options = {"model": model, "objective": objective}
+    config = replace(CONFIG, micro_batch_size=4)
+    trainer(tiny_world, tmp_path / "straight", config, **options).run()
+    stops = iter([False] * 6 + [True])
+    with pytest.raises(Preempted):
+        run = trainer(
+            tiny_world, tmp_path / "run", config, should_stop=lambda: next(stops), **options
+        )
+        run.run()
+    torch.rand(3)  # whatever else has drawn from the global generator since
+    trainer(tiny_world, tmp_path / "run", config, **options).run()
+    straight, stopped = (hashes(tmp_path / d / "state/step_00000012") for d in ("straight", "run"))
+    assert straight == stopped
+    assert rows(tmp_path / "straight") == rows(tmp_path / "run")
+
+
+def test_dropout_drops(tiny_world, tmp_path):
+    model, objective = VARIANTS["dropout"]
+    config = replace(CONFIG, max_steps=2)
+    for name, rate in (("with", 0.3), ("without", 0.0)):
+        changed = replace(model, dropout=rate)
+        trainer(tiny_world, tmp_path / name, config, model=changed, objective=objective).run()
+    assert rows(tmp_path / "with")[0]["loss"] != rows(tmp_path / "without")[0]["loss"]
+
+
+def test_snapshots_know_the_noise_schedule_that_was_learned(tiny_world, tmp_path):
+    config = replace(CONFIG, learning_rate=0.1, warmup_steps=0)
+    objective = ObjectiveConfig(kind="variational", num_timesteps=100)
+    run = trainer(tiny_world, tmp_path / "run", config, objective=objective)
+    run.run()
+    ends = []
+    for step in (0, 12):
+        schedule = ConceptPipeline.from_run(tmp_path / "run", step).scheduler
+        snr = schedule.alphas_cumprod / (1 - schedule.alphas_cumprod)
+        ends.append(-snr.log()[-1].item())
+    assert ends[0] == pytest.approx(10, abs=1e-3)
+    objective = run.raw.objective
+    learned = objective.gamma(torch.ones(1)).item()
+    assert ends[1] == pytest.approx(learned, abs=1e-3) and abs(learned - 10) > 0.1
+
+
+def test_number_runs_draw_from_prompts_alone(tiny_world, tmp_path):
+    model, objective = VARIANTS["v"]
+    trainer(
+        tiny_world, tmp_path / "run", replace(CONFIG, max_steps=4), model=model, objective=objective
+    ).run()
+    pipeline = ConceptPipeline.from_run(tmp_path / "run", weights="ema")
+    images = pipeline(["a small blue square", "a large blue square"], num_inference_steps=4)
+    assert images.shape == (2, 16, 16, 3) and not torch.equal(images[0], images[1])
+    raw = ConceptPipeline.from_pretrained(find_snapshot(tmp_path / "run" / "snapshots", 4))
+    first, averaged = (p.conditioner.layers[0].weight for p in (raw, pipeline))
+    assert not torch.equal(first, averaged)
+    with pytest.raises(Mistake, match="unknown word 'bleu'.*blue"):
+        pipeline(["a bleu square"])
 
 
 def test_averaged_weights_follow_their_formula(tiny_world, tmp_path):
@@ -313,7 +424,8 @@ def test_divergence_names_step_rate_and_last_good_snapshot(tiny_world, tmp_path)
     run._keep_snapshot()
     run._train_step()
     nan, one = torch.tensor(float("nan")), torch.tensor(1.0)
-    run.records.pending = [Step(7, 1e-3, loss=nan, grad_norm=one, own_loss=nan, draw=0)]
+    none = ImageLosses(torch.empty(0), torch.empty(0).long(), torch.empty(0).long())
+    run.records.pending = [Step(7, 1e-3, nan, one, own_loss=nan, draw=0, images=none)]
     message = r"loss is nan at step 7 \(learning rate 0.001\); the last good snapshot is step 0"
     with pytest.raises(Diverged, match=message):
         run.records.flush(run._check_finite)

@@ -20,8 +20,8 @@ from diffusion.snapshots import thin
 from studies import stages
 from studies.compare import compare
 from studies.config import Config, check_config, read_config
-from studies.evaluate import save_samples
 from studies.run_dir import RunDir
+from studies.samples import save_samples
 from studies.tensor_differences import tensor_differences
 
 EMA = "unet/diffusion_pytorch_model.ema.safetensors"

@@ -11,7 +11,7 @@ from data_gen.dataset import Dataset, training_set
 from data_gen.endings import Mistake
 from studies import stages
 from studies.config import Config, check_config, read_config
-from studies.evaluate import paired_noise
+from studies.plans import image_index, paired_noise
 from studies.run_dir import RunDir
 
 
@@ -42,10 +42,12 @@ def test_a_run_does_not_start_with_a_probe_below_its_gate(config, tmp_path):
 
 
 def test_image_k_starts_from_the_same_noise_whatever_else_is_asked_for():
-    few, many = (paired_noise(0, 3, count, (3, 4, 4)) for count in (4, 9))
-    assert torch.equal(few, many[:4])
-    assert not torch.equal(few, paired_noise(0, 2, 4, (3, 4, 4)))
-    assert not torch.equal(few, paired_noise(1, 3, 4, (3, 4, 4)))
+    few, many = (paired_noise(0, 3, n, (3, 4, 4)).view(3, n, 3, 4, 4) for n in (4, 9))
+    assert torch.equal(few, many[:, :4])
+    assert len({image.sum().item() for image in few.flatten(0, 1)}) == 12
+    assert not torch.equal(few.flatten(0, 1), paired_noise(1, 3, 4, (3, 4, 4)))
+    few, many = (image_index(3, n).view(3, n) for n in (4, 9))
+    assert torch.equal(few, many[:, :4]) and len(few.unique()) == 12
 
 
 def test_runs_of_different_worlds_or_one_name_are_not_drawn_together(config, tmp_path: Path):

@@ -22,9 +22,9 @@ from diffusion.snapshots import step_directory, thin
 from studies import stages
 from studies.checks import Finding, wrong_metrics, wrong_ranks
 from studies.config import read_config
-from studies.evaluate import load_samples
 from studies.probing import load_run_probe
 from studies.run_dir import RunDir
+from studies.samples import load_samples
 from studies.verify import summary, verify, verify_runs
 
 STEP = "snapshots/step_00000002"

@@ -1,0 +1,108 @@
+"""What is generated and scored at each snapshot, from which noise, and where it is kept."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from data_gen import streams
+from diffusion.snapshots import step_directory
+from studies.config import Config, scored_steps
+from studies.run_dir import RunDir
+
+MOST_IMAGES = 1 << 20  # per combination
+RENDER, MEMORISER = "render", "memoriser"  # `run` of the scores of baselines.py
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is generated at one snapshot; file names say all of it but the step."""
+
+    run: str
+    train_seed: int
+    step: int
+    images_seen: int
+    weights: str
+    sampler: str
+    num_inference_steps: int
+    guidance_scale: float
+    eval_seed: int
+    images_per_combination: int
+
+    @property
+    def what(self) -> str:
+        return (
+            f"{self.weights}-{self.sampler}{self.num_inference_steps}-g{self.guidance_scale:g}"
+            f"-seed{self.eval_seed}-n{self.images_per_combination}"
+        )
+
+    def samples_file(self, run: RunDir) -> Path:
+        return step_directory(run.samples, self.step) / f"{self.what}.npz"
+
+    def memorised_file(self, run: RunDir) -> Path:
+        """What the memoriser draws in place of the model."""
+        return run.samples / MEMORISER / f"{self.what}.npz"
+
+    def scores_file(self, run: RunDir, probe: str) -> Path:
+        return run.scores / f"step_{self.step:08d}-{self.what}-{probe}.parquet"
+
+
+def make_plans(config: Config) -> list[Plan]:
+    """One plan per scored step; the last step gets more images."""
+    evaluate, steps = config.evaluate, scored_steps(config)
+    return [
+        Plan(
+            run=config.name,
+            train_seed=config.seed,
+            step=step,
+            images_seen=step * config.train.batch_size,
+            weights=evaluate.weights,
+            sampler=evaluate.sampler,
+            num_inference_steps=evaluate.num_inference_steps,
+            guidance_scale=evaluate.guidance_scale,
+            eval_seed=evaluate.seed,
+            images_per_combination=(
+                evaluate.final_images_per_combination
+                if step == steps[-1]
+                else evaluate.images_per_combination
+            ),
+        )
+        for step in steps
+    ]
+
+
+def baseline_files(run: RunDir, config: Config, probe: str) -> dict[str, Path]:
+    """Scores of what the last snapshot is compared with."""
+    last = make_plans(config)[-1]
+    rendered = f"{RENDER}-seed{last.eval_seed}-n{last.images_per_combination}-{probe}.parquet"
+    return {
+        RENDER: run.scores / rendered,
+        MEMORISER: run.scores / f"{MEMORISER}-{last.what}-{probe}.parquet",
+    }
+
+
+def planned_parts(run: RunDir, config: Config, probe: str) -> list[Path]:
+    """All scores files of an evaluation; it is finished when all exist."""
+    return [
+        *baseline_files(run, config, probe).values(),
+        *(plan.scores_file(run, probe) for plan in make_plans(config)),
+    ]
+
+
+def paired_noise(
+    seed: int, combinations: int, count: int, shape: tuple[int, int, int]
+) -> Float[Tensor, "n c h w"]:
+    """x_T of images 0 … count − 1 of every combination in turn, the same at every snapshot."""
+    width, index = torch.Size(shape).numel(), torch.arange(count)
+    noise = [
+        streams.normal(seed, "evaluate.noise", combination, index, width)
+        for combination in range(combinations)
+    ]
+    return torch.cat(noise).view(-1, *shape)
+
+
+def image_index(combinations: int, count: int) -> Int[Tensor, " n"]:
+    """int64 (combinations · count,): a number of each image, the same whatever the count is."""
+    return (torch.arange(combinations)[:, None] * MOST_IMAGES + torch.arange(count)).flatten()
