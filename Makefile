@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test test-slow lint clean
+.PHONY: setup demo swingby test test-slow lint clean
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml
@@ -13,6 +13,9 @@ $(STAMP): pyproject.toml
 
 demo: $(STAMP)
 	$(BIN)/python scripts/run.py --config configs/quickstart.yaml
+
+swingby: $(STAMP)
+	$(BIN)/python scripts/run.py --config configs/swingby_2x2.yaml
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -m 'not slow'
