@@ -11,7 +11,7 @@ from torch import Tensor
 from diffusion.objective_config import Prediction
 from diffusion.objectives import per_image, target
 
-CHUNK = 4096  # images in float64 at once
+CHUNK = 1024  # images in float64 at once
 
 
 class Memoriser:
@@ -72,20 +72,19 @@ def posterior_mean(
 ) -> Float[Tensor, "n c h w"]:
     """float64 E[x_0 | x_t = α x_0 + σ ε] in [−1, 1] for x_0 uniform over the images.
 
-    Distances are expanded, ‖x_t‖² − 2α x_t·x_i + α²‖x_i‖², so that they are a matrix product. The
-    terms are up to 10⁶ times their difference near t = 0: what float32 would lose there, float64
-    has. Memory: CHUNK images, and a number per pair of x_t and image.
+    In units of grey levels, k = 127.5 (x + 1), and with ‖y − α k‖² expanded to be a matrix product.
+    Its terms are up to 10⁶ times their difference near t = 0, so they need float64. The softmax is
+    a running one, of which CHUNK images are in memory at a time.
     """
     noisy, alpha, sigma = (x.double().flatten(1) for x in (x_t, alpha, sigma))
-    chunks = images.flatten(1).split(CHUNK)
-    logits = []
-    for chunk in chunks:
-        x = _levels(chunk)
-        logits.append((noisy @ x.T - alpha / 2 * x.square().sum(1)) * (alpha / sigma**2))
-    weights = torch.softmax(torch.cat(logits, 1), 1).split(CHUNK, 1)
-    mean = sum(weight @ _levels(chunk) for weight, chunk in zip(weights, chunks, strict=True))
-    return mean.view(x_t.shape)
-
-
-def _levels(images: Tensor) -> Tensor:
-    return images.double() / 127.5 - 1
+    y, scale = 127.5 * (noisy + alpha), alpha / (127.5 * sigma) ** 2
+    largest = torch.full_like(alpha, -torch.inf)
+    total, mean = torch.zeros_like(alpha), torch.zeros_like(y)
+    for chunk in images.flatten(1).split(CHUNK):
+        k = chunk.double()
+        logits = scale * (y @ k.T - alpha / 2 * torch.linalg.vector_norm(k, dim=1) ** 2)
+        before, largest = largest, torch.maximum(largest, logits.amax(1, keepdim=True))
+        weights, kept = torch.exp(logits - largest), torch.exp(before - largest)
+        total = kept * total + weights.sum(1, keepdim=True)
+        mean = kept * mean + weights @ k
+    return (mean / total / 127.5 - 1).view(x_t.shape)

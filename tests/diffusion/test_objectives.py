@@ -214,6 +214,14 @@ def test_the_diffusion_loss_depends_on_the_ends_of_gamma_alone():
     assert by_slope.std() < 0.01 and by_gamma_0.std() < 0.01  # so that the bounds mean something
 
 
+def test_noise_grows_with_time_whatever_the_sign_of_the_slope():
+    objective, mirrored = variational(), variational()
+    mirrored.slope.data *= -1
+    t = torch.tensor([0.0, 0.5, 1.0])
+    assert objective.gamma(t).tolist() == mirrored.gamma(t).tolist() == [-5.0, 2.5, 10.0]
+    assert torch.equal(diffusion_loss(objective), diffusion_loss(mirrored))
+
+
 def test_prior_and_reconstruction_are_taken_at_the_ends_of_gamma():
     objective = variational(-6.0, 2.0)
     level = torch.tensor([0, 17, 255])
