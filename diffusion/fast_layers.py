@@ -7,14 +7,17 @@ are, so weights saved from either load into the other. What makes the difference
   then need no reordering of activations, 1x1 convolutions are matrix products, and going to the
   tokens of attention and back is a view. diffusers' own layers return to the other order at
   several places, and so pay for both.
-- Under bf16 autocast, normalization and attention run in float32: torch's bf16 kernels for
-  channels-last GroupNorm and for the backward pass of attention are many times slower.
+- In bf16 only what gains by it is bf16: the convolutions of more than one pixel and the
+  activations before them. torch's bf16 kernels for channels-last GroupNorm, small products and
+  the backward pass of attention are slower than those for float32, up to ten times.
 - No division by factors of one, and nothing is padded or enlarged before it is convolved if it
   can be after.
 
 On other devices than CPUs every layer does what diffusers does.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -38,8 +41,10 @@ def speed_up(model: nn.Module) -> None:
                 module.set_processor(FastAttention())
 
 
-def channels_last(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-    return x.contiguous(memory_format=torch.channels_last)
+def channels_last(
+    x: Float[Tensor, "n c h w"], dtype: torch.dtype | None = None
+) -> Float[Tensor, "n c h w"]:
+    return x.to(dtype=dtype or x.dtype, memory_format=torch.channels_last)
 
 
 def _tokens(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w c"]:
@@ -48,6 +53,29 @@ def _tokens(x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n h w c"]:
 
 def _image(tokens: Float[Tensor, "n h w c"]) -> Float[Tensor, "n c h w"]:
     return tokens.permute(0, 3, 1, 2)
+
+
+_compute_dtype: torch.dtype | None = None  # a global, of which torch.compile knows when it changes
+
+
+@contextmanager
+def convolutions_in(dtype: torch.dtype) -> Iterator[None]:
+    """Within, fast layers on a CPU convolve in `dtype`; what they take and give stays as it is."""
+    global _compute_dtype
+    before, _compute_dtype = _compute_dtype, dtype
+    try:
+        yield
+    finally:
+        _compute_dtype = before
+
+
+def _convolve(
+    x: Float[Tensor, "n c h w"], weight: Tensor, bias: Tensor | None, **settings: Any
+) -> Float[Tensor, "n k h2 w2"]:
+    """In the dtype of the moment; x may be in it already, the result is in that of the weight."""
+    dtype = _compute_dtype or weight.dtype
+    x, kernel = channels_last(x, dtype), channels_last(weight, dtype)
+    return F.conv2d(x, kernel, None if bias is None else bias.to(dtype), **settings).to(weight)
 
 
 class FastConv2d(nn.Conv2d):
@@ -60,27 +88,21 @@ class FastConv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         if x.device.type != "cpu":
             return super().forward(x)
-        x = channels_last(x)
         if (
             self.kernel_size == self.stride == (1, 1)
             and self.padding == (0, 0)
             and self.groups == 1
         ):
-            return _image(F.linear(_tokens(x), self.weight.flatten(1), self.bias))
-        return super().forward(x)
-
-
-class FastGroupNorm(nn.GroupNorm):
-    """GroupNorm, in float32 at least. An output in bf16 is rounded once, at the end."""
-
-    @staticmethod
-    def covers(module: nn.GroupNorm) -> bool:
-        return True
-
-    def forward(self, x: Tensor) -> Tensor:
-        if x.device.type != "cpu" or x.dtype not in LOW:
-            return super().forward(x)
-        return super().forward(x.float()).to(x.dtype)
+            return _image(F.linear(_tokens(channels_last(x)), self.weight.flatten(1), self.bias))
+        return _convolve(
+            x,
+            self.weight,
+            self.bias,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            groups=self.groups,
+        )
 
 
 class FastResnetBlock2D(ResnetBlock2D):
@@ -90,6 +112,7 @@ class FastResnetBlock2D(ResnetBlock2D):
     def covers(module: ResnetBlock2D) -> bool:
         return (
             module.time_embedding_norm == "default"
+            and isinstance(module.nonlinearity, nn.SiLU)
             and module.upsample is None
             and module.downsample is None
             and module.output_scale_factor == 1
@@ -99,12 +122,13 @@ class FastResnetBlock2D(ResnetBlock2D):
         if input_tensor.device.type != "cpu":
             return super().forward(input_tensor, temb, *args, **kwargs)
         x = channels_last(input_tensor)
-        hidden = self.conv1(self.nonlinearity(self.norm1(x)))
+        dtype = _compute_dtype or x.dtype
+        hidden = self.conv1(F.silu(self.norm1(x).to(dtype)))
         if self.time_emb_proj is not None and temb is not None:
-            temb = temb if self.skip_time_act else self.nonlinearity(temb)
-            hidden = hidden + self.time_emb_proj(temb)[:, :, None, None]
-        hidden = self.conv2(self.dropout(self.nonlinearity(self.norm2(hidden))))
-        return hidden + (x if self.conv_shortcut is None else self.conv_shortcut(x))
+            temb = self.time_emb_proj(temb if self.skip_time_act else F.silu(temb))
+            hidden = hidden.add_(temb[:, :, None, None])
+        hidden = self.conv2(self.dropout(F.silu(self.norm2(hidden).to(dtype))))
+        return hidden.add_(x if self.conv_shortcut is None else self.conv_shortcut(x))
 
 
 class FastUpsample2D(Upsample2D):
@@ -134,9 +158,8 @@ class FastUpsample2D(Upsample2D):
         weight, bias = self.conv.weight, self.conv.bias
         meet = torch.tensor(MEET, dtype=weight.dtype)
         corners = torch.einsum("apk,bql,oikl->aboipq", meet, meet, weight).flatten(0, 2)
-        x = channels_last(hidden_states)
-        y = F.conv2d(x, corners, None if bias is None else bias.repeat(4), padding=1)
-        return _Interleave.apply(y)
+        bias = None if bias is None else bias.repeat(4)
+        return _Interleave.apply(_convolve(hidden_states, corners, bias, padding=1))
 
 
 MEET = (((1, 0, 0), (0, 1, 1)), ((1, 1, 0), (0, 0, 1)))  # [row of four][input row][kernel row]
@@ -195,7 +218,7 @@ class FastTransformer2DModel(Transformer2DModel):
 
 
 class FastAttention(AttnProcessor2_0):
-    """Attention of tokens, or of pixels in whatever order; on a CPU its softmax is float32."""
+    """Attention of tokens, or of pixels in whatever order."""
 
     @staticmethod
     def covers(attn: Attention) -> bool:
@@ -220,9 +243,8 @@ class FastAttention(AttnProcessor2_0):
         x = _tokens(x).flatten(1, 2) if x.ndim == 4 else x
         query, key, value = self._project(attn, x, encoder_hidden_states)
         mask = None if attention_mask is None else attention_mask[:, None].to(query.dtype)
-        with torch.autocast("cpu", enabled=False):
-            y = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        y = y.transpose(1, 2).flatten(2).to(x.dtype)
+        y = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        y = y.transpose(1, 2).flatten(2)
         y = attn.to_out[1](attn.to_out[0](y))
         if hidden_states.ndim == 4:
             y = _image(y.unflatten(1, hidden_states.shape[2:]))
@@ -237,7 +259,7 @@ class FastAttention(AttnProcessor2_0):
         else:
             context = attn.norm_encoder_hidden_states(context) if attn.norm_cross else context
             parts = [attn.to_q(x), *_linear(context, attn.to_k, attn.to_v)]
-        return [_float32(part).unflatten(-1, (attn.heads, -1)).transpose(1, 2) for part in parts]
+        return [part.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for part in parts]
 
 
 def _linear(x: Tensor, *layers: nn.Linear) -> tuple[Tensor, ...]:
@@ -248,16 +270,4 @@ def _linear(x: Tensor, *layers: nn.Linear) -> tuple[Tensor, ...]:
     return joined.split([layer.out_features for layer in layers], dim=-1)
 
 
-def _float32(x: Tensor) -> Tensor:
-    """Of bf16; float64 stays."""
-    return x.float() if x.dtype in LOW else x
-
-
-LOW = (torch.bfloat16, torch.float16)
-FAST: tuple[Any, ...] = (
-    FastConv2d,
-    FastGroupNorm,
-    FastResnetBlock2D,
-    FastUpsample2D,
-    FastTransformer2DModel,
-)
+FAST: tuple[Any, ...] = (FastConv2d, FastResnetBlock2D, FastUpsample2D, FastTransformer2DModel)
