@@ -56,7 +56,10 @@ class ConceptPipeline(DiffusionPipeline):
 
     @classmethod
     def of(cls, model: DiffusionModel, prompts: Prompts) -> "ConceptPipeline":
-        """The parts of a model in training; nothing is copied."""
+        """The parts of a model in training; nothing is copied.
+
+        A learned noise schedule is stored as it is, not averaged, whichever weights are loaded.
+        """
         unet, scheduler = model.unet, model.objective.scheduler()
         if isinstance(model.conditioner, NumberConditioner):
             return cls(unet, scheduler, conditioner=model.conditioner)

@@ -73,7 +73,7 @@ class Records:
         )
         self.config, self.processes = config, processes
         self.pending: list[Step] = []
-        self.rows_written, self.saving_seconds = 0, 0.0
+        self.rows_written, self.saving_seconds, self.last_loss = 0, 0.0, math.nan
 
     def start(self, step: int, rows_written: int) -> None:
         """Go on after `step`: drop rows of steps that are trained again, and torn ones."""
@@ -93,7 +93,7 @@ class Records:
         for row in rows:
             check(row)
         by_rank = self._by_rank()
-        self.pending = []
+        self.pending, self.last_loss = [], rows[-1]["loss"] if rows else self.last_loss
         logged = [i for i, row in enumerate(rows) if row["step"] % self.config.log_every == 0]
         self.rows_written += len(logged)
         self.processes.once(

@@ -1,6 +1,5 @@
 """Training: the same run on any number of processes, leaving snapshots and states behind."""
 
-import copy
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,9 @@ from diffusion.compiled import compile_checked
 from diffusion.fine_tuning import Source, copy_weights
 from diffusion.gradients import GradientBuffer
 from diffusion.model import DiffusionModel, frozen_networks, networks
+from diffusion.optimizer import averaged_copy, build_optimizer, learning_rate
 from diffusion.pipeline import ConceptPipeline
+from diffusion.precision import Precision
 from diffusion.processes import Processes
 from diffusion.prompts import Prompts
 from diffusion.records import ImageLosses, Records, Row, Step
@@ -68,6 +69,8 @@ class Trainer:
         self.config, self.directory, self.should_stop = config, directory, should_stop
         self.processes, device = processes, processes.device
         self.parts = count_parts(config, processes.world_size)
+        assert config.precision != "auto", "what decides it needs this trainer's model and data"
+        self.precision: Precision = config.precision
         self.seed, self.prompts, self.data = seed, prompts, data.to(device)
         self.raw = model.to(device)
         self.ema = averaged_copy(self.raw)
@@ -78,12 +81,7 @@ class Trainer:
             if p.requires_grad
         ]
         self.batches = draw_batches(data, model, config, seed)
-        self.optimizer = torch.optim.AdamW(
-            self.trained,
-            config.learning_rate,
-            weight_decay=config.weight_decay,
-            fused=True,
-        )
+        self.optimizer = build_optimizer(self.raw, config)
         self.records = Records(directory, config, processes, data.combinations)
         self.step = self._restore(find_source)
         self.gradients = GradientBuffer(self.trained, processes, config.reduction == "in_order")
@@ -105,22 +103,14 @@ class Trainer:
                     self._keep_snapshot()
                     if stop or self._state_due():
                         self._keep_state()
-                    bar.set_postfix(self._speed(), refresh=False)
+                    bar.set_postfix(self._progress(), refresh=False)
                 if stop:
                     raise Preempted(f"stopped after step {self.step}, state saved")
 
-    def learning_rate(self) -> float:
-        """Linear warm-up, already above 0 at the first step; then constant, or linear to 0."""
-        warmup, end = max(1, self.config.warmup_steps), self.config.max_steps
-        share = min(1.0, (self.step + 1) / warmup)
-        if self.config.learning_rate_decay == "linear" and self.step >= warmup:
-            share = (end - self.step) / (end - warmup)
-        return self.config.learning_rate * share
-
     def _train_step(self) -> None:
-        learning_rate = self.learning_rate()
+        rate = learning_rate(self.config, self.step)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
+            group["lr"] = rate
         draws = self._own_draws()
         self.gradients.zero()
         losses = [self._add_gradient(part, draw) for part, draw in draws.items()]
@@ -129,10 +119,10 @@ class Trainer:
         self.optimizer.step()
         self._average()
         self.step += 1
-        self._record(learning_rate, loss, norm.detach(), list(draws.values()), losses)
+        self._record(rate, loss, norm.detach(), list(draws.values()), losses)
 
     def _record(
-        self, learning_rate: float, loss: Tensor, norm: Tensor, draws: list[Draw], losses: list
+        self, rate: float, loss: Tensor, norm: Tensor, draws: list[Draw], losses: list
     ) -> None:
         checksum = 0
         for draw in draws:
@@ -143,9 +133,7 @@ class Trainer:
             torch.cat([self.raw.objective.timestep_quartile(draw.t) for draw in draws]),
             self.data.combination[torch.cat([draw.image for draw in draws]).to(loss.device)],
         )
-        self.records.pending.append(
-            Step(self.step, learning_rate, loss, norm, own_loss, checksum, images)
-        )
+        self.records.pending.append(Step(self.step, rate, loss, norm, own_loss, checksum, images))
 
     def _own_draws(self) -> dict[int, Draw]:
         """The micro-batches of this process, by number: every world_size-th."""
@@ -155,7 +143,7 @@ class Trainer:
     def _add_gradient(self, part: int, draw: Draw) -> Tensor:
         """Of this micro-batch's share of the mean loss; returns the losses of its images."""
         self._seed_dropout(part)
-        losses = image_losses(self.model, self.data, draw, self.config.precision)
+        losses = image_losses(self.model, self.data, draw, self.precision)
         self.gradients.add(losses.mean() / self.parts)
         return losses.detach()
 
@@ -170,9 +158,9 @@ class Trainer:
 
         def loss_of(model: nn.Module) -> Tensor:
             self._seed_dropout(part)
-            return image_losses(model, self.data, draw, self.config.precision).mean()
+            return image_losses(model, self.data, draw, self.precision).mean()
 
-        return compile_checked(self.raw, loss_of, self.config.precision)
+        return compile_checked(self.raw, loss_of, self.precision)
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -232,7 +220,8 @@ class Trainer:
             if not torch.isfinite(parameter).all():
                 raise Diverged(
                     f"train: weight {name} is not finite after step {self.step} (learning rate "
-                    f"{self.learning_rate():g}); {self._last_good()}; lower train.learning_rate"
+                    f"{learning_rate(self.config, self.step):g}); {self._last_good()}; lower "
+                    f"train.learning_rate"
                 )
 
     def _restore(self, find_source: Callable[[], Source | None]) -> int:
@@ -272,8 +261,9 @@ class Trainer:
             return None
         return f"{self.records.metrics} lost or changed rows since it was saved"
 
-    def _speed(self) -> dict[str, str]:
-        return {"images/s": f"{self.records.time(self.step)['images_per_second']:.0f}"}
+    def _progress(self) -> dict[str, str]:
+        speed = self.records.time(self.step)["images_per_second"]
+        return {"loss": f"{self.records.last_loss:.4f}", "images/s": f"{speed:.0f}"}
 
     def _progress_bar(self) -> tqdm:
         return tqdm(
@@ -298,9 +288,3 @@ def draw_batches(
         config.cond_dropout,
         tuple(data.images.shape[1:]),
     )
-
-
-def averaged_copy(model: DiffusionModel) -> DiffusionModel:
-    """A copy to average weights in; what is frozen is shared with the model."""
-    frozen = {id(p): p for p in model.parameters() if not p.requires_grad}
-    return copy.deepcopy(model, frozen).requires_grad_(False)

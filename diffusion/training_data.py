@@ -7,6 +7,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
 from diffusion.batches import Draw
+from diffusion.precision import Precision, casting
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,14 @@ class TrainingData:
 
 
 def image_losses(
-    model: nn.Module, data: TrainingData, draw: Draw, precision: str
+    model: nn.Module, data: TrainingData, draw: Draw, precision: Precision
 ) -> Float[Tensor, " n"]:
-    """The loss of each image of a draw, on the data's device; precision: float32 or bf16."""
+    """The loss of each image of a draw, on the data's device."""
     device = data.images.device
     image, t, eps, dropped = (
         tensor.to(device) for tensor in (draw.image, draw.t, draw.eps, draw.dropped)
     )
     x_0 = data.images[image].float() / 127.5 - 1
     inputs = data.inputs[data.row[image].masked_fill(dropped, len(data.inputs) - 1)]
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+    with casting(device, precision):
         return model(x_0, eps, t, inputs)

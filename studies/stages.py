@@ -34,6 +34,7 @@ from studies.forecast import check_disk, run_bytes
 from studies.lineage import find_source, record_lineage
 from studies.models import conditioning_of, new_model, training_data
 from studies.plans import make_plans, planned_parts
+from studies.precision import decide_precision, with_recorded_precision
 from studies.probing import ensure_probe, load_run_probe, read_certificate
 from studies.run_dir import RunDir
 from studies.stopping import stop_on_request
@@ -45,10 +46,12 @@ def run_experiment(config: Config, run: RunDir, say: Say, deadline: float | None
     """All stages in one process; says what each found. deadline: as `stop_on_request` takes it."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise Mistake("scripts/run.py is one process; train with several by scripts/train.py first")
+    config = with_recorded_precision(config, run)
     claim(config, run)
     conditioning_of(config, check_config(config))  # refuse a mistake before the work
     probe_stage(config, run, say)
     train_stage(config, run, say, deadline)
+    config = with_recorded_precision(config, run)
     evaluate_stage(config, run, say, deadline)
     report_stage(config, run, say)
 
@@ -74,7 +77,7 @@ def probe_stage(config: Config, run: RunDir, say: Say) -> None:
 
 def train_stage(config: Config, run: RunDir, say: Say, deadline: float | None = None) -> None:
     """Train to the end, going on from the last state. Raises Preempted or Diverged."""
-    world = check_config(config)
+    world, config = check_config(config), with_recorded_precision(config, run)
     processes = Processes(build_accelerator(config.train, run.path))
     if processes.once(lambda: _trained(config, run)):
         processes.once(lambda: run.set_done("train"))
@@ -110,9 +113,11 @@ def _train(
     for line in leak_check(world, shown).lines():
         say(line)
     conditioning = conditioning_of(config, world)
+    data, model = training_data(world, shown, conditioning), new_model(config, conditioning)
+    config = decide_precision(config, run, processes, model, data)
     trainer = Trainer(
-        training_data(world, shown, conditioning),
-        new_model(config, conditioning),
+        data,
+        model,
         conditioning.prompts,
         config.train,
         seed=config.seed,

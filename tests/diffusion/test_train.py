@@ -362,6 +362,15 @@ def test_snapshots_know_the_noise_schedule_that_was_learned(tiny_world, tmp_path
     assert ends[1] == pytest.approx(learned, abs=1e-3) and abs(learned - 10) > 0.1
 
 
+def test_the_noise_schedule_is_not_decayed(tiny_world, tmp_path):
+    config = replace(CONFIG, weight_decay=0.5)
+    for kind, decays in (("variational", [0.5, 0.0]), ("ddpm", [0.5])):
+        run = trainer(tiny_world, tmp_path / kind, config, objective=ObjectiveConfig(kind=kind))
+        groups = run.optimizer.param_groups
+        assert [group["weight_decay"] for group in groups] == decays
+        assert sum(len(group["params"]) for group in groups) == len(run.trained)
+
+
 def test_number_runs_draw_from_prompts_alone(tiny_world, tmp_path):
     model, objective = VARIANTS["v"]
     trainer(

@@ -50,6 +50,18 @@ def edited(config: Config, **changes) -> dict:
     return data
 
 
+SMALL = {
+    "channels": [16, 16],
+    "layers_per_block": 1,
+    "attention_levels": [1],
+    "attention_heads": 2,
+}
+
+
+def custom(**changes) -> dict:
+    return {"model__size": "custom", "model__custom": {**SMALL, **changes}}
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
@@ -72,6 +84,24 @@ def edited(config: Config, **changes) -> dict:
         ({"probe__width": 12}, "probe.width: got 12, allowed multiples of 8"),
         ({"probe__gate": 7}, "probe.gate: got 7.0, allowed 0 to 1"),
         ({"objective__num_timesteps": 0}, "objective.num_timesteps: got 0"),
+        (
+            {"objective__kind": "variational", "objective__prediction": "sample"},
+            "objective.prediction: got 'sample', allowed for variational: epsilon",
+        ),
+        ({"model__size": "custom"}, "model.custom: must be given with model.size: custom"),
+        ({"model__custom": {**SMALL}}, "model.custom: must be given with model.size: custom"),
+        (custom(channels=[20]), "model.custom.channels: got .20., allowed multiples of 8"),
+        (custom(attention_levels=[2]), "attention_levels: got .2., allowed some of .0, 1."),
+        (custom(attention_heads=5), "attention_heads: 5 heads do not divide 16 channels"),
+        (custom(layers_per_block=0), "model.custom.layers_per_block: got 0, allowed 1 or more"),
+        (custom(channels=[8] * 6), "model.size: custom halves images 5 times; .* multiple of 32"),
+        ({"model__dropout": 1.0}, "model.dropout: got 1.0, allowed 0 up to below 1"),
+        ({"model__conditioning": "pretrained"}, "model.text_encoder.name: must be given with"),
+        ({"model__text_encoder__name": "clip"}, "model.text_encoder.name: must be given with"),
+        (
+            {"train__learning_rate_decay": "linear", "train__warmup_steps": 700},
+            "train.warmup_steps: got 700, allowed below train.max_steps = 700",
+        ),
         ({"evaluate__num_inference_steps": 7}, "got 7, allowed for ddim: divisors of 1000, 1, 2"),
         ({"world__concepts__color": {"signal": 0.7}}, "concepts.color.values: missing"),
         ({"train": [1, 2]}, "train: got .1, 2., allowed a mapping"),
@@ -83,6 +113,12 @@ def edited(config: Config, **changes) -> dict:
 def test_mistakes_name_the_key_and_what_is_allowed(config, change, message):
     with pytest.raises(Mistake, match=message):
         check_config(read_as(Config, edited(config, **change), ""))
+
+
+def test_custom_sizes_are_read(config):
+    read = read_as(Config, edited(config, **custom()), "")
+    check_config(read)
+    assert read.model.widths.channels == (16, 16) and read.model.widths.text_layers == 2
 
 
 def test_numbers_may_be_spelled_as_yaml_reads_them(config):

@@ -1,0 +1,53 @@
+"""`train.precision: auto`, decided by measurement at the first start and never again."""
+
+from dataclasses import replace
+from typing import Any
+
+from data_gen.files import write_json, write_text
+from diffusion.model import DiffusionModel
+from diffusion.precision import Precision, choose_precision
+from diffusion.processes import Processes
+from diffusion.train import draw_batches
+from diffusion.training_data import TrainingData, image_losses
+from studies.config import Config, to_yaml
+from studies.run_dir import RunDir
+
+
+def with_recorded_precision(config: Config, run: RunDir) -> Config:
+    """`auto` replaced by what the run's config.yaml says, if there is one."""
+    if config.train.precision != "auto" or not run.config_file.is_file():
+        return config
+    return _with(config, run.read_config().train.precision)
+
+
+def decide_precision(
+    config: Config, run: RunDir, processes: Processes, model: DiffusionModel, data: TrainingData
+) -> Config:
+    """`auto` replaced by the faster precision; config.yaml gets it, precision.json the times."""
+    if config.train.precision != "auto":
+        return config
+    precision, facts = processes.once(lambda: _measure(config, processes, model, data))
+    decided = _with(config, precision)
+    processes.once(lambda: write_text(run.config_file, to_yaml(decided)))
+    processes.once(lambda: write_json(run.path / "precision.json", facts))
+    return decided
+
+
+def _measure(
+    config: Config, processes: Processes, model: DiffusionModel, data: TrainingData
+) -> tuple[str, Any]:
+    """On the first process, with its share of a real batch."""
+    parts = processes.world_size
+    draw = draw_batches(data, model, config.train, config.seed).draw(0, 0, parts)
+    on_device, network = data.to(processes.device), model.to(processes.device)
+
+    def step(precision: Precision) -> None:
+        image_losses(network, on_device, draw, precision).mean().backward()
+
+    chosen, facts = choose_precision(step)
+    network.zero_grad()
+    return chosen, facts
+
+
+def _with(config: Config, precision: Any) -> Config:
+    return replace(config, train=replace(config.train, precision=precision))
