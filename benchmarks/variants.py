@@ -27,6 +27,7 @@ from data_gen.files import read_rows
 from diffusion.model_config import SIZES
 from diffusion.prompts import build_tokenizer
 from diffusion.text_encoders import build_text_encoder
+from studies.cli import quieten_libraries
 from studies.config import Config, check_config
 from studies.findings import Findings
 from studies.plans import make_plans
@@ -118,6 +119,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--out", type=Path, default=Path("variants"))
     arguments = parser.parse_args()
+    quieten_libraries()
     print(f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     print(f"{'variant':20s} {'first loss':>10s} {'last loss':>10s} {'train':>7s} {'held-out':>8s}")
     results = {}

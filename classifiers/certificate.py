@@ -15,7 +15,7 @@ from torchmetrics.functional.classification import (
 )
 
 from classifiers.probe import Batch, Probe
-from data_gen.endings import Mistake
+from data_gen.endings import Mistake, first_line
 from data_gen.files import hash_json, read_json, write_directory, write_json
 
 
@@ -85,7 +85,7 @@ def load_probe(directory: Path) -> tuple[Probe, dict[str, Any]]:
         probe.load_state_dict(load_file(path))
     except (OSError, KeyError, SafetensorError, RuntimeError) as error:
         raise Mistake(
-            f"{path}: not the probe of its certificate ({str(error).strip().split(chr(10))[0]}); "
+            f"{path}: not the probe of its certificate ({first_line(error)}); "
             f"move its directory away, scripts/run.py trains it again"
         ) from None
     return probe.eval(), certificate

@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from classifiers.probe import Probe
-from data_gen.endings import Mistake
+from data_gen.endings import Mistake, first_line
 from data_gen.files import whole_file
 
 SCHEMA_VERSION = 1
@@ -103,10 +103,6 @@ def read_part(path: Path) -> pd.DataFrame:
         return table.to_pandas(ignore_metadata=True)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise Mistake(
-            f"{path}: cannot read these scores ({_first_line(error)}); "
+            f"{path}: cannot read these scores ({first_line(error)}); "
             f"move the file away, scripts/evaluate.py makes it again"
         ) from None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

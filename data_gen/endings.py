@@ -29,3 +29,8 @@ def nearest(word: str, allowed: tuple[str, ...]) -> str:
     """' (did you mean X?)' for the closest allowed word, else nothing."""
     close = get_close_matches(word, allowed, n=1, cutoff=0.6)
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def first_line(error: Exception) -> str:
+    """What an error of a library says on its first line; its kind, if it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

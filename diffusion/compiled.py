@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from data_gen.endings import Mistake
+from data_gen.endings import Mistake, first_line
 
 # ‖g_compiled − g_eager‖ / ‖g_eager‖ allowed: rounding in another order, not another function
 TOLERANCE = {"float32": 1e-3, "bf16": 5e-2}
@@ -25,7 +25,7 @@ def compile_checked(model: nn.Module, loss_of: LossOf, precision: str) -> nn.Mod
     try:
         fast = _gradient(model, loss_of(compiled))
     except RuntimeError as error:
-        reason = str(error).strip().split("\n")[0]
+        reason = first_line(error)
         raise Mistake(f"train.compile: torch.compile failed ({reason}); set it false") from None
     gap = ((fast - eager).norm() / eager.norm()).item()
     if not gap <= TOLERANCE[precision]:

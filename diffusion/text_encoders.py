@@ -14,7 +14,7 @@ from transformers import (
     T5EncoderModel,
 )
 
-from data_gen.endings import Mistake
+from data_gen.endings import Mistake, first_line
 from diffusion.model_config import Size
 
 WORD_STD = 0.25  # of new word embeddings: with CLIP's .02 the bag of words starts out too faint
@@ -67,7 +67,7 @@ def load_text_encoder(name: str) -> tuple[Any, Any]:
     try:
         stored, _ = PreTrainedConfig.get_config_dict(name)
     except OSError as error:
-        raise Mistake(f"{KEY}: cannot load {name!r} ({_first_line(error)}); {ALLOWED}") from None
+        raise Mistake(f"{KEY}: cannot load {name!r} ({first_line(error)}); {ALLOWED}") from None
     kind = stored.get("model_type")
     if kind not in PRETRAINED:
         raise Mistake(f"{KEY}: {name!r} is a model of type {kind!r}; {ALLOWED}")
@@ -88,7 +88,7 @@ def _load_weights(model: Any, name: str) -> Any:
     try:
         encoder, report = model.from_pretrained(name, dtype=torch.float32, output_loading_info=True)
     except OSError as error:
-        raise Mistake(f"{KEY}: cannot load {name!r} ({_first_line(error)}); {ALLOWED}") from None
+        raise Mistake(f"{KEY}: cannot load {name!r} ({first_line(error)}); {ALLOWED}") from None
     for missing in sorted(report["missing_keys"])[:1]:  # would be random numbers
         raise Mistake(f"{KEY}: {name!r} lacks the weight {missing}; {ALLOWED}")
     return encoder
@@ -99,7 +99,7 @@ def _load_tokenizer(name: str) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError) as error:
         raise Mistake(
-            f"{KEY}: cannot load the tokenizer of {name!r} ({_first_line(error)}); {ALLOWED}"
+            f"{KEY}: cannot load the tokenizer of {name!r} ({first_line(error)}); {ALLOWED}"
         ) from None
     if len(tokenizer) < len(tokenizer.get_added_vocab()) + 2:  # as transformers makes of no files
         raise Mistake(f"{KEY}: the tokenizer of {name!r} is empty; {ALLOWED}")
@@ -109,10 +109,6 @@ def _load_tokenizer(name: str) -> Any:
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "right"
     return tokenizer
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]
 
 
 def fit_length(tokenizer: Any, encoder: Any, captions: Sequence[str]) -> None:

@@ -73,12 +73,15 @@ def _environment(run: RunDir) -> Any:
 
 
 def row_differences(a: RunDir, b: RunDir) -> Iterator[Difference]:
-    """The first row of metrics.jsonl that differs, with all its columns that do."""
+    """The first row of metrics.jsonl that differs, with its columns that do."""
     old, new = _metrics(a), _metrics(b)
     for step in sorted(old.keys() & new.keys()):
         columns = [key for key in old[step] | new[step] if old[step].get(key) != new[step].get(key)]
         if columns:
-            changes = [_change(key, old[step].get(key), new[step].get(key)) for key in columns]
+            told = [
+                key for key in columns if "/" not in key
+            ] or columns  # a loss without its parts
+            changes = [_change(key, old[step].get(key), new[step].get(key)) for key in told]
             yield Difference(
                 f"metrics.jsonl: step {step} is the first to differ: {'; '.join(changes)}"
             )

@@ -1,6 +1,9 @@
 """How much disk a run will take, asked before it starts."""
 
 import shutil
+from dataclasses import dataclass
+
+from torch import nn
 
 from data_gen.endings import Mistake
 from diffusion.snapshots import complete_steps, thinned_steps
@@ -31,18 +34,32 @@ def sample_bytes(config: Config) -> int:
     return (sum(counts) + counts[-1]) * combinations * 3 * config.world.image_size_px**2
 
 
-def run_bytes(config: Config, parameters: int) -> int:
+@dataclass(frozen=True)
+class Weights:
+    """How many numbers a model has: trained ones, and frozen ones, which are stored once."""
+
+    trained: int
+    frozen: int = 0
+
+    @classmethod
+    def of(cls, model: nn.Module) -> "Weights":
+        counts = [(p.numel(), p.requires_grad) for p in model.parameters()]
+        return cls(sum(n for n, t in counts if t), sum(n for n, t in counts if not t))
+
+
+def run_bytes(config: Config, weights: Weights) -> int:
     """The whole run, nothing thinned."""
-    snapshots = len(snapshot_steps(config)) * snapshot_bytes(parameters)
-    return snapshots + state_bytes(parameters) + sample_bytes(config)
+    snapshots = len(snapshot_steps(config)) * snapshot_bytes(weights.trained)
+    return snapshots + 4 * weights.frozen + state_bytes(weights.trained) + sample_bytes(config)
 
 
-def check_disk(config: Config, run: RunDir, parameters: int) -> None:
+def check_disk(config: Config, run: RunDir, weights: Weights) -> None:
     """Raises Mistake if what is still to be written does not fit."""
     snapshots = len({*complete_steps(run.snapshots), *thinned_steps(run.snapshots)})
     states = min(STATES - 1, len(complete_steps(run.states)))
-    written = snapshots * snapshot_bytes(parameters) + states * state_bytes(parameters) // STATES
-    needed = run_bytes(config, parameters) - written
+    written = snapshots * snapshot_bytes(weights.trained) + 4 * weights.frozen * (snapshots > 0)
+    written += states * state_bytes(weights.trained) // STATES
+    needed = run_bytes(config, weights) - written
     free = shutil.disk_usage(run.path).free
     if needed > free:
         raise Mistake(

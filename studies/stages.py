@@ -30,7 +30,7 @@ from studies.config import (
 )
 from studies.evaluate import Evaluator
 from studies.findings import Findings, probe_facts, report_is_fresh, speed_facts, write_run_report
-from studies.forecast import check_disk, run_bytes
+from studies.forecast import Weights, check_disk, run_bytes
 from studies.lineage import find_source, record_lineage
 from studies.models import conditioning_of, new_model, training_data
 from studies.plans import make_plans, planned_parts
@@ -128,8 +128,7 @@ def _train(
     )
     if trainer.step:
         say(f"train: going on from the state of step {trainer.step}")
-    parameters = sum(p.numel() for p in trainer.raw.parameters())
-    processes.once(lambda: check_disk(config, run, parameters))
+    processes.once(lambda: check_disk(config, run, Weights.of(trainer.raw)))
     _start_tracker(config, processes, trainer.step)
     trainer.run()
 
@@ -253,7 +252,7 @@ def describe_plan(config: Config, run: RunDir) -> str:
     """What --dry-run prints: the resolved config, then steps, snapshots, disk and work."""
     world = check_config(config)
     model = new_model(config, conditioning_of(config, world))
-    parameters = sum(p.numel() for p in model.parameters())
+    weights = Weights.of(model)
     snapshots = snapshot_steps(config)
     images = sum(p.images_per_combination for p in make_plans(config)) * len(world.space)
     calls = images * config.evaluate.num_inference_steps
@@ -261,13 +260,14 @@ def describe_plan(config: Config, run: RunDir) -> str:
         f"run: {run.path}",
         f"world: {len(world.split.train)} training and {len(world.split.held_out)} held-out "
         f"combinations, {world.num_training_images} images",
-        f"model: {parameters / 1e6:.2f} M parameters",
+        f"model: {(weights.trained + weights.frozen) / 1e6:.2f} M parameters"
+        + (f", {weights.frozen / 1e6:.2f} M of them frozen" if weights.frozen else ""),
         f"train: {config.train.max_steps} steps of {config.train.batch_size} images, "
         f"{config.train.max_steps * config.train.batch_size} images in all",
         f"snapshots: {len(snapshots)} at steps {', '.join(map(str, snapshots))}",
         f"evaluate: steps {', '.join(map(str, scored_steps(config)))}; "
         f"{images} images, {calls} network evaluations",
-        f"disk: about {run_bytes(config, parameters) / 2**20:.0f} MiB",
+        f"disk: about {run_bytes(config, weights) / 2**20:.0f} MiB",
     ]
     return "\n".join([to_yaml(config), *lines])
 

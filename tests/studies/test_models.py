@@ -23,6 +23,7 @@ from studies import precision, stages
 from studies.config import Config, EvaluateConfig, check_config, read_config
 from studies.evaluate import read_planned_scores
 from studies.findings import Findings
+from studies.forecast import Weights
 from studies.models import conditioning_of, new_model
 from studies.plans import make_plans
 from studies.run_dir import RunDir
@@ -84,6 +85,10 @@ def test_a_frozen_encoder_is_stored_once_and_left_alone(config, tmp_path, kind):
     assert all(torch.equal(w, before[name]) for name, w in load_file(files[1]).items())
     state = load_file(step_directory(run.states, 4) / "raw.safetensors")
     assert state and not any("text_encoder" in name for name in state)
+    weights = Weights(
+        sum(w.numel() for w in state.values()), sum(w.numel() for w in before.values())
+    )
+    assert Weights.of(new_model(config, conditioning_of(config, check_config(config)))) == weights
     pipeline = ConceptPipeline.from_run(run.path, weights="ema")
     assert pipeline(["a small red square"] * 2, num_inference_steps=2).shape == (2, 16, 16, 3)
 

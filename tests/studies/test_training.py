@@ -89,7 +89,7 @@ def test_the_forecast_is_near_what_is_written(config, trained):
     parameters = sum(t.numel() for t in load_file(last(trained) / "raw.safetensors").values())
     sizes = [f.stat().st_size for f in trained.path.rglob("*") if f.is_file()]
     room_for_a_third_state = forecast.state_bytes(parameters) / 3
-    expected = forecast.run_bytes(config, parameters) - room_for_a_third_state
+    expected = forecast.run_bytes(config, forecast.Weights(parameters)) - room_for_a_third_state
     assert sum(sizes) == pytest.approx(expected, rel=0.1)
 
 
