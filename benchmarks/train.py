@@ -34,13 +34,12 @@ from plain_loop import PlainLoop
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from data_gen.dataset import training_set
 from diffusion import train
 from diffusion.precision import Precision
 from diffusion.processes import Processes, build_accelerator
 from diffusion.train import Trainer
-from studies.config import check_config, read_config
-from studies.models import conditioning_of, new_model, training_data
+from studies.config import read_config
+from studies.models import new_model, task_of
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / "configs" / "quickstart.yaml"
@@ -57,24 +56,23 @@ def build_loops(
     """All that depends on how a trainer and its model are made."""
     config = read_config(CONFIG)
     config = replace(config, train=replace(config.train, threads=threads))
-    world = check_config(config)
-    conditioning = conditioning_of(config, world)
-    data = training_data(world, training_set(world), conditioning)
+    task = task_of(config)
+    data, _ = task.load()
     processes = Processes(build_accelerator(config.train))
 
     def trainer(precision: Precision) -> Trainer:
         (directory / precision).mkdir()
         return Trainer(
             data,
-            new_model(config, conditioning),
-            conditioning.prompts,
+            new_model(config, task),
+            task.conditioning.prompts,
             replace(config.train, precision=precision),
             seed=config.seed,
             directory=directory / precision,
             processes=processes,
         )
 
-    plain = PlainLoop(data, stock(new_model(config, conditioning)), config.train, workers)
+    plain = PlainLoop(data, stock(new_model(config, task)), config.train, workers)
     return {"float32": trainer("float32"), "bf16": trainer("bf16")}, plain
 
 

@@ -119,7 +119,8 @@ class NumberConditioner(ModelMixin, ConfigMixin):
         width: d, of h.
         default, words: the row of a prompt that says nothing and what each word sets; k is the
             length of `default`. For `diffusion.prompts.NumberPrompts`, kept here so that a stored
-            conditioner can read prompts.
+            conditioner can read prompts; without words they are the coordinates themselves, for
+            `CoordinatePrompts`.
         counts: of the values of each concept, in order, for `embeddings`.
         spans: lowest and highest number of each coordinate, for `coordinates`.
         periodic: of each coordinate, whether both ends of its span are the same place.

@@ -16,7 +16,7 @@ from data_gen.endings import Mistake
 from diffusion.conditioning import NumberConditioner, TextConditioner
 from diffusion.fast_layers import speed_up
 from diffusion.model import Denoiser, DiffusionModel, UNet
-from diffusion.prompts import NumberPrompts, Prompts, TextPrompts
+from diffusion.prompts import CoordinatePrompts, NumberPrompts, Prompts, TextPrompts
 from diffusion.sampling import guided, in_tiles, make_sampler, sample, step_noise
 from diffusion.snapshots import find_snapshot
 
@@ -27,7 +27,7 @@ class ConceptPipeline(DiffusionPipeline):
     """Parts that load with their own libraries; `from_pretrained` reads a snapshot directory.
 
     Of a model that reads captions: text_encoder and tokenizer; of one that reads numbers:
-    conditioner, which also knows what numbers the words of a prompt stand for.
+    conditioner, which also knows what numbers the words of a prompt stand for, if it has words.
 
     Example:
         pipeline = ConceptPipeline.from_run("runs/quickstart", weights="ema")
@@ -97,7 +97,10 @@ class ConceptPipeline(DiffusionPipeline):
         """What reads this model's prompts."""
         if self.conditioner is None:
             return TextPrompts(self.tokenizer)
-        return NumberPrompts(self.conditioner.config.default, self.conditioner.config.words)
+        config = self.conditioner.config
+        if config.words:
+            return NumberPrompts(config.default, config.words)
+        return CoordinatePrompts(config.spans, config.periodic)
 
     def denoiser(self) -> Denoiser:
         """The networks as one module, in eval mode."""

@@ -16,6 +16,7 @@ from data_gen.endings import Mistake, nearest
 BOS, EOS, PAD, UNKNOWN = "<bos>", "<eos>", "<pad>", "<unk>"
 SPECIAL = (PAD, BOS, UNKNOWN, EOS)  # an end token of id 2 would make CLIP pool at the largest id
 NULL_PROMPT = ""
+NULL_COORDINATE = "-"
 
 Words = Mapping[str, Mapping[str, float]]
 
@@ -124,3 +125,50 @@ class NumberPrompts:
             hint = nearest(word, tuple(self.words))
             raise Mistake(f"prompt {prompt!r}: unknown word {word!r}{hint}")
         return self.words[word]
+
+
+@dataclass(frozen=True)
+class CoordinatePrompts:
+    """Rows of coordinates, float32 (n, k), from prompts of k numbers such as "12.5 3".
+
+    Attributes:
+        spans: lowest and highest number of each coordinate.
+        periodic: of each, whether both ends of its span are the same place.
+
+    "-" is the null value of a coordinate that is not periodic; its number lies outside the span.
+    The null row, all NaN, is that of the empty prompt.
+    """
+
+    spans: Sequence[Sequence[float]]
+    periodic: Sequence[bool]
+
+    @property
+    def nulls(self) -> list[float]:
+        """A number below each span."""
+        return [2 * low - high for low, high in self.spans]
+
+    def inputs(self, prompts: Sequence[str]) -> Float[Tensor, "n k"]:
+        rows = {prompt: self._row(prompt) for prompt in dict.fromkeys(prompts)}
+        return torch.tensor([rows[prompt] for prompt in prompts], dtype=torch.float32)
+
+    def _row(self, prompt: str) -> list[float]:
+        words, count = prompt.split(), len(self.spans)
+        if not words:
+            return [math.nan] * count
+        if len(words) != count:
+            raise Mistake(f"prompt {prompt!r}: has {len(words)} coordinates, allowed {count}")
+        return [self._number(prompt, word, i) for i, word in enumerate(words)]
+
+    def _number(self, prompt: str, word: str, i: int) -> float:
+        """Coordinate i as a word of a prompt says it."""
+        low, high = self.spans[i]
+        if word == NULL_COORDINATE and not self.periodic[i]:
+            return self.nulls[i]
+        try:
+            number = float(word)
+        except ValueError:
+            number = math.nan
+        if not low <= number <= high:  # nan too
+            null = "" if self.periodic[i] else f", or {NULL_COORDINATE} for none"
+            raise Mistake(f"prompt {prompt!r}: got {word!r}, allowed {low:g} to {high:g}{null}")
+        return number

@@ -6,8 +6,8 @@ from pathlib import Path
 import tyro
 
 from data_gen.endings import Mistake
-from studies.cli import check_config, read_flag, read_run, say, start
-from studies.config import EvaluateConfig
+from studies.cli import read_flag, read_run, say, start
+from studies.config import EvaluateConfig, scored_world
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def main() -> None:
     if run is None or config is None:
         raise Mistake("--run: missing; give a run directory")
     config = replace(config, evaluate=arguments.evaluate)
-    check_config(config)
+    scored_world(config)
     from studies.stages import evaluate_stage, probe_stage
 
     probe_stage(config, run, say)

@@ -1,4 +1,4 @@
-"""Draw images from prompts with a trained run, and print what the probe sees in each."""
+"""Draw images from prompts with a trained run, and print what its probe, if any, sees in each."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Literal
 import tyro
 
 from data_gen.endings import Mistake
+from data_gen.world import World
 from diffusion.sampler_names import SamplerName
 from studies.cli import read_run, start
 from studies.config import EvaluateConfig, check_config
@@ -18,7 +19,8 @@ class Arguments:
 
     Attributes:
         run: the run directory.
-        prompt: such as "a small blue triangle"; partial ones such as "a blue circle" work too.
+        prompt: such as "a small blue triangle"; partial ones such as "a blue circle" work too. Of
+            bumps x and y in px, such as "12.5 3"; "12.5 -" is a vertical stripe.
         out: the PNG to write.
         num_images: per prompt.
         step: of the snapshot; None: the last.
@@ -57,8 +59,9 @@ def main() -> None:
         raise Mistake(f"--num-images: got {arguments.num_images}, allowed 1 or more")
     if arguments.out.suffix != ".png":
         raise Mistake(f"--out: got {arguments.out}, allowed a file name that ends in .png")
-    for prompt in arguments.prompt:
-        world.captioner.parse(prompt)  # refuse a mistake before the slow imports
+    if isinstance(world, World):
+        for prompt in arguments.prompt:
+            world.captioner.parse(prompt)  # refuse a mistake before the slow imports
     from studies.generate import generate, save_grid
 
     images, readings, snapshot = generate(
@@ -74,7 +77,8 @@ def main() -> None:
     for reading in readings:
         print(reading.line())
     right = sum(reading.right for reading in readings)
-    print(f"{snapshot}: {right} of {len(readings)} as asked; wrote {arguments.out}")
+    read = f"{right} of {len(readings)} as asked; " if readings else ""
+    print(f"{snapshot}: {read}wrote {arguments.out}")
 
 
 if __name__ == "__main__":

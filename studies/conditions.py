@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from data_gen import streams
+from data_gen.bumps.config import BumpsConfig
 from data_gen.conditions import ENTRIES, class_vector, coordinates, one_hot, vector
 from data_gen.dataset import Dataset
 from data_gen.endings import Mistake
@@ -19,7 +20,13 @@ from data_gen.scenes import class_tables
 from data_gen.world import World
 from diffusion.conditioning import NumberConditioner, TextConditioner
 from diffusion.model_config import Size
-from diffusion.prompts import NumberPrompts, Prompts, TextPrompts, build_tokenizer
+from diffusion.prompts import (
+    CoordinatePrompts,
+    NumberPrompts,
+    Prompts,
+    TextPrompts,
+    build_tokenizer,
+)
 from diffusion.text_encoders import build_text_encoder, fit_length, load_text_encoder
 
 NUMBERS = ("vector", "one_hot", "embeddings", "coordinates")  # the kinds that read no text
@@ -64,6 +71,20 @@ def make_conditioning(
         kind,
         TextPrompts(tokenizer),
         lambda width: TextConditioner(build_text_encoder(size, kind, tokenizer)),
+    )
+
+
+def bump_conditioning(config: BumpsConfig) -> Conditioning:
+    """Sinusoidal encodings of the centre (x, y) in px: what the images of a world of bumps are told
+    are its labels as they are, and prompts are two numbers."""
+    spans, periodic = [(0.0, float(config.image_size_px))] * 2, [config.periodic] * 2
+    prompts = CoordinatePrompts(spans, periodic)
+    return Conditioning(
+        "coordinates",
+        prompts,
+        lambda width: NumberConditioner(
+            "coordinates", width, prompts.nulls, {}, spans=spans, periodic=periodic
+        ),
     )
 
 

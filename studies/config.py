@@ -9,6 +9,7 @@ from typing import Any, Literal
 import yaml
 
 from classifiers.probe_config import ProbeConfig, check_probe
+from data_gen.bumps.config import BumpsConfig, check_bumps
 from data_gen.captions import CaptionConfig
 from data_gen.endings import Mistake
 from data_gen.world import World, WorldConfig
@@ -57,12 +58,14 @@ class Config:
 
     Attributes:
         name: of the run directory, runs/<name>.
+        world: of shapes, or of Gaussian bumps and stripes, which no probe reads: a model of them is
+            trained and asked to draw, but not scored.
         question: what the experiment asks; printed in its report.
         seed: of training alone; world, probe and evaluation have seeds of their own.
     """
 
     name: str
-    world: WorldConfig
+    world: WorldConfig | BumpsConfig
     question: str = ""
     seed: int = 0
     captions: CaptionConfig = field(default_factory=CaptionConfig)
@@ -81,8 +84,8 @@ def read_config(path: Path) -> Config:
     return config
 
 
-def check_config(config: Config) -> World:
-    """Every rule that needs no training; returns the world it describes."""
+def check_config(config: Config) -> World | BumpsConfig:
+    """Every rule that needs no training; returns what `check_world` does."""
     if not re.fullmatch(r"\w[\w.=+-]*", config.name) or config.name in RESERVED_NAMES:
         raise Mistake(
             f"name: got {config.name!r}, allowed letters, digits, _ . = + -, but not "
@@ -97,11 +100,42 @@ def check_config(config: Config) -> World:
         if not 0 <= seed < 1 << 63:
             raise Mistake(f"{key}: got {seed}, allowed 0 to 2**63 - 1")
     check_model(config.model, config.world.image_size_px)
+    _check_conditioning(config)
     check_objective(config.objective)
     check_train(config.train)
     check_probe(config.probe)
     _check_evaluate(config)
-    return World(config.world, config.captions)
+    return check_world(config.world, config.captions)
+
+
+def check_world(config: WorldConfig | BumpsConfig, captions: CaptionConfig) -> World | BumpsConfig:
+    """The checked world; of bumps the checked config, since their labels need torch."""
+    if isinstance(config, WorldConfig):
+        return World(config, captions)
+    check_bumps(config)
+    if captions != CaptionConfig():
+        raise Mistake("captions: worlds of bumps have none; leave the section out")
+    return config
+
+
+def scored_world(config: Config) -> World:
+    """The checked world of an experiment that is scored. Raises Mistake if no probe reads it."""
+    world = check_config(config)
+    if isinstance(world, BumpsConfig):
+        raise Mistake(
+            f"world.kind: got {world.kind!r}, allowed 'shapes': there is no probe that reads "
+            f"bumps; train with scripts/train.py, draw with scripts/generate.py"
+        )
+    return world
+
+
+def _check_conditioning(config: Config) -> None:
+    kind = config.model.conditioning
+    if isinstance(config.world, BumpsConfig) and kind != "coordinates":
+        raise Mistake(
+            f"model.conditioning: got {kind!r}, allowed 'coordinates': the labels of bumps are "
+            f"numbers, not words"
+        )
 
 
 def _check_evaluate(config: Config) -> None:
@@ -124,7 +158,10 @@ def snapshot_steps(config: Config) -> tuple[int, ...]:
 
 
 def scored_steps(config: Config) -> tuple[int, ...]:
-    return parse_schedule(config.evaluate.snapshots, config.train.max_steps, "evaluate.snapshots")
+    """None of a world that no probe reads."""
+    evaluate, end = config.evaluate, config.train.max_steps
+    steps = parse_schedule(evaluate.snapshots, end, "evaluate.snapshots")
+    return steps if isinstance(config.world, WorldConfig) else ()
 
 
 def to_dict(config: Any) -> dict[str, Any]:

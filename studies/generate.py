@@ -1,13 +1,16 @@
 """Prompts → images and what the probe sees in them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
+from classifiers.probe import Probe
+from data_gen.bumps.config import BumpsConfig
 from data_gen.files import whole_file
 from data_gen.world import World
 from diffusion.pipeline import ConceptPipeline
@@ -43,7 +46,7 @@ class Reading:
 
 def generate(
     run: RunDir,
-    world: World,
+    world: World | BumpsConfig,
     prompts: Sequence[str],
     settings: EvaluateConfig,
     *,
@@ -52,10 +55,12 @@ def generate(
 ) -> tuple[np.ndarray, list[Reading], str]:
     """`num_images` of each prompt: uint8 (n, h, w, 3), a reading of each, the snapshot's name.
 
-    Raises Mistake for an unknown or contradictory prompt before anything is loaded.
+    Of bumps, uint8 (n, h, w, 1), and no readings: no probe reads them. Raises Mistake for a prompt
+    that cannot be read; an unknown or contradictory word before anything is loaded.
     """
-    asked = {prompt: world.captioner.parse(prompt) for prompt in prompts}
-    probe, _ = load_run_probe(run)
+    if isinstance(world, World):
+        asked = {prompt: world.captioner.parse(prompt) for prompt in prompts}
+        probe, _ = load_run_probe(run)
     directory = find_snapshot(run.snapshots, step)
     pipeline = ConceptPipeline.load(directory, settings.weights)
     repeated = [prompt for prompt in prompts for _ in range(num_images)]
@@ -66,27 +71,36 @@ def generate(
         num_inference_steps=settings.num_inference_steps,
         guidance_scale=settings.guidance_scale,
     )
+    readings = read(probe, images, repeated, asked) if isinstance(world, World) else []
+    return images.numpy(), readings, directory.name
+
+
+def read(
+    probe: Probe, images: torch.Tensor, prompts: Sequence[str], asked: Mapping[str, dict[str, str]]
+) -> list[Reading]:
+    """What the probe sees in images, uint8 (n, h, w, 3), of n prompts that name what is asked."""
     seen = probe.probabilities(images.permute(0, 3, 1, 2))
-    readings = [
+    return [
         Reading(
             prompt=prompt,
             values={c: probe.values[c][int(p[i].argmax())] for c, p in seen.items()},
             probabilities={c: float(p[i].max()) for c, p in seen.items()},
             asked=asked[prompt],
         )
-        for i, prompt in enumerate(repeated)
+        for i, prompt in enumerate(prompts)
     ]
-    return images.numpy(), readings, directory.name
 
 
 def save_grid(path: Path, images: np.ndarray, columns: int | None = None) -> None:
-    """A PNG of uint8 (n, h, w, 3) side by side, enlarged with sharp pixels."""
+    """A PNG of uint8 (n, h, w, c) side by side, enlarged with sharp pixels; gray if c is 1."""
     columns = columns or math.ceil(math.sqrt(len(images)))
     rows = math.ceil(len(images) / columns)
     cell = CELL_PX + GAP_PX
-    grid = Image.new("RGB", (columns * cell + GAP_PX, rows * cell + GAP_PX), "white")
+    mode = "L" if images.shape[-1] == 1 else "RGB"
+    grid = Image.new(mode, (columns * cell + GAP_PX, rows * cell + GAP_PX), "white")
     for i, image in enumerate(images):
-        enlarged = Image.fromarray(image).resize((CELL_PX, CELL_PX), Image.Resampling.NEAREST)
+        pixels = image[:, :, 0] if mode == "L" else image
+        enlarged = Image.fromarray(pixels).resize((CELL_PX, CELL_PX), Image.Resampling.NEAREST)
         grid.paste(enlarged, (GAP_PX + i % columns * cell, GAP_PX + i // columns * cell))
     with whole_file(path) as temporary:
         grid.save(temporary, format="PNG")

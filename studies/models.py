@@ -1,32 +1,92 @@
 """From a config to what a trainer takes: a new model, and data with its conditions."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch
 
-from data_gen.dataset import Dataset
+from data_gen.bumps.config import BumpsConfig
+from data_gen.bumps.world import EXAMPLES, SPLITS, BumpWorld, check_leaks, draw
+from data_gen.dataset import Dataset, leak_check, training_set
 from data_gen.world import World
 from diffusion.model import DiffusionModel, build_model
+from diffusion.model_config import ModelConfig
 from diffusion.training_data import TrainingData
-from studies.conditions import Conditioning, condition_rows, make_conditioning
-from studies.config import Config
-
-CHANNELS = 3
+from studies.conditions import Conditioning, bump_conditioning, condition_rows, make_conditioning
+from studies.config import Config, check_config
 
 
-def conditioning_of(config: Config, world: World) -> Conditioning:
-    """Raises Mistake for a text encoder that is not to be had, and numbers that tell too little."""
-    model = config.model
-    encoder = model.text_encoder
-    return make_conditioning(world, model.conditioning, model.widths, encoder.name, encoder.frozen)
+@dataclass(frozen=True)
+class Task:
+    """What a model is to learn of a world, of whatever kind.
+
+    Attributes:
+        shown: how much training shows, and how much it does not, in words.
+        image_shape: (channels, size, size).
+        conditioning: how the model is told what to draw.
+        load: draws the training data; returns them with the lines of their leak check. Raises
+            Mistake on a leak.
+    """
+
+    shown: str
+    image_shape: tuple[int, int, int]
+    conditioning: Conditioning
+    load: Callable[[], tuple[TrainingData, list[str]]]
 
 
-def new_model(config: Config, conditioning: Conditioning) -> DiffusionModel:
-    shape = (CHANNELS, config.world.image_size_px, config.world.image_size_px)
-    return build_model(config.model, config.objective, conditioning.build, shape, config.seed)
+def task_of(config: Config) -> Task:
+    """Raises Mistake for a text encoder that is not to be had, numbers that tell too little, and
+    bumps of which nothing is left to train on."""
+    world = check_config(config)
+    if isinstance(world, BumpsConfig):
+        return bump_task(BumpWorld(world))
+    return shape_task(world, config.model)
+
+
+def new_model(config: Config, task: Task) -> DiffusionModel:
+    build = task.conditioning.build
+    return build_model(config.model, config.objective, build, task.image_shape, config.seed)
+
+
+def shape_task(world: World, model: ModelConfig) -> Task:
+    """Captioned images of shapes, told as `model.conditioning` says."""
+    size, encoder = world.config.image_size_px, model.text_encoder
+    conditioning = make_conditioning(
+        world, model.conditioning, model.widths, encoder.name, encoder.frozen
+    )
+
+    def load() -> tuple[TrainingData, list[str]]:
+        images = training_set(world)
+        leaks = leak_check(world, images).lines()
+        return training_data(world, images, conditioning), leaks
+
+    shown = (
+        f"{len(world.split.train)} training and {len(world.split.held_out)} held-out "
+        f"combinations, {world.num_training_images} images"
+    )
+    return Task(shown, (3, size, size), conditioning, load)
 
 
 def training_data(world: World, shown: Dataset, conditioning: Conditioning) -> TrainingData:
-    """The world's images, each under its condition."""
+    """The images of a world of shapes, each under its condition."""
     inputs, row = condition_rows(world, shown, conditioning)
     names = tuple(world.space.name(combination) for combination in world.space.combinations)
     null = conditioning.prompts.inputs([""])
     return TrainingData(shown.images, torch.cat((inputs, null)), row, shown.combination, names)
+
+
+def bump_task(world: BumpWorld) -> Task:
+    """One gray image of every training label, told its coordinates."""
+    size, conditioning = world.config.image_size_px, bump_conditioning(world.config)
+    index = world.select("train")
+
+    def load() -> tuple[TrainingData, list[str]]:
+        labels = world.labels[index]
+        leaks = check_leaks(world, labels).lines()
+        inputs = torch.cat((labels, conditioning.prompts.inputs([""])))
+        images, row = draw(world.config, labels), torch.arange(len(labels))
+        return TrainingData(images, inputs, row, world.example[index], EXAMPLES), leaks
+
+    counts = zip(SPLITS, world.split.bincount().tolist(), strict=False)
+    shown = "labels " + ", ".join(f"{name} {count}" for name, count in counts if count)
+    return Task(f"{shown}; an image each", (1, size, size), conditioning, load)

@@ -1,5 +1,6 @@
 """What is generated and scored at each snapshot, from which noise, and where it is kept."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from data_gen import streams
+from data_gen.world import WorldConfig
 from diffusion.snapshots import step_directory
 from studies.config import Config, scored_steps
 from studies.run_dir import RunDir
@@ -50,7 +52,7 @@ class Plan:
 
 
 def make_plans(config: Config) -> list[Plan]:
-    """One plan per scored step; the last step gets more images."""
+    """One plan per scored step; the last step gets more images. None of a world of bumps."""
     evaluate, steps = config.evaluate, scored_steps(config)
     return [
         Plan(
@@ -71,6 +73,13 @@ def make_plans(config: Config) -> list[Plan]:
         )
         for step in steps
     ]
+
+
+def num_combinations(config: Config) -> int:
+    """How many are drawn and scored at every planned snapshot; 0 of a world of bumps."""
+    if not isinstance(config.world, WorldConfig):
+        return 0
+    return math.prod(len(concept.values) for concept in config.world.concepts.values())
 
 
 def baseline_files(run: RunDir, config: Config, probe: str) -> dict[str, Path]:

@@ -12,7 +12,6 @@ from classifiers.certificate import probe_name
 from data_gen.dataset import leak_check, training_set
 from data_gen.endings import Mistake, Preempted
 from data_gen.files import damage, hash_json, read_json
-from data_gen.world import World
 from diffusion.fine_tuning import Source
 from diffusion.processes import Processes, build_accelerator, pin_threads
 from diffusion.snapshots import complete_steps, step_directory, steps_in, thin, thinned_steps
@@ -24,6 +23,7 @@ from studies.config import (
     flatten,
     identity,
     scored_steps,
+    scored_world,
     snapshot_steps,
     to_dict,
     to_yaml,
@@ -32,8 +32,8 @@ from studies.evaluate import Evaluator
 from studies.findings import Findings, probe_facts, report_is_fresh, speed_facts, write_run_report
 from studies.forecast import Weights, check_disk, run_bytes
 from studies.lineage import find_source, record_lineage
-from studies.models import conditioning_of, new_model, training_data
-from studies.plans import make_plans, planned_parts
+from studies.models import new_model, task_of
+from studies.plans import make_plans, num_combinations, planned_parts
 from studies.precision import decide_precision, with_recorded_precision
 from studies.probing import ensure_probe, load_run_probe, read_certificate
 from studies.run_dir import RunDir
@@ -46,9 +46,10 @@ def run_experiment(config: Config, run: RunDir, say: Say, deadline: float | None
     """All stages in one process; says what each found. deadline: as `stop_on_request` takes it."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise Mistake("scripts/run.py is one process; train with several by scripts/train.py first")
+    scored_world(config)
     config = with_recorded_precision(config, run)
     claim(config, run)
-    conditioning_of(config, check_config(config))  # refuse a mistake before the work
+    task_of(config)  # refuse a mistake before the work
     probe_stage(config, run, say)
     train_stage(config, run, say, deadline)
     config = with_recorded_precision(config, run)
@@ -68,7 +69,7 @@ def claim(config: Config, run: RunDir) -> None:
 
 
 def probe_stage(config: Config, run: RunDir, say: Say) -> None:
-    world = check_config(config)
+    world = scored_world(config)
     pin_threads(config.train.threads)
     with run.locked("evaluate"):
         new = ensure_probe(run, world, config.probe)
@@ -77,7 +78,8 @@ def probe_stage(config: Config, run: RunDir, say: Say) -> None:
 
 def train_stage(config: Config, run: RunDir, say: Say, deadline: float | None = None) -> None:
     """Train to the end, going on from the last state. Raises Preempted or Diverged."""
-    world, config = check_config(config), with_recorded_precision(config, run)
+    check_config(config)
+    config = with_recorded_precision(config, run)
     processes = Processes(build_accelerator(config.train, run.path))
     if processes.once(lambda: _trained(config, run)):
         processes.once(lambda: run.set_done("train"))
@@ -88,7 +90,7 @@ def train_stage(config: Config, run: RunDir, say: Say, deadline: float | None = 
         stack.push(processes.leave)
         processes.once(lambda: claim(config, run))
         processes.once(lambda: stack.enter_context(run.writing("train")))
-        _train(config, run, world, processes, say, should_stop)
+        _train(config, run, processes, say, should_stop)
         processes.once(lambda: _check_snapshots(config, run))
     say(f"train: {config.train.max_steps} steps; {_speed_line(run)}")
 
@@ -96,7 +98,6 @@ def train_stage(config: Config, run: RunDir, say: Say, deadline: float | None = 
 def _train(
     config: Config,
     run: RunDir,
-    world: World,
     processes: Processes,
     say: Say,
     should_stop: Callable[[], bool],
@@ -109,16 +110,16 @@ def _train(
     }
     for line in processes.once(lambda: run.write_environment(facts)):
         say(f"environment: {line}; last bits may differ from here on")
-    shown = training_set(world)
-    for line in leak_check(world, shown).lines():
+    task = task_of(config)
+    data, leaks = task.load()
+    for line in leaks:
         say(line)
-    conditioning = conditioning_of(config, world)
-    data, model = training_data(world, shown, conditioning), new_model(config, conditioning)
+    model = new_model(config, task)
     config = decide_precision(config, run, processes, model, data)
     trainer = Trainer(
         data,
         model,
-        conditioning.prompts,
+        task.conditioning.prompts,
         config.train,
         seed=config.seed,
         directory=run.path,
@@ -159,7 +160,7 @@ def _start_tracker(config: Config, processes: Processes, step: int) -> None:
 
 def evaluate_stage(config: Config, run: RunDir, say: Say, deadline: float | None = None) -> None:
     """Score every planned snapshot that is not scored yet, then thin as `evaluate.keep` says."""
-    world = check_config(config)
+    world = scored_world(config)
     pin_threads(config.train.threads)
     probe, certificate = load_run_probe(run)
     evaluator = Evaluator(run, config, world, probe, certificate)
@@ -211,7 +212,7 @@ def _is_scored(run: RunDir) -> bool:
 
 def report_stage(config: Config, run: RunDir, say: Say) -> None:
     """Figures and report, unless they were made from these scores before; then the table."""
-    world = check_config(config)
+    world = scored_world(config)
     findings = Findings([run], [config], world)
     if not report_is_fresh(findings):
         data = training_set(world)
@@ -250,33 +251,38 @@ def _speed_line(run: RunDir) -> str:
 
 def describe_plan(config: Config, run: RunDir) -> str:
     """What --dry-run prints: the resolved config, then steps, snapshots, disk and work."""
-    world = check_config(config)
-    model = new_model(config, conditioning_of(config, world))
-    weights = Weights.of(model)
+    task = task_of(config)
+    weights = Weights.of(new_model(config, task))
     snapshots = snapshot_steps(config)
-    images = sum(p.images_per_combination for p in make_plans(config)) * len(world.space)
-    calls = images * config.evaluate.num_inference_steps
     lines = [
         f"run: {run.path}",
-        f"world: {len(world.split.train)} training and {len(world.split.held_out)} held-out "
-        f"combinations, {world.num_training_images} images",
+        f"world: {task.shown}",
         f"model: {(weights.trained + weights.frozen) / 1e6:.2f} M parameters"
         + (f", {weights.frozen / 1e6:.2f} M of them frozen" if weights.frozen else ""),
         f"train: {config.train.max_steps} steps of {config.train.batch_size} images, "
         f"{config.train.max_steps * config.train.batch_size} images in all",
         f"snapshots: {len(snapshots)} at steps {', '.join(map(str, snapshots))}",
-        f"evaluate: steps {', '.join(map(str, scored_steps(config)))}; "
-        f"{images} images, {calls} network evaluations",
+        *_evaluation_plan(config),
         f"disk: about {run_bytes(config, weights) / 2**20:.0f} MiB",
     ]
     return "\n".join([to_yaml(config), *lines])
+
+
+def _evaluation_plan(config: Config) -> list[str]:
+    plans = make_plans(config)
+    images = sum(plan.images_per_combination for plan in plans) * num_combinations(config)
+    line = (
+        f"evaluate: steps {', '.join(str(plan.step) for plan in plans)}; {images} images, "
+        f"{images * config.evaluate.num_inference_steps} network evaluations"
+    )
+    return [line] if plans else []
 
 
 def plot_runs(paths: list[Path], out: Path) -> list[Path]:
     """Figures of any number of runs of one world; returns the files written."""
     runs = [RunDir(path) for path in paths]
     configs = [run.read_config() for run in runs]
-    worlds = [check_config(config) for config in configs]
+    worlds = [scored_world(config) for config in configs]
     names = [config.name for config in configs]
     doubled = {name for name in names if names.count(name) > 1}
     if doubled:

@@ -26,7 +26,7 @@ from studies.checks import (
     wrong_metrics,
     wrong_ranks,
 )
-from studies.config import Config, snapshot_steps
+from studies.config import Config, scored_steps, snapshot_steps
 from studies.plans import make_plans, planned_parts
 from studies.run_dir import RunDir
 from studies.samples import load_samples
@@ -86,7 +86,10 @@ def verify(run: RunDir) -> Found:
         done = _is(status, "train", "done")
         trained_to = config.train.max_steps if done else progress["step"]
         yield from _planned_snapshots(run, config, trained_to)
-    yield from _evaluation(run, config, _is(status, "evaluate", "done"))
+    if config and not scored_steps(config):
+        yield Finding("note", run.scores, "none: no probe reads a world of bumps")
+    else:
+        yield from _evaluation(run, config, _is(status, "evaluate", "done"))
     yield from _leftovers(run, status)
 
 

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from data_gen.bumps.config import BumpsConfig, check_bumps
+from data_gen.bumps.config import BumpsConfig
 from data_gen.captions import CaptionConfig
 from data_gen.endings import Mistake, nearest
 from data_gen.photos.world import PhotosConfig, PhotoWorld
 from data_gen.world import World, WorldConfig
-from studies.config import Config
+from studies.config import Config, check_world
 from studies.reading import read_as, read_yaml
 
 AnyConfig = WorldConfig | BumpsConfig | PhotosConfig
@@ -43,12 +43,6 @@ def read_world_file(path: Path) -> WorldFile:
 
 def build_world(file: WorldFile) -> World | PhotoWorld | BumpsConfig:
     """The checked world; of bumps the checked config, since their labels need torch."""
-    config = file.world
-    if isinstance(config, WorldConfig):
-        return World(config, file.captions)
-    if isinstance(config, PhotosConfig):
-        return PhotoWorld(config, file.captions)
-    check_bumps(config)
-    if file.captions != CaptionConfig():
-        raise Mistake("captions: worlds of bumps have none; leave the section out")
-    return config
+    if isinstance(file.world, PhotosConfig):
+        return PhotoWorld(file.world, file.captions)
+    return check_world(file.world, file.captions)

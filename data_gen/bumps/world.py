@@ -74,6 +74,12 @@ def render(config: BumpsConfig, labels: Float[Tensor, "n 2"]) -> Float[Tensor, "
     return (image if config.polarity == "bright" else 1 - image)[:, None]
 
 
+def draw(config: BumpsConfig, labels: Float[Tensor, "n 2"]) -> UInt8[Tensor, "n 1 size size"]:
+    """What `render` gives in [0, 255], rounded to the nearest."""
+    images = [(render(config, part) * 255).round().to(torch.uint8) for part in labels.split(CHUNK)]
+    return torch.cat(images)
+
+
 def held_out_region(config: BumpsConfig, labels: Float[Tensor, "n 2"]) -> Int[Tensor, " n"]:
     """int64 index into `SPLITS` of the held-out region each label lies in, 0 for none.
 
@@ -185,13 +191,12 @@ def records(
         columns: x and y (float px, None for the null), example and split (their names).
     """
     labels = world.labels[index]
-    images = (render(world.config, labels) * 255).round().to(torch.uint8)
     shown = in_frame(world.config, labels).tolist()
     centres = [
         [value if is_shown else None for value, is_shown in zip(*row, strict=True)]
         for row in zip(labels.tolist(), shown, strict=True)
     ]
-    return images, {
+    return draw(world.config, labels), {
         "x": [x for x, _ in centres],
         "y": [y for _, y in centres],
         "example": [EXAMPLES[i] for i in world.example[index].tolist()],

@@ -6,13 +6,20 @@ from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
 from data_gen.endings import Mistake
-from diffusion.prompts import NumberPrompts, Prompts, TextPrompts, build_tokenizer
+from diffusion.prompts import (
+    CoordinatePrompts,
+    NumberPrompts,
+    Prompts,
+    TextPrompts,
+    build_tokenizer,
+)
 
 TEXT = TextPrompts(build_tokenizer(("a", "blue", "circle", "red", "small", "square"), 4))
 NUMBERS = NumberPrompts(
     default=[0.0, 0.5, -1.0],
     words={"a": {}, "red": {"0": 1.0, "1": 0.0}, "blue": {"0": 0.0, "1": 1.0}, "small": {"2": 0.3}},
 )
+PLANE = CoordinatePrompts([(0.0, 32.0), (-1.0, 1.0)], [False, True])
 
 
 def test_text_has_one_id_per_word_and_a_fixed_length():
@@ -77,3 +84,33 @@ def test_more_words_than_the_encoder_reads_are_refused():
 def test_words_that_contradict_each_other_are_refused():
     with pytest.raises(Mistake, match="^prompt 'red blue': 'red' and 'blue' contradict each other"):
         NUMBERS.inputs(["red blue"])
+
+
+def test_coordinates_are_read_as_they_are():
+    rows = PLANE.inputs(["12.5 .25", " 0  -1", "3.2e1 1", "12.5 .25"])
+    assert rows.tolist() == [[12.5, 0.25], [0.0, -1.0], [32.0, 1.0], [12.5, 0.25]]
+    assert rows.dtype == torch.float32 and isinstance(PLANE, Prompts)
+
+
+def test_a_dash_is_a_number_outside_the_span_and_the_empty_prompt_is_nan():
+    dash, null = PLANE.inputs(["- 0.5", ""])
+    assert dash[0] < 0 and dash[1] == 0.5
+    assert null.isnan().all()
+
+
+@pytest.mark.parametrize(
+    "prompt, message",
+    [
+        ("12.5", "^prompt '12.5': has 1 coordinates, allowed 2$"),
+        ("1 0 1", "^prompt '1 0 1': has 3 coordinates, allowed 2$"),
+        ("32.1 0", "^prompt '32.1 0': got '32.1', allowed 0 to 32, or - for none$"),
+        ("-0.1 0", "got '-0.1', allowed 0 to 32"),
+        ("nan 0", "got 'nan', allowed 0 to 32"),
+        ("1,5 0", "got '1,5', allowed 0 to 32"),
+        ("1 inf", "got 'inf', allowed -1 to 1$"),
+        ("1 -", "^prompt '1 -': got '-', allowed -1 to 1$"),  # a circle has no outside
+    ],
+)
+def test_what_is_no_coordinate_is_refused(prompt, message):
+    with pytest.raises(Mistake, match=message):
+        PLANE.inputs(["1 0", prompt])

@@ -69,7 +69,7 @@ def test_help_answers_without_the_heavy_libraries(script):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.stem)
 def test_every_config_has_a_plan(path, tmp_path):
-    status, out, err = call("run", "--config", str(path), "--dry-run", "--runs", str(tmp_path))
+    status, out, err = call("train", "--config", str(path), "--dry-run", "--runs", str(tmp_path))
     assert status == 0, err
     assert "parameters" in out and "disk: about" in out and "snapshots:" in out
     assert list(tmp_path.iterdir()) == []

@@ -24,7 +24,7 @@ from studies.config import Config, EvaluateConfig, check_config, read_config
 from studies.evaluate import read_planned_scores
 from studies.findings import Findings
 from studies.forecast import Weights
-from studies.models import conditioning_of, new_model
+from studies.models import new_model, task_of
 from studies.plans import make_plans
 from studies.run_dir import RunDir
 from studies.samples import load_samples
@@ -88,7 +88,7 @@ def test_a_frozen_encoder_is_stored_once_and_left_alone(config, tmp_path, kind):
     weights = Weights(
         sum(w.numel() for w in state.values()), sum(w.numel() for w in before.values())
     )
-    assert Weights.of(new_model(config, conditioning_of(config, check_config(config)))) == weights
+    assert Weights.of(new_model(config, task_of(config))) == weights
     pipeline = ConceptPipeline.from_run(run.path, weights="ema")
     assert pipeline(["a small red square"] * 2, num_inference_steps=2).shape == (2, 16, 16, 3)
 
@@ -119,7 +119,7 @@ def test_an_encoder_that_is_not_there_is_refused_before_the_probe_is_trained(con
 def test_numbers_that_cannot_tell_a_concept_are_refused(config):
     config = replace(config, model=ModelConfig("tiny", conditioning="coordinates"))
     with pytest.raises(Mistake, match="coordinates has no number for the concept shape; allowed"):
-        conditioning_of(config, check_config(config))
+        task_of(config)
 
 
 @pytest.mark.parametrize("objective", ["ddpm", "variational"])
@@ -183,7 +183,7 @@ def test_the_papers_runs_have_a_plan(path, tmp_path):
 
 def test_paper_size_has_the_parameters_it_says(root):
     config = read_config(root / "configs" / "worlds" / "p2_2x2.yaml")
-    model = new_model(config, conditioning_of(config, check_config(config)))
+    model = new_model(config, task_of(config))
     unet = sum(p.numel() for p in model.unet.parameters())
     assert unet == pytest.approx(14.4e6, rel=0.005)
     assert [p.shape for p in model.objective.parameters()] == [torch.Size([])] * 2

@@ -1,0 +1,313 @@
+"""Training on worlds of Gaussian bumps: what is learned, what is never shown, what is refused."""
+
+import json
+import runpy
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from data_gen.bumps.config import BumpsConfig, HeldOut
+from data_gen.bumps.world import EXAMPLES, SPLITS, BumpWorld
+from data_gen.endings import Mistake
+from diffusion.model_config import ModelConfig
+from diffusion.pipeline import ConceptPipeline
+from diffusion.prompts import CoordinatePrompts
+from diffusion.snapshots import complete_steps
+from diffusion.train_config import TrainConfig
+from studies import stages
+from studies.compare import compare
+from studies.conditions import bump_conditioning
+from studies.config import (
+    Config,
+    EvaluateConfig,
+    check_config,
+    read_config,
+    scored_steps,
+    to_dict,
+    to_yaml,
+)
+from studies.generate import generate, save_grid
+from studies.models import bump_task, task_of
+from studies.reading import read_as
+from studies.run_dir import RunDir
+from studies.verify import verify
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted((ROOT / "configs").rglob("bumps_*.yaml"))
+PLANE = BumpsConfig(
+    image_size_px=8,
+    image="stripes",
+    examples="both",
+    margin=4.0,
+    held_out=HeldOut("bands", 3.0, 4.0),
+)
+CONFIG = Config(
+    "bumps",
+    PLANE,
+    model=ModelConfig(size="tiny", conditioning="coordinates"),
+    train=TrainConfig(
+        max_steps=4, batch_size=8, snapshots="0, 2", state_every=2, warmup_steps=2, threads=1
+    ),
+    evaluate=EvaluateConfig(num_inference_steps=2),
+)
+
+
+def quiet(line: str) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, said) -> RunDir:
+    run = RunDir(tmp_path_factory.mktemp("runs") / "bumps")
+    stages.train_stage(CONFIG, run, said.append)
+    return run
+
+
+@pytest.fixture
+def command(monkeypatch) -> Iterator[Callable[..., int]]:
+    """Exit status of a script, run in this process: its imports are what takes long."""
+    handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+
+    def call(name: str, *arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", [name, *arguments])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(ROOT / "scripts" / f"{name}.py"), run_name="__main__")
+        return end.value.code
+
+    yield call
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_world_of_bumps_can_be_trained_on(path, tmp_path):
+    config = read_config(path)
+    assert read_as(Config, to_dict(config), "") == config and config.name == path.stem
+    assert f"scripts/train.py --config {path.relative_to(ROOT)}" in path.read_text()
+    plan = stages.describe_plan(config, RunDir(tmp_path / "run")).removeprefix(to_yaml(config))
+    world = BumpWorld(config.world)
+    assert f"world: labels train {len(world.select('train'))}" in plan
+    for line in ("M parameters", f"train: {config.train.max_steps} steps", "disk: about"):
+        assert line in plan
+    assert "evaluate:" not in plan and scored_steps(config) == ()
+
+
+def test_the_papers_worlds_share_one_training():
+    configs = [read_config(path) for path in CONFIGS if path.parent.name == "worlds"]
+    assert len(configs) == 8
+    assert len({str((c.model, c.objective, c.train, c.evaluate, c.seed)) for c in configs}) == 1
+    widths = configs[0].model.widths
+    assert len(widths.channels) == len(widths.attention_levels) == 3
+
+
+@pytest.mark.parametrize("examples", ["2d", "1d", "both"])
+@pytest.mark.parametrize("region", ["none", "bands", "interior", "exterior", "lesion"])
+def test_held_out_labels_never_train_and_all_others_do(examples, region):
+    config = replace(PLANE, examples=examples, held_out=HeldOut(region, 3.0, 4.0))
+    world = BumpWorld(config)
+    data, lines = bump_task(world).load()
+    told = data.inputs[data.row]
+    assert not world.contains(told).any()
+    assert torch.equal(told, world.labels[world.split == 0])
+    assert "leak check: 0 of" in lines[0]
+
+
+def test_a_label_that_slipped_in_is_a_leak():
+    world = BumpWorld(PLANE)
+    world.split[world.split == SPLITS.index("intersection")] = SPLITS.index("train")
+    with pytest.raises(Mistake, match="leak: training label .* held-out region 'intersection'"):
+        bump_task(world).load()
+
+
+def test_every_image_is_under_its_own_label():
+    """A crossing is bright at the pixel of its centre; the null row belongs to no image."""
+    data, _ = bump_task(BumpWorld(PLANE)).load()
+    assert data.images.shape[1:] == (1, 8, 8) and data.images.dtype == torch.uint8
+    assert data.inputs[-1].isnan().all() and data.row.max() == len(data.inputs) - 2
+    kinds = [EXAMPLES[i] for i in data.combination.tolist()]
+    assert set(kinds) == set(EXAMPLES) == set(data.combinations)
+    for image, (x, y), kind in zip(data.images, data.inputs[data.row].tolist(), kinds, strict=True):
+        columns, rows = image[0].float().mean(0), image[0].float().mean(1)
+        if kind in ("2d", "1d_x"):
+            assert abs(int(columns.argmax()) + 0.5 - x) <= 0.5
+        if kind in ("2d", "1d_y"):
+            assert abs(int(rows.argmax()) + 0.5 - y) <= 0.5
+        assert bool(image.any()) == (kind != "blank")
+
+
+def test_all_labels_outside_the_frame_are_one_null():
+    conditioner = bump_conditioning(PLANE).build(16)
+    h = conditioner(torch.tensor([[3.0, -4.0], [3.0, 11.0], [3.0, -8.0], [3.0, 7.9]])).h
+    assert torch.equal(h[0], h[1]) and torch.equal(h[0], h[2])
+    assert not torch.allclose(h[0], h[3])
+
+
+def test_the_ends_of_a_torus_are_one_place():
+    torus = replace(PLANE, examples="2d", periodic=True)
+    h = bump_conditioning(torus).build(16)(torch.tensor([[0.0, 3.0], [8.0, 3.0], [4.0, 3.0]])).h
+    assert torch.allclose(h[0], h[1], atol=1e-5) and not torch.allclose(h[0], h[2], atol=1e-2)
+    ends = bump_conditioning(PLANE).build(16)(torch.tensor([[0.0, 3.0], [8.0, 3.0]])).h
+    assert not torch.allclose(ends[0], ends[1], atol=1e-2)
+
+
+def test_training_leaves_snapshots_and_losses_by_kind_of_example(run, said):
+    assert complete_steps(run.snapshots) == [0, 2, 4]
+    assert "leak check: 0 of" in said[0] and "2d 36, 1d_x" in said[1]
+    rows = [json.loads(line) for line in (run.path / "metrics.jsonl").open()]
+    labels = {key for row in rows for key in row if key.startswith("loss/")}
+    kinds = {label for label in labels if "quartile" not in label}
+    assert "loss/2d" in kinds and kinds <= {f"loss/{name}" for name in EXAMPLES}
+
+
+def test_the_null_of_a_coordinate_learns(run):
+    file = "conditioner/diffusion_pytorch_model.safetensors"
+    first, last = (
+        load_file(run.snapshots / f"step_{step:08d}" / file)["layers.0.null"] for step in (0, 4)
+    )
+    assert first.shape == (2, 12) and ((first != last).any(dim=1)).all()
+
+
+def test_a_snapshot_draws_from_numbers_alone(run):
+    pipeline = ConceptPipeline.from_run(run.path, step=2, weights="raw")
+    assert pipeline.prompts == CoordinatePrompts([[0.0, 8.0]] * 2, [False] * 2)
+    prompts = ["2.5 3", "2.5 -", "2.5 3", ""]
+    images = pipeline(prompts, torch.zeros(4, 1, 8, 8), num_inference_steps=2)
+    assert images.shape == (4, 8, 8, 1) and images.dtype == torch.uint8
+    assert torch.equal(images[0], images[2]) and not torch.equal(images[0], images[1])
+    with pytest.raises(Mistake, match="prompt '9 3': got '9', allowed 0 to 8, or - for none"):
+        pipeline(["9 3"])
+
+
+def test_the_words_of_a_world_of_shapes_are_still_words(root):
+    config = read_config(root / "configs" / "swingby_2x2.yaml")
+    model = replace(config.model, size="tiny")
+    task = task_of(replace(config, model=model))
+    parts = stages.new_model(config, task), task.conditioning.prompts
+    assert ConceptPipeline.of(*parts).prompts.words.keys() >= {"red", "small"}
+
+
+def test_images_are_drawn_in_gray_without_a_probe(run, tmp_path):
+    settings = EvaluateConfig(num_inference_steps=2)
+    images, readings, snapshot = generate(
+        run, PLANE, ["2 3", "- 3"], settings, step=None, num_images=3
+    )
+    assert (images.shape, readings, snapshot) == ((6, 8, 8, 1), [], "step_00000004")
+    images = np.arange(6, dtype=np.uint8)[:, None, None, None] * 40 + np.zeros_like(images)
+    save_grid(tmp_path / "grid.png", images, columns=3)
+    grid = Image.open(tmp_path / "grid.png")
+    assert grid.mode == "L" and grid.size == (304, 204)
+    assert [grid.getpixel((50 + 100 * k, 50)) for k in range(3)] == [0, 40, 80]
+
+
+def test_the_command_draws(run, command, tmp_path, capsys):
+    out = tmp_path / "grid.png"
+    arguments = ("--num-images", "2", "--out", str(out))
+    assert command("generate", "--run", str(run.path), "--prompt", "2 3", "- 3", *arguments) == 0
+    assert f"step_00000004: wrote {out}" in capsys.readouterr().out
+    assert Image.open(out).size == (204, 204)
+    assert command("generate", "--run", str(run.path), "--prompt", "2 x", *arguments) == 2
+    assert "error: prompt '2 x': got 'x', allowed 0 to 8, or - for none" in capsys.readouterr().err
+
+
+def test_flags_reach_the_world(command, tmp_path, capsys):
+    config = str(ROOT / "configs" / "bumps_torus_small.yaml")
+    flags = ["--world.sigma-x", "2", "--world.no-periodic", "--world.held-out.region", "lesion"]
+    flags += ["--world.held-out.low", "3", "--world.held-out.high", "5", "--dry-run"]
+    assert command("train", "--config", config, *flags, "--runs", str(tmp_path)) == 0
+    out = capsys.readouterr().out
+    assert "sigma_x: 2.0" in out and "region: lesion" in out and "periodic: false" in out
+    assert command("train", "--config", config, "--world.sigma-x", "nan", "--dry-run") == 2
+    assert "world.sigma_x: got nan, allowed a number" in capsys.readouterr().err
+
+
+def test_a_finished_run_is_found_finished_and_keeps_its_name(run):
+    said: list[str] = []
+    stages.train_stage(CONFIG, run, said.append)
+    assert "finished before" in said[0]
+    other = replace(CONFIG, world=replace(PLANE, seed=1))
+    with pytest.raises(Mistake, match=r"holds another experiment \(world.seed: 0 → 1\)"):
+        stages.train_stage(other, run, quiet)
+
+
+def test_a_run_is_verified_and_compared_as_far_as_it_goes(run, tmp_path):
+    findings = list(verify(run))
+    assert [finding.level for finding in findings] == ["note"]
+    assert findings[0].what == "none: no probe reads a world of bumps"
+    same = RunDir(tmp_path / "same")
+    stages.train_stage(CONFIG, same, quiet)
+    lines = [difference.line for difference in compare(run.path, same.path)]
+    assert "the runs are identical in 4 rows, 3 snapshots, 2 states" in lines[-1]
+    (run_file,) = (same.snapshots / "step_00000002").glob("conditioner/*model.safetensors")
+    run_file.write_bytes(b"")
+    assert [f.level for f in verify(same)] == ["damaged", "note"]
+
+
+@pytest.mark.parametrize("stage", ["probe_stage", "evaluate_stage", "report_stage"])
+def test_what_needs_a_probe_is_refused_in_one_line(run, tmp_path, stage):
+    message = "^world.kind: got 'bumps', allowed 'shapes': there is no probe that reads bumps"
+    with pytest.raises(Mistake, match=message):
+        getattr(stages, stage)(CONFIG, run, quiet)
+    with pytest.raises(Mistake, match=message):
+        stages.run_experiment(CONFIG, RunDir(tmp_path / "new"), quiet)
+    with pytest.raises(Mistake, match=message):
+        stages.plot_runs([run.path], tmp_path / "figures")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "script, arguments",
+    [
+        ("run", ["--config", str(ROOT / "configs" / "bumps_torus_small.yaml"), "--dry-run"]),
+        ("evaluate", ["--run", "{run}"]),
+        ("plot_trajectories", ["--run", "{run}"]),
+    ],
+)
+def test_commands_that_need_a_probe_say_what_to_use_instead(
+    run, command, script, arguments, capsys
+):
+    assert command(script, *(argument.format(run=run.path) for argument in arguments)) == 2
+    err = capsys.readouterr().err
+    assert "there is no probe that reads bumps; train with scripts/train.py, draw with" in err
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"model": {}}, "model.conditioning: got 'captions', allowed 'coordinates': the labels"),
+        ({"captions": {"template": "a {x}"}}, "captions: worlds of bumps have none; leave the"),
+        (
+            {"world": {"kind": "bump"}},
+            "world.kind: got 'bump' .did you mean 'bumps'",
+        ),
+        ({"world": {"kind": "bumps", "concepts": {}}}, "world.concepts: unknown key"),
+        ({"world": {"kind": "bumps", "sigma_x": 0}}, "world.sigma_x: got 0.0, allowed above 0"),
+        ({"world": {"kind": "bumps", "seed": -1}}, "seed: got -1, allowed 0 to"),
+        ({"world": {"kind": "bumps", "image_size_px": 9}}, "image_size_px = 9 is no multiple of 4"),
+        ({"evaluate": {"snapshots": "often"}}, "evaluate.snapshots: cannot read 'often'"),
+    ],
+)
+def test_mistakes_name_the_key_and_what_is_allowed(change, message):
+    with pytest.raises(Mistake, match=message):
+        check_config(read_as(Config, {**to_dict(CONFIG), **change}, ""))
+
+
+def test_a_world_with_nothing_to_train_on_is_refused_before_training(tmp_path):
+    empty = replace(CONFIG, world=replace(PLANE, held_out=HeldOut("interior", 0.0, 8.0)))
+    with pytest.raises(Mistake, match="world.held_out: .* leaves no 2d example to train on"):
+        stages.train_stage(empty, RunDir(tmp_path / "run"), quiet)
+    assert not (tmp_path / "run" / "snapshots").exists()
