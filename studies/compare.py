@@ -78,9 +78,7 @@ def row_differences(a: RunDir, b: RunDir) -> Iterator[Difference]:
     for step in sorted(old.keys() & new.keys()):
         columns = [key for key in old[step] | new[step] if old[step].get(key) != new[step].get(key)]
         if columns:
-            told = [
-                key for key in columns if "/" not in key
-            ] or columns  # a loss without its parts
+            told = [key for key in columns if "/" not in key] or columns  # a loss without its parts
             changes = [_change(key, old[step].get(key), new[step].get(key)) for key in told]
             yield Difference(
                 f"metrics.jsonl: step {step} is the first to differ: {'; '.join(changes)}"
