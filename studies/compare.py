@@ -78,9 +78,7 @@ def row_differences(a: RunDir, b: RunDir) -> Iterator[Difference]:
     for step in sorted(old.keys() & new.keys()):
         columns = [key for key in old[step] | new[step] if old[step].get(key) != new[step].get(key)]
         if columns:
-            told = [
-                key for key in columns if "/" not in key
-            ] or columns  # a loss without its parts
+            told = [key for key in columns if "/" not in key] or columns  # a loss without its parts
             changes = [_change(key, old[step].get(key), new[step].get(key)) for key in told]
             yield Difference(
                 f"metrics.jsonl: step {step} is the first to differ: {'; '.join(changes)}"
@@ -189,7 +187,7 @@ def _hashes(path: Path) -> dict[str, str]:
 
 def sample_differences(a: Path, b: Path) -> Iterator[Difference]:
     """Of the files of images that both have: how many differ, and the first image that does."""
-    names = [str(path.relative_to(a)) for path in sorted(a.glob("step_*/[!.]*.npz"))]
+    names = [str(path.relative_to(a)) for path in sorted(a.glob("*/[!.]*.npz"))]
     common = [name for name in names if (b / name).exists()]
     lines = [line for line in (_sample_difference(a, b, name) for name in common) if line]
     if lines:
