@@ -93,6 +93,11 @@ class World:
         return self.config.seed
 
     @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width)."""
+        return (3, self.config.image_size_px, self.config.image_size_px)
+
+    @property
     def num_training_images(self) -> int:
         return round(self.config.num_images * (1 - self.config.validation))
 

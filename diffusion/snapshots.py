@@ -36,6 +36,7 @@ from data_gen.files import (
 
 STEP = re.compile(r"step_(\d{8})$")
 THINNED = "thinned.json"
+FROZEN = "frozen"
 
 
 def step_directory(parent: Path, step: int) -> Path:
@@ -95,7 +96,7 @@ def save_snapshot(
     """
     path = step_directory(parent, step)
     parts = {name: part for name, part in pipeline.components.items() if part is not None}
-    stored = {name: _save_frozen(parent, name, parts[name]) for name in frozen}
+    stored = {name: _save_frozen(parent, name, parts[name], step) for name in frozen}
 
     def fill(directory: Path) -> None:
         with _bare_errors_named(path):
@@ -112,13 +113,28 @@ def save_snapshot(
     return path
 
 
-def _save_frozen(parent: Path, name: str, part: Any) -> Path:
-    """Directory of a part that is the same in every snapshot, written at the first."""
-    path = parent / "frozen" / name
-    if not is_complete(path):
+def _save_frozen(parent: Path, name: str, part: Any, step: int) -> Path:
+    """Directory of a part that is the same in every snapshot, written at the first.
+
+    A run that begins anew at step 0 replaces what a killed start has left, if it is another.
+    """
+    path = parent / FROZEN / name
+    if step == 0 or not path.exists():
         with _bare_errors_named(path):
             write_directory(path, part.save_pretrained)
     return path
+
+
+def load_frozen(parent: Path, name: str, part: Any) -> None:
+    """Give a part the weights it had when this run began, whatever its source holds by now.
+
+    Raises Mistake if they are damaged or gone.
+    """
+    path = parent / FROZEN / name
+    wrong = damage(path)
+    if wrong:
+        raise Mistake(f"{path}: {wrong}, and the run cannot go on without it; restore it")
+    part.load_state_dict(type(part).from_pretrained(path).state_dict())
 
 
 def _link_files(source: Path, target: Path) -> None:

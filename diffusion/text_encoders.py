@@ -27,7 +27,10 @@ PRETRAINED: dict[str, tuple[Any, str]] = {
 }
 SPARE_TOKENS = 4  # that a prompt may have beyond the longest caption
 KEY = "model.text_encoder.name"
-ALLOWED = "allowed a directory, or a name on the hub, of a CLIP or T5 model with its tokenizer"
+ALLOWED = (
+    "allowed a directory, or a name on the hub (HF_HUB_OFFLINE=0 fetches it), of a CLIP or T5 "
+    "model with its tokenizer"
+)
 
 
 def build_text_encoder(

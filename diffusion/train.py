@@ -27,6 +27,7 @@ from diffusion.records import ImageLosses, Records, Row, Step
 from diffusion.snapshots import (
     complete_steps,
     last_state,
+    load_frozen,
     load_state,
     save_snapshot,
     save_state,
@@ -240,6 +241,9 @@ class Trainer:
         progress: dict[str, Any] = {"step": 0, "rows_written": 0}
         if directory is not None:
             progress = load_state(directory, self.raw, self.ema, self.optimizer)
+            parts = networks(self.raw)
+            for name in frozen_networks(self.raw):
+                load_frozen(self.directory / "snapshots", name, parts[name])
         else:
             self._begin(find_source())
         self.processes.share([*self.raw.state_dict().values(), *self.ema.state_dict().values()])

@@ -42,8 +42,9 @@ class TrainConfig:
         clip_grad_norm: largest norm of the gradient.
         cond_dropout: share of captions replaced by the null caption.
         ema_decay: of the averaged weights; in step t at most (1 + t) / (10 + t).
-        precision: of the arithmetic; bf16: autocast, with weights in float32; auto: whichever a
-            short measurement finds faster, decided once, at the first start.
+        precision: of the arithmetic, with weights in float32 always; bf16: on a CPU the
+            convolutions alone, else autocast; auto: whichever a short measurement finds faster,
+            decided once, at the first start.
         compile: run the model through torch.compile, after a check of its gradients.
         init_from: another run's snapshot to start from.
         snapshots: steps to keep the model at, see `parse_schedule`; step 0 and the last always are.

@@ -8,11 +8,12 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from diffusers import DDPMScheduler
 
 from data_gen.dataset import labelled_set, training_set
 from data_gen.world import World
 from diffusion.memoriser import Memoriser
-from diffusion.pipeline import ConceptPipeline, to_pixels
+from diffusion.pipeline import to_pixels
 from diffusion.sampling import in_tiles, make_sampler, sample, step_noise
 from diffusion.snapshots import find_snapshot
 from studies.plans import Plan, image_index, paired_noise
@@ -29,13 +30,14 @@ def true_renders(world: World, seed: int, count: int) -> np.ndarray:
 def memorised(
     world: World, run: RunDir, plan: Plan, check: Callable[[], None] = lambda: None
 ) -> np.ndarray:
-    """What the memoriser draws under a plan, from the same noise as the model and on its noise
-    schedule: uint8 (combinations, images_per_combination, h, w, 3).
+    """What the memoriser draws under `memoriser_plan`, from the same noise as the model and on its
+    noise schedule: uint8 (combinations, images_per_combination, h, w, 3).
 
     check: called before every step; what it raises ends the sampling.
     """
-    pipeline = ConceptPipeline.load(find_snapshot(run.snapshots, plan.step), plan.weights)
-    schedule, count, kinds = pipeline.scheduler, plan.images_per_combination, len(world.space)
+    directory = find_snapshot(run.snapshots, plan.step if plan.step >= 0 else None)
+    schedule = DDPMScheduler.from_pretrained(directory, subfolder="scheduler")
+    count, kinds, shape = plan.images_per_combination, len(world.space), world.image_shape
     values = torch.tensor([world.space.value_indices(c) for c in world.space.combinations])
     data = training_set(world)
     memoriser = Memoriser(
@@ -46,10 +48,10 @@ def memorised(
     )
 
     def draw(x_T: torch.Tensor, asked: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-        noise = step_noise(plan.eval_seed, index, pipeline.image_shape)
+        noise = step_noise(plan.eval_seed, index, shape)
         sampler = make_sampler(plan.sampler, schedule.config, plan.num_inference_steps, noise)
         return sample(lambda x_t, t: memoriser.denoise(x_t, t, asked), sampler, x_T, check)
 
-    noise = paired_noise(plan.eval_seed, kinds, count, pipeline.image_shape)
+    noise = paired_noise(plan.eval_seed, kinds, count, shape)
     images = in_tiles(draw, noise, values.repeat_interleave(count, 0), image_index(kinds, count))
     return to_pixels(images).unflatten(0, (kinds, count)).numpy()

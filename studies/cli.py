@@ -158,7 +158,7 @@ def _exit(line: str, status: int, own: bool = False) -> NoReturn:
 
 
 def quieten_libraries() -> None:
-    """No progress bars of libraries, no look-ups on a model hub: all files are local."""
+    """No progress bars of libraries; no look-ups on a model hub, unless asked for."""
     for name, value in (
         ("HF_HUB_OFFLINE", "1"),
         ("HF_HUB_DISABLE_PROGRESS_BARS", "1"),

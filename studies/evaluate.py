@@ -26,6 +26,8 @@ from studies.plans import (
     baseline_files,
     image_index,
     make_plans,
+    memorised_file,
+    memoriser_plan,
     paired_noise,
     planned_parts,
 )
@@ -76,20 +78,23 @@ class Evaluator:
                 images = self._samples(plan.samples_file(self.run), self._generate, plan, check)
                 self._write(path, images, _common(plan))
             progress(plan.images_per_combination * len(self.world.space))
-        self._score_memoriser(baselines[MEMORISER], plans[-1], check)
+        self._score_memoriser(baselines[MEMORISER], check)
         progress(plans[-1].images_per_combination * len(self.world.space))
 
     def _score_renders(self, path: Path, plan: Plan) -> None:
         if not path.is_file():
             images = true_renders(self.world, plan.eval_seed, plan.images_per_combination)
-            settings = dict(sampler="none", num_inference_steps=-1, guidance_scale=-1.0)
-            self._write(path, images, {**_common(plan), **_baseline(RENDER), **settings})
-
-    def _score_memoriser(self, path: Path, plan: Plan, check: Callable[[], None]) -> None:
-        if not path.is_file():
-            images = self._samples(plan.memorised_file(self.run), self._memorise, plan, check)
-            settings = {**_baseline(MEMORISER), "guidance_scale": 1.0}
+            settings = {
+                **dict(run=RENDER, train_seed=-1, step=-1, images_seen=-1, weights="none"),
+                **dict(sampler="none", num_inference_steps=-1, guidance_scale=-1.0),
+            }
             self._write(path, images, {**_common(plan), **settings})
+
+    def _score_memoriser(self, path: Path, check: Callable[[], None]) -> None:
+        if not path.is_file():
+            plan, samples = memoriser_plan(self.config), memorised_file(self.run, self.config)
+            images = self._samples(samples, self._memorise, plan, check)
+            self._write(path, images, _common(plan))
 
     def _samples(
         self,
@@ -147,7 +152,3 @@ def _common(plan: Plan) -> dict[str, Any]:
     common = dataclasses.asdict(plan)
     del common["images_per_combination"]
     return common
-
-
-def _baseline(name: str) -> dict[str, Any]:
-    return {"run": name, "train_seed": -1, "step": -1, "images_seen": -1, "weights": "none"}

@@ -1,7 +1,7 @@
 """What is generated and scored at each snapshot, from which noise, and where it is kept."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -42,10 +42,6 @@ class Plan:
     def samples_file(self, run: RunDir) -> Path:
         return step_directory(run.samples, self.step) / f"{self.what}.npz"
 
-    def memorised_file(self, run: RunDir) -> Path:
-        """What the memoriser draws in place of the model."""
-        return run.samples / MEMORISER / f"{self.what}.npz"
-
     def scores_file(self, run: RunDir, probe: str) -> Path:
         return run.scores / f"step_{self.step:08d}-{self.what}-{probe}.parquet"
 
@@ -81,13 +77,39 @@ def num_combinations(config: Config) -> int:
     return math.prod(len(concept.values) for concept in config.world.concepts.values())
 
 
+def memoriser_plan(config: Config) -> Plan:
+    """What the memoriser draws: the last plan, without what only a model has.
+
+    The step stays where the noise schedule is learned, and so belongs to it.
+    """
+    learned, last = config.objective.kind == "variational", make_plans(config)[-1]
+    return replace(
+        last,
+        run=MEMORISER,
+        train_seed=-1,
+        step=last.step if learned else -1,
+        images_seen=-1,
+        weights="none",
+        guidance_scale=1.0,
+    )
+
+
+def memorised_file(run: RunDir, config: Config) -> Path:
+    return run.samples / MEMORISER / f"{_memorised(config)}.npz"
+
+
+def _memorised(config: Config) -> str:
+    plan = memoriser_plan(config)
+    return plan.what if plan.step < 0 else f"{plan.what}-step{plan.step}"
+
+
 def baseline_files(run: RunDir, config: Config, probe: str) -> dict[str, Path]:
     """Scores of what the last snapshot is compared with."""
     last = make_plans(config)[-1]
     rendered = f"{RENDER}-seed{last.eval_seed}-n{last.images_per_combination}-{probe}.parquet"
     return {
         RENDER: run.scores / rendered,
-        MEMORISER: run.scores / f"{MEMORISER}-{last.what}-{probe}.parquet",
+        MEMORISER: run.scores / f"{MEMORISER}-{_memorised(config)}-{probe}.parquet",
     }
 
 

@@ -3,21 +3,26 @@
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from data_gen.files import write_json, write_text
 from diffusion.model import DiffusionModel
 from diffusion.precision import Precision, choose_precision
 from diffusion.processes import Processes
 from diffusion.train import draw_batches
+from diffusion.train_config import count_parts
 from diffusion.training_data import TrainingData, image_losses
-from studies.config import Config, to_yaml
+from studies.config import Config, identity, to_yaml
 from studies.run_dir import RunDir
 
 
 def with_recorded_precision(config: Config, run: RunDir) -> Config:
-    """`auto` replaced by what the run's config.yaml says, if there is one."""
-    if config.train.precision != "auto" or not run.config_file.is_file():
+    """`auto` replaced by what this experiment's config.yaml says, if it has begun."""
+    if config.train.precision != "auto" or not run.has_begun():
         return config
-    return _with(config, run.read_config().train.precision)
+    recorded = run.read_config()
+    decided = _with(config, recorded.train.precision)
+    return decided if identity(decided) == identity(recorded) else config
 
 
 def decide_precision(
@@ -36,13 +41,15 @@ def decide_precision(
 def _measure(
     config: Config, processes: Processes, model: DiffusionModel, data: TrainingData
 ) -> tuple[str, Any]:
-    """On the first process, with its share of a real batch."""
-    parts = processes.world_size
+    """On the first process, with as many images as it takes at once."""
+    parts = count_parts(config.train, processes.world_size)
     draw = draw_batches(data, model, config.train, config.seed).draw(0, 0, parts)
     on_device, network = data.to(processes.device), model.to(processes.device)
 
     def step(precision: Precision) -> None:
         image_losses(network, on_device, draw, precision).mean().backward()
+        if processes.device.type == "cuda":  # whose work has only been asked for
+            torch.cuda.synchronize(processes.device)
 
     chosen, facts = choose_precision(step)
     network.zero_grad()

@@ -63,7 +63,7 @@ class RunDir:
     def _claim(self, config: Config) -> None:
         if self.config_file.is_file():
             changed = differences(identity(self.read_config()), identity(config))
-            if changed and self._has_begun():
+            if changed and self.has_begun():
                 raise Mistake(
                     f"{self.path}: holds another experiment ({'; '.join(changed)}); "
                     f"choose another --name or undo the change"
@@ -72,7 +72,7 @@ class RunDir:
             raise Mistake(f"{self.path}: is not empty and no run; choose another --name")
         write_text(self.config_file, to_yaml(config))
 
-    def _has_begun(self) -> bool:
+    def has_begun(self) -> bool:
         """False if nothing was made yet: a first start ended in a mistake."""
         metrics = self.path / "metrics.jsonl"
         made = [self.snapshots, self.states, self.samples, self.scores]

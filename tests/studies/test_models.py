@@ -25,7 +25,7 @@ from studies.evaluate import read_planned_scores
 from studies.findings import Findings
 from studies.forecast import Weights
 from studies.models import new_model, task_of
-from studies.plans import make_plans
+from studies.plans import memorised_file
 from studies.run_dir import RunDir
 from studies.samples import load_samples
 
@@ -69,6 +69,10 @@ def save_encoder(path: Path, kind: str) -> None:
     encoder.save_pretrained(path)
 
 
+def changed_evaluation(config: Config, **changes) -> Config:
+    return replace(config, evaluate=replace(config.evaluate, **changes))
+
+
 def pretrained(config: Config, name: Path, frozen: bool) -> Config:
     encoder = TextEncoderConfig(str(name), frozen)
     return replace(config, model=ModelConfig("tiny", None, 0.0, "pretrained", encoder))
@@ -91,6 +95,26 @@ def test_a_frozen_encoder_is_stored_once_and_left_alone(config, tmp_path, kind):
     assert Weights.of(new_model(config, task_of(config))) == weights
     pipeline = ConceptPipeline.from_run(run.path, weights="ema")
     assert pipeline(["a small red square"] * 2, num_inference_steps=2).shape == (2, 16, 16, 3)
+
+
+def test_a_frozen_encoder_stays_the_one_the_run_began_with(config, tmp_path):
+    """Its source changes between two parts of a run: no weight of the run does."""
+    save_encoder(tmp_path / "encoder", "clip")
+    config = pretrained(config, tmp_path / "encoder", True)
+    straight, stopped = (RunDir(tmp_path / "runs" / name) for name in ("a", "b"))
+    stages.train_stage(config, straight, quiet)
+    stages.train_stage(replace(config, train=replace(TRAIN, max_steps=2)), stopped, quiet)
+    encoder = CLIPTextModel.from_pretrained(tmp_path / "encoder")
+    with torch.no_grad():
+        encoder.get_input_embeddings().weight.add_(1)
+    encoder.save_pretrained(tmp_path / "encoder")
+    stages.train_stage(config, stopped, quiet)
+    names = [step_directory(run.states, 4) for run in (straight, stopped)]
+    assert hashes(names[0]) == hashes(names[1])
+    (stopped.snapshots / "frozen" / "text_encoder" / "config.json").write_text("{}")
+    longer = replace(config, train=replace(TRAIN, max_steps=6))
+    with pytest.raises(Mistake, match="frozen/text_encoder: config.json has changed, and the run"):
+        stages.train_stage(longer, stopped, quiet)
 
 
 @pytest.mark.parametrize("kind", ["clip", "t5"])
@@ -136,7 +160,7 @@ def test_the_memoriser_is_scored_beside_the_model(config, tmp_path, objective):
     stages.run_experiment(config, run, quiet)
     data = training_set(world)
     images = data.images.permute(0, 2, 3, 1).float()
-    drawn = load_samples(make_plans(config)[-1].memorised_file(run))
+    drawn = load_samples(memorised_file(run, config))
     for combination, samples in zip(world.space.combinations, drawn, strict=True):
         for image in torch.from_numpy(samples).float():
             distance = (images - image).square().mean((1, 2, 3)).sqrt()
@@ -147,6 +171,9 @@ def test_the_memoriser_is_scored_beside_the_model(config, tmp_path, objective):
     scores = read_planned_scores(run, config, stages.probe_name(stages.read_certificate(run)))
     rows = scores[scores["run"] == "memoriser"]
     assert len(rows) == 8 * 3 * 3 and set(rows["sampler"]) == {"ddpm"}
+    assert set(rows["step"]) == {1 if objective == "variational" else -1}  # whose schedule it is
+    stages.evaluate_stage(changed_evaluation(config, guidance_scale=2.0, weights="raw"), run, quiet)
+    assert len(list(run.scores.glob("memoriser*"))) == 1  # it knows neither
     assert Findings([run], [config], world).floor().startswith("train ")
 
 
