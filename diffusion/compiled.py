@@ -37,6 +37,6 @@ def compile_checked(model: nn.Module, loss_of: LossOf, precision: str) -> nn.Mod
 
 
 def _gradient(model: nn.Module, loss: Tensor) -> Tensor:
-    parameters = list(model.parameters())
+    parameters = [p for p in model.parameters() if p.requires_grad]
     gradients = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
     return torch.cat([gradient.flatten() for gradient in gradients])

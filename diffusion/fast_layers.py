@@ -13,7 +13,9 @@ are, so weights saved from either load into the other. What makes the difference
 - No division by factors of one, and nothing is padded or enlarged before it is convolved if it
   can be after.
 
-On other devices than CPUs every layer does what diffusers does.
+On other devices than CPUs every layer does what diffusers does. So does a layer whose parts must
+be called themselves, because they have hooks or were exchanged, where it would only use their
+weights. What a part gave is never changed in place.
 """
 
 from collections.abc import Iterator
@@ -78,6 +80,16 @@ def _convolve(
     return F.conv2d(x, kernel, None if bias is None else bias.to(dtype), **settings).to(weight)
 
 
+def _has_hooks(module: nn.Module) -> bool:
+    forward = module._forward_hooks or module._forward_pre_hooks
+    return bool(forward or module._backward_hooks or module._backward_pre_hooks)
+
+
+def _only_weights_matter(module: nn.Module) -> bool:
+    """True if nothing would notice that a layer is not called, but computed from its weights."""
+    return type(module) in (nn.Linear, nn.Conv2d, FastConv2d) and not _has_hooks(module)
+
+
 class FastConv2d(nn.Conv2d):
     """A convolution whose input and output are channels-last; of single pixels, a product."""
 
@@ -123,12 +135,12 @@ class FastResnetBlock2D(ResnetBlock2D):
             return super().forward(input_tensor, temb, *args, **kwargs)
         x = channels_last(input_tensor)
         dtype = _compute_dtype or x.dtype
-        hidden = self.conv1(F.silu(self.norm1(x).to(dtype)))
+        hidden = self.conv1(self.nonlinearity(self.norm1(x).to(dtype)))
         if self.time_emb_proj is not None and temb is not None:
-            temb = self.time_emb_proj(temb if self.skip_time_act else F.silu(temb))
-            hidden = hidden.add_(temb[:, :, None, None])
-        hidden = self.conv2(self.dropout(F.silu(self.norm2(hidden).to(dtype))))
-        return hidden.add_(x if self.conv_shortcut is None else self.conv_shortcut(x))
+            temb = self.time_emb_proj(temb if self.skip_time_act else self.nonlinearity(temb))
+            hidden = hidden + temb[:, :, None, None]
+        hidden = self.conv2(self.dropout(self.nonlinearity(self.norm2(hidden).to(dtype))))
+        return hidden + (x if self.conv_shortcut is None else self.conv_shortcut(x))
 
 
 class FastUpsample2D(Upsample2D):
@@ -153,7 +165,8 @@ class FastUpsample2D(Upsample2D):
     def forward(
         self, hidden_states: Tensor, output_size: int | None = None, *args, **kwargs
     ) -> Tensor:
-        if hidden_states.device.type != "cpu" or output_size is not None:
+        stock = hidden_states.device.type != "cpu" or output_size is not None
+        if stock or not _only_weights_matter(self.conv):
             return super().forward(hidden_states, output_size, *args, **kwargs)
         weight, bias = self.conv.weight, self.conv.bias
         meet = torch.tensor(MEET, dtype=weight.dtype)
@@ -235,7 +248,10 @@ class FastAttention(AttnProcessor2_0):
         **kwargs,
     ) -> Tensor:
         """attention_mask: float (n, 1, l), added to the scores."""
-        if hidden_states.device.type != "cpu":
+        projections = (attn.to_q, attn.to_k, attn.to_v)
+        watched = attn.group_norm is not None and _has_hooks(attn.group_norm)
+        stock = hidden_states.device.type != "cpu" or watched
+        if stock or not all(map(_only_weights_matter, projections)):
             return super().__call__(
                 attn, hidden_states, encoder_hidden_states, attention_mask, temb, *args, **kwargs
             )

@@ -1,21 +1,26 @@
 """Fine-tuning: start from the weights of another run's snapshot."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from diffusers import DDPMScheduler
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from data_gen.endings import Mistake
-from diffusion.conditioning import TextConditioner
-from diffusion.model import Conditioner, Denoiser
+from diffusion.conditioning import NumberConditioner, TextConditioner
+from diffusion.model import Conditioner, DiffusionModel
+from diffusion.objectives import Variational, learned_gamma
 from diffusion.pipeline import ConceptPipeline
 from diffusion.prompts import Prompts, TextPrompts
 
 WORDS = "embeddings.token_embedding.weight"
 POSITIONS = "embeddings.position_embedding.weight"
+NUMBERS = ("default", "counts", "spans", "periodic")  # what makes places of a row mean the same
 
 
 @dataclass(frozen=True)
@@ -27,13 +32,14 @@ class Source:
 
 
 @torch.no_grad()
-def copy_weights(model: Denoiser, prompts: Prompts, source: Source) -> None:
-    """Overwrite a new model's weights; those of a learned noise schedule stay new.
+def copy_weights(model: DiffusionModel, prompts: Prompts, source: Source) -> None:
+    """Overwrite a new model's weights, and its noise schedule if that is learned.
 
     Words are matched by name: new ones keep their new embeddings, and so do positions beyond the
-    source's. Mistake names a tensor of another shape, or another conditioning.
+    source's. Mistake names a tensor of another shape, another conditioning, or another objective.
     """
     pipeline = ConceptPipeline.load(source.directory, source.weights)
+    _check_objective(_objective(pipeline.scheduler), _objective(model.objective.scheduler()))
     old = pipeline.denoiser()
     there, here = kind_of(old.conditioner), kind_of(model.conditioner)
     if there != here:
@@ -41,6 +47,8 @@ def copy_weights(model: Denoiser, prompts: Prompts, source: Source) -> None:
             f"train.init_from: the snapshot is conditioned by {there}, this model by {here}; use "
             f"its model.conditioning"
         )
+    if isinstance(old.conditioner, NumberConditioner):
+        _check_numbers(old.conditioner.config, model.conditioner.config)
     weights, part = old.conditioner.state_dict(), "conditioner"
     if isinstance(old.conditioner, TextConditioner) and isinstance(prompts, TextPrompts):
         part = "text_encoder"
@@ -48,6 +56,46 @@ def copy_weights(model: Denoiser, prompts: Prompts, source: Source) -> None:
         weights = _by_name(new, weights, prompts.tokenizer, pipeline.tokenizer)
     _copy(model.unet, old.unet.state_dict(), "unet")
     _copy(model.conditioner, weights, part)
+    if isinstance(model.objective, Variational):
+        gamma_0, slope = learned_gamma(pipeline.scheduler)
+        model.objective.gamma_0.fill_(gamma_0)
+        model.objective.slope.fill_(slope)
+
+
+def _objective(scheduler: DDPMScheduler) -> dict[str, Any]:
+    """Settings of the objective, by their keys, as far as a scheduler tells them."""
+    config = scheduler.config
+    learned = config.trained_betas is not None
+    return {
+        "kind": "variational" if learned else "ddpm",
+        "prediction": config.prediction_type,
+        "num_timesteps": config.num_train_timesteps,
+        "schedule": None if learned else config.beta_schedule,
+    }
+
+
+def _check_objective(there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    """What a network puts out, and at which times, is part of what its weights mean."""
+    for key in there:
+        if there[key] != here[key]:
+            raise Mistake(
+                f"train.init_from: the snapshot's objective.{key} is {there[key]}, this model's "
+                f"{here[key]}; use its objective"
+            )
+
+
+def _check_numbers(there: Any, here: Any) -> None:
+    """Weights are copied by place, so every place of a row must mean what it did."""
+    shared = there.words.keys() & here.words.keys()
+    other = [
+        f"the word {word!r}" for word in sorted(shared) if there.words[word] != here.words[word]
+    ]
+    other += [key for key in NUMBERS if json.dumps(there[key]) != json.dumps(here[key])]
+    if other:
+        raise Mistake(
+            f"train.init_from: {other[0]} stands for other numbers in the snapshot than in this "
+            f"model; use its model.conditioning and world.concepts"
+        )
 
 
 def kind_of(conditioner: Conditioner) -> str:

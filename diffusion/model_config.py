@@ -6,6 +6,7 @@ from typing import Literal
 from data_gen.endings import Mistake
 
 GROUPS = 8  # of every group norm: channels are multiples of it
+TEXT_HEADS = 2  # of every attention layer of our own text encoders
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,9 @@ class Size:
         channels: of each resolution, the finest first; each next one halves height and width.
         layers_per_block: residual blocks at each resolution on the way down (one more going up).
         attention_levels: which resolutions attend; the middle block always does.
-        attention_heads: of every attention layer.
+        attention_heads: of models that read captions, of every attention layer. Of those that
+            read numbers, at the coarsest resolution; finer ones that attend have fewer, of the
+            same width.
         text_width, text_layers: of the text encoder trained from scratch.
     """
 
@@ -36,7 +39,8 @@ SIZES = {
     "paper": Size((64, 128, 256), 2, (), 8, text_width=128),
 }
 SizeName = Literal["tiny", "nano", "small", "base", "paper", "custom"]
-TEXT = ("captions", "captions_contextual", "pretrained")  # conditionings that read captions
+OWN_TEXT = ("captions", "captions_contextual")  # read by a text encoder trained from scratch
+TEXT = (*OWN_TEXT, "pretrained")  # conditionings that read captions
 Conditioning = Literal[
     "captions",
     "captions_contextual",
@@ -106,6 +110,7 @@ def check_model(config: ModelConfig, image_size_px: int) -> None:
         )
     if config.custom is not None:
         _check_size(config.custom)
+        _check_heads(config.custom, config.conditioning)
     halvings = len(config.widths.channels) - 1
     if image_size_px % (1 << halvings):
         raise Mistake(
@@ -124,10 +129,25 @@ def _check_size(size: Size) -> None:
     for name in ("layers_per_block", "attention_heads", "text_width", "text_layers"):
         if getattr(size, name) < 1:
             raise Mistake(f"{key}.{name}: got {getattr(size, name)}, allowed 1 or more")
-    attending = {size.channels[i] for i in (*size.attention_levels, -1)}
-    for width in sorted(attending):
-        if width % size.attention_heads:
+
+
+def _check_heads(size: Size, conditioning: str) -> None:
+    """diffusers' U-Nets with cross-attention have a number of heads, those without a width."""
+    key, heads = "model.custom", size.attention_heads
+    attending = sorted({size.channels[i] for i in (*size.attention_levels, -1)})
+    coarsest, reads_text = size.channels[-1], conditioning in TEXT
+    for width in attending if reads_text else [coarsest]:
+        if width % heads:
+            raise Mistake(f"{key}.attention_heads: {heads} heads do not divide {width} channels")
+    for width in [] if reads_text else attending:
+        if width % (coarsest // heads):
             raise Mistake(
-                f"{key}.attention_heads: {size.attention_heads} heads do not divide {width} "
-                f"channels"
+                f"{key}.attention_heads: {heads} heads at {coarsest} channels are "
+                f"{coarsest // heads} wide, which for {conditioning} must divide all channels that "
+                f"attend, also {width}"
             )
+    if conditioning in OWN_TEXT and size.text_width % TEXT_HEADS:
+        raise Mistake(
+            f"{key}.text_width: got {size.text_width}, allowed multiples of {TEXT_HEADS}, the "
+            f"heads of the text encoder"
+        )

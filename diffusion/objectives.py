@@ -167,6 +167,19 @@ class Variational(Objective):
         return (4 * t).long()
 
 
+def learned_gamma(scheduler: DDPMScheduler) -> tuple[float, float]:
+    """γ_0 and slope of the variational model whose `scheduler()` this is, by least squares.
+
+    In float64 from its betas: of the ᾱ that diffusers keeps, little noise is lost to rounding.
+    """
+    betas = torch.tensor(scheduler.config.trained_betas, dtype=torch.float64)
+    gamma = -torch.logit((1 - betas).cumprod(0))
+    t = torch.arange(1, len(betas) + 1, dtype=torch.float64) / len(betas)
+    line = torch.stack((torch.ones_like(t), t), dim=1)
+    gamma_0, slope = torch.linalg.lstsq(line, gamma[:, None]).solution[:, 0].tolist()
+    return gamma_0, slope
+
+
 def prior_loss(gamma_1: Float[Tensor, ""], x_0: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
     """KL(q(z_1 | x) ‖ N(0, 1)) in nats, mean over dimensions."""
     squared = torch.sigmoid(-gamma_1) * (_square(x_0).mean(1) - 1)

@@ -15,7 +15,7 @@ from transformers import (
 )
 
 from data_gen.endings import Mistake, first_line
-from diffusion.model_config import Size
+from diffusion.model_config import TEXT_HEADS, Size
 
 WORD_STD = 0.25  # of new word embeddings: with CLIP's .02 the bag of words starts out too faint
 POOLING = {"captions": "words", "captions_contextual": "end"}  # bag of words; CLIP's end token
@@ -47,7 +47,7 @@ def build_text_encoder(
             hidden_size=size.text_width,
             intermediate_size=2 * size.text_width,
             num_hidden_layers=size.text_layers,
-            num_attention_heads=2,
+            num_attention_heads=TEXT_HEADS,
             max_position_embeddings=tokenizer.model_max_length,
             bos_token_id=tokenizer.bos_token_id,
             eos_token_id=tokenizer.eos_token_id,

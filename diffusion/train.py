@@ -1,7 +1,8 @@
 """Training: the same run on any number of processes, leaving snapshots and states behind."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,8 @@ class Trainer:
         assert config.precision != "auto", "what decides it needs this trainer's model and data"
         self.precision: Precision = config.precision
         self.seed, self.prompts, self.data = seed, prompts, data.to(device)
-        self.raw = model.to(device)
-        self.ema = averaged_copy(self.raw)
+        self.raw = model.to(device).train()
+        self.ema = averaged_copy(self.raw).eval()
         self.trained: list[Tensor] = [p for p in self.raw.parameters() if p.requires_grad]
         self.averages: list[Tensor] = [
             average
@@ -143,23 +144,29 @@ class Trainer:
 
     def _add_gradient(self, part: int, draw: Draw) -> Tensor:
         """Of this micro-batch's share of the mean loss; returns the losses of its images."""
-        self._seed_dropout(part)
-        losses = image_losses(self.model, self.data, draw, self.precision)
-        self.gradients.add(losses.mean() / self.parts)
+        with self._dropout_of(part):
+            losses = image_losses(self.model, self.data, draw, self.precision)
+            self.gradients.add(losses.mean() / self.parts)
         return losses.detach()
 
-    def _seed_dropout(self, part: int) -> None:
-        """Dropout draws from the global generator: what it drops is made a function of the step."""
-        if self.raw.has_dropout:
-            index = torch.tensor([part])
-            torch.manual_seed(int(streams.words(self.seed, "train.dropout", self.step, index, 1)))
+    @contextmanager
+    def _dropout_of(self, part: int) -> Iterator[None]:
+        """Dropout draws from the global generator: what it drops is made a function of the step,
+        and the generator is left as it was."""
+        device, drops = self.processes.device, self.raw.has_dropout
+        with torch.random.fork_rng([] if device.type == "cpu" else [device], enabled=drops):
+            if drops:
+                index = torch.tensor([part])
+                seed = streams.words(self.seed, "train.dropout", self.step, index, 1)
+                torch.manual_seed(int(seed))
+            yield
 
     def _compile(self) -> nn.Module:
         part, draw = next(iter(self._own_draws().items()))
 
         def loss_of(model: nn.Module) -> Tensor:
-            self._seed_dropout(part)
-            return image_losses(model, self.data, draw, self.precision).mean()
+            with self._dropout_of(part):
+                return image_losses(model, self.data, draw, self.precision).mean()
 
         return compile_checked(self.raw, loss_of, self.precision)
 
@@ -254,7 +261,7 @@ class Trainer:
             self.ema.load_state_dict(self.raw.state_dict())
 
     def _remove_unfinished(self) -> None:
-        for name in ("snapshots", "state"):
+        for name in ("snapshots", "snapshots/frozen", "state"):
             remove_unfinished(self.directory / name)
 
     def _unlike_metrics(self, state: Path) -> str | None:

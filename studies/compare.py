@@ -187,7 +187,7 @@ def _hashes(path: Path) -> dict[str, str]:
 
 def sample_differences(a: Path, b: Path) -> Iterator[Difference]:
     """Of the files of images that both have: how many differ, and the first image that does."""
-    names = [str(path.relative_to(a)) for path in sorted(a.glob("step_*/[!.]*.npz"))]
+    names = [str(path.relative_to(a)) for path in sorted(a.glob("*/[!.]*.npz"))]
     common = [name for name in names if (b / name).exists()]
     lines = [line for line in (_sample_difference(a, b, name) for name in common) if line]
     if lines:

@@ -1,6 +1,7 @@
 """One YAML = one experiment: its parts put together, read and checked. Imports no torch."""
 
 import dataclasses
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,8 @@ from diffusion.train_config import (
 )
 from studies.reading import read_as, read_yaml
 
+MOST_IMAGES = 1 << 20  # per combination: their numbers leave room for no more
+MOST_COMBINATIONS = (1 << 32) // MOST_IMAGES  # a number of 32 bits for every image, see plans.py
 RESERVED_NAMES = ("render", "memoriser")  # what the `run` column of scores calls its baselines
 
 
@@ -141,8 +144,15 @@ def _check_conditioning(config: Config) -> None:
 def _check_evaluate(config: Config) -> None:
     evaluate = config.evaluate
     for key in ("images_per_combination", "final_images_per_combination"):
-        if getattr(evaluate, key) < 1:
-            raise Mistake(f"evaluate.{key}: got {getattr(evaluate, key)}, allowed 1 or more")
+        if not 1 <= getattr(evaluate, key) <= MOST_IMAGES:
+            got = getattr(evaluate, key)
+            raise Mistake(f"evaluate.{key}: got {got}, allowed 1 to {MOST_IMAGES}")
+    concepts = config.world.concepts if isinstance(config.world, WorldConfig) else {}
+    combinations = math.prod(len(concept.values) for concept in concepts.values())
+    if combinations > MOST_COMBINATIONS:
+        raise Mistake(
+            f"world.concepts: make {combinations} combinations, allowed up to {MOST_COMBINATIONS}"
+        )
     steps, timesteps = evaluate.num_inference_steps, config.objective.num_timesteps
     check_sampler("evaluate.", evaluate.sampler, steps, timesteps)
     missing = sorted(set(scored_steps(config)) - set(snapshot_steps(config)))

@@ -11,10 +11,9 @@ from torch import Tensor
 from data_gen import streams
 from data_gen.world import WorldConfig
 from diffusion.snapshots import step_directory
-from studies.config import Config, scored_steps
+from studies.config import MOST_IMAGES, Config, scored_steps
 from studies.run_dir import RunDir
 
-MOST_IMAGES = 1 << 20  # per combination
 RENDER, MEMORISER = "render", "memoriser"  # `run` of the scores of baselines.py
 
 

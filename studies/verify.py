@@ -27,7 +27,7 @@ from studies.checks import (
     wrong_ranks,
 )
 from studies.config import Config, scored_steps, snapshot_steps
-from studies.plans import make_plans, planned_parts
+from studies.plans import MEMORISER, baseline_files, make_plans, planned_parts
 from studies.run_dir import RunDir
 from studies.samples import load_samples
 
@@ -76,6 +76,8 @@ def verify(run: RunDir) -> Found:
     facts = yield from _facts(run, config, begun)
     status = facts.get("status", {})
     hashes = yield from _directories(run)
+    for path in sorted((run.snapshots / "frozen").glob("[!.]*")):
+        yield from damaged(path, damage(path) or "")
     if config is None or config.train.learning_rate > 0:
         yield from _equal_weights(hashes)
     yield from _finite(run, hashes)
@@ -148,7 +150,8 @@ def _equal_weights(hashes: Hashes) -> Found:
 
 def _is_unet(name: str) -> bool:
     """True for the files of a snapshot's U-Net and of a state's whole model."""
-    return name.endswith(".safetensors") and not name.startswith(("text_encoder", "optimizer"))
+    others = ("text_encoder", "conditioner", "optimizer")
+    return name.endswith(".safetensors") and not name.startswith(others)
 
 
 def _finite(run: RunDir, hashes: Hashes) -> Found:
@@ -228,7 +231,11 @@ def _planned_parts(run: RunDir, config: Config, probe: str, done: bool) -> Found
     """`done` may be said of an evaluation with other settings, which left none of these parts."""
     parts = planned_parts(run, config, probe)
     absent = [part for part in parts if not part.is_file()]
-    if done and (not _parts(run) or any(part.is_file() for part in parts[1:])):
+    memorised = baseline_files(run, config, probe)[MEMORISER]
+    if done and absent == [memorised]:
+        what = "not there, as in runs of older versions; scripts/evaluate.py makes it"
+        yield Finding("note", memorised, what)
+    elif done and (not _parts(run) or any(part.is_file() for part in parts[1:])):
         for part in absent:
             yield Finding("missing", part, "planned by evaluate; scripts/evaluate.py makes it")
     elif absent:

@@ -35,6 +35,13 @@ def test_a_compiler_that_is_right_is_trusted(monkeypatch):
     assert model.weight.grad is None  # the check leaves no gradient behind
 
 
+def test_what_is_frozen_has_no_gradient_to_check(monkeypatch):
+    backend(monkeypatch, "aot_eager")
+    model = Linear()
+    model.unused.requires_grad_(False)
+    assert loss_of(compile_checked(model, loss_of, "float32")) == loss_of(model)
+
+
 def test_wrong_gradients_are_refused(monkeypatch):
     def wrong(graph, inputs):
         return lambda *arguments: [1.1 * output for output in graph(*arguments)]

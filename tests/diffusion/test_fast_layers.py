@@ -279,3 +279,70 @@ def test_dropout_stays():
     with torch.random.fork_rng():
         assert not torch.equal(fast.train()(*inputs), fast(*inputs))
     assert torch.equal(fast.eval()(*inputs), fast(*inputs))
+
+
+def watched(unet: Fixed, x: Tensor) -> list[tuple[str, Tensor]]:
+    """Names and outputs of all layers without parts, in the order in which they are called."""
+    seen: list[tuple[str, Tensor]] = []
+    for name, module in unet.named_modules():
+        if not [*module.children()]:
+            module.register_forward_hook(
+                lambda m, i, output, name=name: seen.append((name, output))
+            )
+    with torch.no_grad():
+        unet(x)
+    return seen
+
+
+@pytest.mark.parametrize("name", UNETS)
+def test_hooks_see_what_they_see_of_the_stock_network(name):
+    """Every leaf once it is called, and what it gave still as it gave it after the whole pass."""
+    stock, fast, inputs = two_unets(name)
+    theirs, ours = watched(stock, *inputs), watched(fast, *inputs)
+    assert [leaf for leaf, _ in ours] == [leaf for leaf, _ in theirs]
+    assert [y.shape for _, y in ours] == [y.shape for _, y in theirs]
+    for (leaf, a), (_, b) in zip(ours, theirs, strict=True):
+        assert torch.allclose(a, b, rtol=1e-4, atol=1e-5), leaf
+
+
+@pytest.mark.parametrize("name", UNETS)
+def test_one_hook_in_the_middle_changes_what_it_returns(name):
+    """Of every layer whose weights alone a fast layer would have used, one after another."""
+    stock, fast, inputs = two_unets(name)
+    parts = [n for n, _ in fast.named_modules() if n.endswith((".to_q", ".to_k", "0.conv"))]
+    assert any(part.endswith("upsamplers.0.conv") for part in parts)
+    with torch.no_grad():
+        before = fast(*inputs)
+        for part in parts:
+            outputs = []
+            for unet in (stock, fast):
+                hook = unet.get_submodule(part).register_forward_hook(lambda m, i, y: 1.5 * y)
+                outputs.append(unet(*inputs))
+                hook.remove()
+            assert_close(outputs[1:], outputs[:1], ROUNDED)
+        assert torch.equal(fast(*inputs), before)
+
+
+class Adapted(nn.Linear):
+    """As low-rank adapters: more than its weight says."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + x.sum(dim=-1, keepdim=True)
+
+
+class AdaptedConv(nn.Conv2d):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + x.mean(dim=1, keepdim=True)
+
+
+@pytest.mark.parametrize("name", UNETS)
+def test_exchanged_parts_are_called(name):
+    stock, fast, inputs = two_unets(name)
+    for unet in (stock, fast):
+        for part, module in unet.named_modules():
+            if part.endswith((".to_v", ".to_k")):
+                module.__class__ = Adapted
+            if part.endswith("upsamplers.0.conv"):
+                module.__class__ = AdaptedConv
+    with torch.no_grad():
+        assert_close([fast(*inputs)], [stock(*inputs)], ROUNDED)

@@ -1,42 +1,57 @@
 """The choice of arithmetic, and what it does to the numbers."""
 
-import time
-
 import pytest
 import torch
 from diffusers.models.resnet import ResnetBlock2D
 from torch import nn
 
+from diffusion import precision as module
 from diffusion.fast_layers import speed_up
 from diffusion.precision import casting, choose_precision
 
 CPU = torch.device("cpu")
 
 
-def asleep(seconds: dict[str, float]):
-    return lambda precision: time.sleep(seconds[precision])
+class Clock:
+    """In place of `time`: seconds pass only where a test says so."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    return clock
 
 
 @pytest.mark.parametrize(
-    "bf16, chosen", [(0.002, "bf16"), (0.0095, "float32"), (0.01, "float32"), (0.02, "float32")]
+    "bf16, chosen", [(2.0, "bf16"), (9.0, "bf16"), (9.5, "float32"), (20.0, "float32")]
 )
-def test_bf16_is_chosen_only_if_it_is_clearly_faster(bf16, chosen):
-    precision, facts = choose_precision(asleep({"float32": 0.01, "bf16": bf16}), turns=4)
+def test_bf16_is_chosen_only_if_it_is_clearly_faster(clock, bf16, chosen):
+    def step(precision):
+        clock.now += {"float32": 10.0, "bf16": bf16}[precision]
+
+    precision, facts = choose_precision(step, turns=4)
     assert precision == chosen
-    assert facts["float32_ms"] == pytest.approx(10, rel=0.2)
-    assert facts["speedup"] == pytest.approx(0.01 / bf16, rel=0.25)
+    expected = {"float32_ms": 10e3, "bf16_ms": 1e3 * bf16, "speedup": 10 / bf16}
+    assert facts == pytest.approx(expected)
 
 
-def test_the_two_are_measured_in_turns_and_the_first_turn_does_not_count():
-    calls = []
+def test_the_two_are_measured_in_turns_and_the_first_turn_does_not_count(clock):
+    calls, seconds = [], iter([100, 1, 4, 2, 4, 2])
 
     def step(precision):
-        time.sleep(0.2 if len(calls) < 2 else 0.002)
+        clock.now += next(seconds)
         calls.append(precision)
 
     _, facts = choose_precision(step, turns=3)
     assert calls == ["float32", "bf16"] * 3
-    assert facts["float32_ms"] < 100
+    assert facts == pytest.approx({"float32_ms": 4e3, "bf16_ms": 2e3, "speedup": 2})
 
 
 def convolved(layer: nn.Module, precision) -> torch.Tensor:

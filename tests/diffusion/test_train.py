@@ -15,6 +15,7 @@ from data_gen.dataset import training_set
 from data_gen.endings import DamageWarning, Mistake, Preempted
 from data_gen.files import hashes, is_complete
 from data_gen.world import World
+from diffusion.conditioning import TextConditioner
 from diffusion.model import build_model
 from diffusion.model_config import ModelConfig
 from diffusion.objective_config import ObjectiveConfig
@@ -278,15 +279,25 @@ def test_rows_say_what_happened(straight):
     assert rates[:5] == pytest.approx([2.5e-4, 5e-4, 7.5e-4, 1e-3, 1e-3])  # no step lost at 0
 
 
-def test_rows_say_what_each_time_and_combination_lost(straight, tiny_world):
-    """Means over the images of the batch, each counted in one quarter and one combination."""
-    names = {f"loss/{tiny_world.space.name(c)}" for c in tiny_world.split.train}
-    for row in rows(straight):
-        quartiles = [row[key] for key in row if key.startswith("loss/quartile")]
-        combinations = [row[key] for key in row if key.startswith("loss/") and key in names]
-        assert len(quartiles) + len(combinations) == sum(key.startswith("loss/") for key in row)
-        for means in (quartiles, combinations):
-            assert min(means) <= row["loss"] * (1 + 1e-6) and max(means) >= row["loss"] * (1 - 1e-6)
+@pytest.mark.parametrize("kind, end", [("ddpm", 1000), ("variational", 1)])
+def test_rows_say_what_each_time_and_combination_lost(tiny_world, tmp_path, kind, end):
+    """Of the first step, by hand: means of the losses of the images that were drawn."""
+    config = replace(CONFIG, max_steps=1, batch_size=16, micro_batch_size=4)
+    run = trainer(tiny_world, tmp_path, config, objective=ObjectiveConfig(kind=kind))
+    names, losses = [tiny_world.space.name(c) for c in tiny_world.space.combinations], {}
+    for draw in run._own_draws().values():
+        loss = image_losses(run.raw, run.data, draw, "float32").tolist()
+        for image, t, lost in zip(draw.image.tolist(), draw.t.tolist(), loss, strict=True):
+            quartile = next(q for q in (1, 2, 3, 4) if t < q * end / 4)
+            combination = names[int(run.data.combination[image])]
+            for label in (f"loss/quartile {quartile}", f"loss/{combination}"):
+                losses.setdefault(label, []).append(lost)
+    run.run()
+    (row,) = rows(tmp_path)
+    expected = {label: sum(lost) / len(lost) for label, lost in losses.items()}
+    assert len({round(mean, 9) for mean in expected.values()}) >= 8  # mixed up, they would differ
+    logged = {key: value for key, value in row.items() if key.startswith("loss/")}
+    assert logged == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_mean_of_a_label_does_not_depend_on_the_order_of_images():
@@ -441,7 +452,40 @@ def test_divergence_names_step_rate_and_last_good_snapshot(tiny_world, tmp_path)
     assert is_complete(tmp_path / "run" / "snapshots" / "step_00000000")
 
 
-def test_the_global_generator_is_left_alone(tiny_world, tmp_path):
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_the_global_generator_is_left_alone(tiny_world, tmp_path, dropout):
     before = torch.random.get_rng_state()
-    trainer(tiny_world, tmp_path / "run", replace(CONFIG, max_steps=1)).run()
+    model = ModelConfig("tiny", dropout=dropout)
+    trainer(tiny_world, tmp_path / "run", replace(CONFIG, max_steps=1), model=model).run()
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_trained_encoder_drops_though_it_was_loaded_in_eval_mode(tiny_world, tmp_path, frozen):
+    """A frozen one never does, nor does what averages the weights."""
+    before = trainer(tiny_world, tmp_path)
+    encoder = before.raw.conditioner.text_encoder
+    encoder.encoder.layers[0].self_attn.dropout = 0.5
+    before.raw.conditioner = TextConditioner(encoder, frozen)
+    run = Trainer(
+        before.data,
+        before.raw.eval(),
+        before.prompts,
+        CONFIG,
+        seed=0,
+        directory=tmp_path,
+        processes=before.processes,
+    )
+    assert run.raw.unet.training and encoder.training == run.raw.has_dropout == (not frozen)
+    assert not any(module.training for module in run.ema.modules())
+    ((part, draw),) = run._own_draws().items()
+    losses = [run._add_gradient(part, draw) for _ in range(2)]
+    assert torch.equal(*losses)  # what is dropped is a function of the step
+
+
+def test_what_a_killed_writer_left_is_removed(tiny_world, tmp_path):
+    left = [tmp_path / name / ".a.1.tmp" for name in ("snapshots", "snapshots/frozen", "state")]
+    for path in left:
+        path.mkdir(parents=True)
+    trainer(tiny_world, tmp_path)
+    assert not any(path.exists() for path in left)

@@ -241,6 +241,19 @@ def test_the_first_image_to_differ_is_named(first, second, config):
     ]
 
 
+def test_images_of_the_memoriser_are_compared_too(first, second, config):
+    world = check_config(config)
+    images = np.zeros((8, 2, 4, 4, 3), dtype=np.uint8)
+    save_samples(first.samples / "memoriser" / "ema.npz", images, world)
+    images[0, 1] = 9
+    save_samples(second.samples / "memoriser" / "ema.npz", images, world)
+    try:
+        (line,) = lines(first, second, part=True)
+    finally:
+        shutil.rmtree(first.samples / "memoriser")
+    assert "samples: 1 of 2 common files differ; memoriser/ema.npz: 1 of 16 images" in line
+
+
 def test_damage_is_no_difference(first, second, tmp_path):
     path = second.snapshots / "step_00000002" / EMA
     path.write_bytes(path.read_bytes()[:-1])

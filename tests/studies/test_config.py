@@ -4,11 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from data_gen.endings import Mistake
+from diffusion.model import build_unet
 from diffusion.train_config import InitFrom
 from studies.config import (
+    MOST_IMAGES,
     Config,
     check_config,
     differences,
@@ -62,6 +65,9 @@ def custom(**changes) -> dict:
     return {"model__size": "custom", "model__custom": {**SMALL, **changes}}
 
 
+COUNTED = ("shape", "color", "size")
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
@@ -93,6 +99,15 @@ def custom(**changes) -> dict:
         (custom(channels=[20]), "model.custom.channels: got .20., allowed multiples of 8"),
         (custom(attention_levels=[2]), "attention_levels: got .2., allowed some of .0, 1."),
         (custom(attention_heads=5), "attention_heads: 5 heads do not divide 16 channels"),
+        (
+            {**custom(channels=[16, 24, 32], attention_heads=1), "model__conditioning": "one_hot"},
+            "attention_heads: 1 heads at 32 channels are 32 wide, .* one_hot .*, also 24",
+        ),
+        (
+            {**custom(attention_heads=5), "model__conditioning": "one_hot"},
+            "attention_heads: 5 heads do not divide 16 channels",
+        ),
+        (custom(text_width=33), "model.custom.text_width: got 33, allowed multiples of 2"),
         (custom(layers_per_block=0), "model.custom.layers_per_block: got 0, allowed 1 or more"),
         (custom(channels=[8] * 6), "model.size: custom halves images 5 times; .* multiple of 32"),
         ({"model__dropout": 1.0}, "model.dropout: got 1.0, allowed 0 up to below 1"),
@@ -108,6 +123,14 @@ def custom(**changes) -> dict:
         ({"evaluate__snapshots": "7"}, "evaluate.snapshots: step 7 is no snapshot of training"),
         ({"evaluate__num_inference_steps": 0}, "num_inference_steps: got 0, allowed 1 to"),
         ({"evaluate__images_per_combination": 0}, "images_per_combination: got 0, allowed 1"),
+        (
+            {"evaluate__final_images_per_combination": MOST_IMAGES + 1},
+            "evaluate.final_images_per_combination: got 1048577, allowed 1 to 1048576",
+        ),
+        (
+            {f"world__concepts__{n}__values": [f"{n}{i}" for i in range(17)] for n in COUNTED},
+            "world.concepts: make 4913 combinations, allowed up to 4096",
+        ),
     ],
 )
 def test_mistakes_name_the_key_and_what_is_allowed(config, change, message):
@@ -119,6 +142,24 @@ def test_custom_sizes_are_read(config):
     read = read_as(Config, edited(config, **custom()), "")
     check_config(read)
     assert read.model.widths.channels == (16, 16) and read.model.widths.text_layers == 2
+
+
+def test_sizes_that_are_allowed_can_be_built_and_run(config):
+    """Of two levels that attend: heads of one width for numbers, a number of heads for captions."""
+    levels = {"channels": [16, 24, 32], "attention_levels": [1, 2], "attention_heads": 4}
+    x, t = torch.zeros(1, 3, 16, 16), torch.zeros(1)
+    for conditioning, tokens in (("one_hot", None), ("captions", 6), ("pretrained", 6)):
+        model = {"model__conditioning": conditioning, **custom(**levels)}
+        if conditioning == "pretrained":  # whose width is not ours
+            model |= {"model__text_encoder__name": "clip", **custom(text_width=33, **levels)}
+        read = read_as(Config, edited(config, **model), "")
+        check_config(read)
+        unet = build_unet(read.model, (3, 16, 16), tokens)
+        told = {"class_labels": torch.zeros(1, tokens or 64)}
+        if tokens:
+            told["encoder_hidden_states"] = torch.zeros(1, 2, tokens)
+        with torch.no_grad():
+            assert unet(x, t, **told).sample.shape == x.shape
 
 
 def test_numbers_may_be_spelled_as_yaml_reads_them(config):

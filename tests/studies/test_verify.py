@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from classifiers.certificate import load_probe
 from classifiers.scores import read_part
 from data_gen.endings import Mistake
-from data_gen.files import hash_rows, hashes, read_json, write_json
+from data_gen.files import hash_rows, hashes, read_json, write_directory, write_json
 from diffusion.snapshots import step_directory, thin
 from studies import stages
 from studies.checks import Finding, wrong_metrics, wrong_ranks
@@ -25,7 +25,7 @@ from studies.config import read_config
 from studies.probing import load_run_probe
 from studies.run_dir import RunDir
 from studies.samples import load_samples
-from studies.verify import summary, verify, verify_runs
+from studies.verify import _equal_weights, summary, verify, verify_runs
 
 STEP = "snapshots/step_00000002"
 STATE = "state/step_00000004"
@@ -283,6 +283,34 @@ def test_parts_are_missing_once_the_evaluation_is_done(run):
     assert only(run) == ("missing", f"scores.parquet/{part.name}", what)
     set_status(run, "evaluate", "preempted")
     assert notes(run) == ["scores.parquet: to come: 1 of 4 parts"]
+
+
+def test_runs_of_older_versions_have_no_memoriser(run):
+    (memorised,) = run.scores.glob("memoriser-*")
+    memorised.unlink()
+    shutil.rmtree(run.samples / "memoriser")
+    what = "not there, as in runs of older versions; scripts/evaluate.py makes it"
+    assert notes(run) == [f"{memorised.name}: {what}"]
+    next(run.scores.glob("step_00000002*")).unlink()
+    assert sorted(finding.level for finding in bad(run)) == ["missing", "missing"]
+
+
+def test_frozen_parts_are_hashed_too(run):
+    frozen = run.snapshots / "frozen" / "text_encoder"
+    write_directory(frozen, lambda path: (path / "model.safetensors").write_text("weights"))
+    assert bad(run) == []
+    (frozen / "model.safetensors").write_text("others")
+    what = "model.safetensors has changed"
+    assert only(run) == ("damaged", "snapshots/frozen/text_encoder", what)
+
+
+def test_equal_conditioners_are_no_mixed_up_steps(tmp_path):
+    """Steps are told apart by their U-Nets alone."""
+    steps = [tmp_path / f"step_0000000{step}" for step in (0, 2)]
+    name = "diffusion_pytorch_model.safetensors"
+    assert not [*_equal_weights({step: {f"conditioner/{name}": "a"} for step in steps})]
+    (finding,) = _equal_weights({step: {f"unet/{name}": "a"} for step in steps})
+    assert finding.what == f"unet/{name} is that of step_00000000"
 
 
 def test_an_evaluation_with_other_settings_leaves_the_plan_to_come(run):
