@@ -23,17 +23,17 @@ class Size:
         text_width, text_layers: of the text encoder trained from scratch.
     """
 
-    channels: tuple[int, ...]
-    layers_per_block: int
-    attention_levels: tuple[int, ...]
-    attention_heads: int
+    channels: tuple[int, ...] = (32, 48, 48)
+    layers_per_block: int = 1
+    attention_levels: tuple[int, ...] = (2,)
+    attention_heads: int = 2
     text_width: int = 64
     text_layers: int = 2
 
 
 SIZES = {
     "tiny": Size((16, 32, 32), 1, (2,), 2, text_width=32, text_layers=1),
-    "nano": Size((32, 48, 48), 1, (2,), 2),
+    "nano": Size(),
     "small": Size((48, 96, 96), 1, (2,), 4),
     "base": Size((64, 128, 128), 2, (2,), 4, text_width=128),
     "paper": Size((64, 128, 256), 2, (), 8, text_width=128),
@@ -71,7 +71,7 @@ class ModelConfig:
 
     Attributes:
         size: a row of SIZES, or `custom`.
-        custom: the widths of size `custom`.
+        custom: the widths of size `custom`; what is not given is as in `nano`.
         dropout: rate inside residual blocks, in training.
         conditioning: what the model is told, as one embedding h beside that of the time.
             captions: contextual tokens by cross-attention; h adds the embeddings of the words,
@@ -87,20 +87,20 @@ class ModelConfig:
     """
 
     size: SizeName = "nano"
-    custom: Size | None = None
+    custom: Size = SIZES["nano"]
     dropout: float = 0.0
     conditioning: Conditioning = "captions"
     text_encoder: TextEncoderConfig = field(default_factory=TextEncoderConfig)
 
     @property
     def widths(self) -> Size:
-        return SIZES[self.size] if self.custom is None else self.custom
+        return self.custom if self.size == "custom" else SIZES[self.size]
 
 
 def check_model(config: ModelConfig, image_size_px: int) -> None:
     """Raises Mistake, naming the key, for what no U-Net can be built of."""
-    if (config.size == "custom") != (config.custom is not None):
-        raise Mistake("model.custom: must be given with model.size: custom, and only then")
+    if config.size != "custom" and config.custom != ModelConfig.custom:
+        raise Mistake("model.custom: is read with model.size: custom alone; leave it out")
     if not 0 <= config.dropout < 1:
         raise Mistake(f"model.dropout: got {config.dropout}, allowed 0 up to below 1")
     if (config.conditioning == "pretrained") != (config.text_encoder.name is not None):
@@ -108,7 +108,7 @@ def check_model(config: ModelConfig, image_size_px: int) -> None:
             "model.text_encoder.name: must be given with model.conditioning: pretrained, and only "
             "then; a directory or a name on the hub"
         )
-    if config.custom is not None:
+    if config.size == "custom":
         _check_size(config.custom)
         _check_heads(config.custom, config.conditioning)
     halvings = len(config.widths.channels) - 1

@@ -75,7 +75,9 @@ def changed_evaluation(config: Config, **changes) -> Config:
 
 def pretrained(config: Config, name: Path, frozen: bool) -> Config:
     encoder = TextEncoderConfig(str(name), frozen)
-    return replace(config, model=ModelConfig("tiny", None, 0.0, "pretrained", encoder))
+    return replace(
+        config, model=ModelConfig("tiny", conditioning="pretrained", text_encoder=encoder)
+    )
 
 
 @pytest.mark.parametrize("kind", ["clip", "t5"])
