@@ -115,7 +115,7 @@ def clocked(trainer: Trainer) -> Iterator[dict[str, float]]:
         ("forward", train, "image_losses"),
         ("backward", trainer.gradients, "add"),
         ("optimizer", trainer.optimizer, "step"),
-        ("optimizer", torch.nn.utils, "clip_grad_norm_"),
+        ("optimizer", trainer.gradients, "clip"),
         ("all", trainer, "_train_step"),
     ]
     before = [(owner, name, getattr(owner, name)) for _, owner, name in phases]

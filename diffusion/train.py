@@ -16,7 +16,7 @@ from data_gen.files import hash_file, hash_rows, read_json, remove_unfinished
 from diffusion.batches import BatchStream, Draw
 from diffusion.compiled import compile_checked
 from diffusion.fine_tuning import Source, copy_weights
-from diffusion.gradients import GradientBuffer
+from diffusion.gradients import GradientBuffer, flatten
 from diffusion.model import DiffusionModel, frozen_networks, networks
 from diffusion.optimizer import averaged_copy, build_optimizer, learning_rate
 from diffusion.pipeline import ConceptPipeline
@@ -77,11 +77,12 @@ class Trainer:
         self.raw = model.to(device).train()
         self.ema = averaged_copy(self.raw).eval()
         self.trained: list[Tensor] = [p for p in self.raw.parameters() if p.requires_grad]
-        self.averages: list[Tensor] = [
+        averages: list[Tensor] = [
             average
             for average, p in zip(self.ema.parameters(), self.raw.parameters(), strict=True)
             if p.requires_grad
         ]
+        self.weights, self.average = flatten(self.trained), flatten(averages)
         self.batches = draw_batches(data, model, config, seed)
         self.optimizer = build_optimizer(self.raw, config)
         self.records = Records(directory, config, processes, data.combinations)
@@ -117,11 +118,11 @@ class Trainer:
         self.gradients.zero()
         losses = [self._add_gradient(part, draw) for part, draw in draws.items()]
         loss = self.gradients.reduce()
-        norm = nn.utils.clip_grad_norm_(self.trained, self.config.clip_grad_norm)
+        norm = self.gradients.clip(self.config.clip_grad_norm)
         self.optimizer.step()
         self._average()
         self.step += 1
-        self._record(rate, loss, norm.detach(), list(draws.values()), losses)
+        self._record(rate, loss, norm, list(draws.values()), losses)
 
     def _record(
         self, rate: float, loss: Tensor, norm: Tensor, draws: list[Draw], losses: list
@@ -174,7 +175,7 @@ class Trainer:
     def _average(self) -> None:
         """θ_ema ← d·θ_ema + (1 − d)·θ, d = min(ema_decay, (1 + t) / (10 + t))."""
         decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
-        torch._foreach_lerp_(self.averages, self.trained, 1 - decay)
+        self.average.lerp_(self.weights, 1 - decay)
 
     def _state_due(self) -> bool:
         return self.step % self.config.state_every == 0 or self.step == self.config.max_steps
