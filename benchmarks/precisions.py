@@ -3,7 +3,7 @@
     python benchmarks/precisions.py [--seeds 5] [--out precisions] [--runs DIR]
 
 Trains configs/tiny.yaml in both precisions from the same seeds (equal weights, images and noise),
-two runs at a time with a thread each, and compares learning curves: mean loss of every stretch of
+some runs at a time with a thread each, and compares learning curves: mean loss of every stretch of
 steps, and joint accuracy of every scored snapshot, with the 95 % interval over training seeds
 (Student). Prints where the mean of one precision leaves the interval of the other, draws OUT.png
 and ends with one line of JSON. Needs at least three seeds; DIR keeps the runs.
@@ -42,13 +42,13 @@ LABELS = {
 }
 
 
-def run(precision: str, seed: int, runs: Path) -> RunDir:
+def run(precision: str, seed: int, steps: int, runs: Path) -> RunDir:
     """A finished run. Raises RuntimeError with what it said if it failed."""
     name = f"{precision}-{seed}"
     command = [sys.executable, str(ROOT / "scripts" / "run.py"), "--runs", str(runs)]
     command += ["--config", str(ROOT / "configs" / "tiny.yaml"), "--name", name]
     command += ["--seed", str(seed), "--train.precision", precision, "--train.threads", "1"]
-    command += ["--evaluate.images-per-combination", "32"]
+    command += ["--train.max-steps", str(steps), "--evaluate.images-per-combination", "32"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{name}: {done.stderr[-2000:]}")
@@ -101,13 +101,15 @@ def draw(summary: pd.DataFrame) -> Figure:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=700)
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
     parser.add_argument("--out", type=Path, default=Path("precisions"))
     parser.add_argument("--runs", type=Path)
     arguments = parser.parse_args()
     jobs = [(name, seed) for seed in range(arguments.seeds) for name in PRECISIONS]
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(arguments.jobs) as pool:
         runs = arguments.runs or Path(folder)
-        done = list(pool.map(lambda job: run(job[0], job[1], runs), jobs))
+        done = list(pool.map(lambda job: run(job[0], job[1], arguments.steps, runs), jobs))
         rows = [
             {"precision": name, "seed": seed, **row}
             for (name, seed), finished in zip(jobs, done, strict=True)
