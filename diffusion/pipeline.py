@@ -131,6 +131,8 @@ class ConceptPipeline(DiffusionPipeline):
         the way comes from (seed, index), index: None is 0, 1, 2, …. check: called before every
         evaluation of the network; what it raises ends the sampling.
         """
+        if isinstance(prompts, str) or not prompts:
+            raise Mistake(f"prompts: got {prompts!r}, allowed a list of one prompt or more")
         index = torch.arange(len(prompts)) if index is None else index
         if noise is None:
             width = torch.Size(self.image_shape).numel()

@@ -134,7 +134,14 @@ def load_frozen(parent: Path, name: str, part: Any) -> None:
     wrong = damage(path)
     if wrong:
         raise Mistake(f"{path}: {wrong}, and the run cannot go on without it; restore it")
-    part.load_state_dict(type(part).from_pretrained(path).state_dict())
+    kind, began = part.config.model_type, read_json(path / "config.json").get("model_type")
+    if kind == began:
+        stored = type(part).from_pretrained(path).state_dict()
+        shapes = [{key: w.shape for key, w in d.items()} for d in (stored, part.state_dict())]
+        if shapes[0] == shapes[1]:
+            part.load_state_dict(stored)
+            return
+    raise Mistake(f"{path}: the {name} that the config names is another one by now; restore it")
 
 
 def _link_files(source: Path, target: Path) -> None:

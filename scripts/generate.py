@@ -77,7 +77,7 @@ def main() -> None:
     for reading in readings:
         print(reading.line())
     right = sum(reading.right for reading in readings)
-    read = f"{right} of {len(readings)} as asked; " if readings else ""
+    read = f"{right} of {len(readings)} as asked; " if readings else "no probe has read them; "
     print(f"{snapshot}: {read}wrote {arguments.out}")
 
 

@@ -25,6 +25,7 @@ from diffusion.train_config import (
 )
 from studies.reading import read_as, read_yaml
 
+MOST_GUIDANCE = 1000
 MOST_IMAGES = 1 << 20  # per combination: their numbers leave room for no more
 MOST_COMBINATIONS = (1 << 32) // MOST_IMAGES  # a number of 32 bits for every image, see plans.py
 RESERVED_NAMES = ("render", "memoriser")  # what the `run` column of scores calls its baselines
@@ -153,6 +154,9 @@ def _check_evaluate(config: Config) -> None:
         raise Mistake(
             f"world.concepts: make {combinations} combinations, allowed up to {MOST_COMBINATIONS}"
         )
+    if not 0 <= evaluate.guidance_scale <= MOST_GUIDANCE:
+        got, allowed = evaluate.guidance_scale, f"0 to {MOST_GUIDANCE}"
+        raise Mistake(f"evaluate.guidance_scale: got {got}, allowed {allowed}")
     steps, timesteps = evaluate.num_inference_steps, config.objective.num_timesteps
     check_sampler("evaluate.", evaluate.sampler, steps, timesteps)
     missing = sorted(set(scored_steps(config)) - set(snapshot_steps(config)))

@@ -55,12 +55,14 @@ def generate(
 ) -> tuple[np.ndarray, list[Reading], str]:
     """`num_images` of each prompt: uint8 (n, h, w, 3), a reading of each, the snapshot's name.
 
-    Of bumps, uint8 (n, h, w, 1), and no readings: no probe reads them. Raises Mistake for a prompt
-    that cannot be read; an unknown or contradictory word before anything is loaded.
+    Of bumps, uint8 (n, h, w, 1). There are no readings where there is no probe: of bumps, and of
+    runs that were trained alone. Raises Mistake for a prompt that cannot be read; an unknown or
+    contradictory word before anything is loaded.
     """
+    probe = None
     if isinstance(world, World):
         asked = {prompt: world.captioner.parse(prompt) for prompt in prompts}
-        probe, _ = load_run_probe(run)
+        probe = load_run_probe(run)[0] if run.probe.is_symlink() else None
     directory = find_snapshot(run.snapshots, step)
     pipeline = ConceptPipeline.load(directory, settings.weights)
     repeated = [prompt for prompt in prompts for _ in range(num_images)]
@@ -71,7 +73,7 @@ def generate(
         num_inference_steps=settings.num_inference_steps,
         guidance_scale=settings.guidance_scale,
     )
-    readings = read(probe, images, repeated, asked) if isinstance(world, World) else []
+    readings = read(probe, images, repeated, asked) if probe is not None else []
     return images.numpy(), readings, directory.name
 
 

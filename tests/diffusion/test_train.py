@@ -395,6 +395,9 @@ def test_number_runs_draw_from_prompts_alone(tiny_world, tmp_path):
     assert not torch.equal(first, averaged)
     with pytest.raises(Mistake, match="unknown word 'bleu'.*blue"):
         pipeline(["a bleu square"])
+    for none in ("a blue square", []):
+        with pytest.raises(Mistake, match="prompts: got .*, allowed a list of one prompt or more"):
+            pipeline(none)
 
 
 def test_averaged_weights_follow_their_formula(tiny_world, tmp_path):

@@ -67,9 +67,8 @@ def test_help_answers_without_the_heavy_libraries(script):
     assert "usage:" in done.stdout
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.stem)
-def test_every_config_has_a_plan(path, tmp_path):
-    status, out, err = call("train", "--config", str(path), "--dry-run", "--runs", str(tmp_path))
+def test_a_plan_is_printed_and_nothing_made(tmp_path):
+    status, out, err = call("train", "--config", TINY, "--dry-run", "--runs", str(tmp_path))
     assert status == 0, err
     assert "parameters" in out and "disk: about" in out and "snapshots:" in out
     assert list(tmp_path.iterdir()) == []

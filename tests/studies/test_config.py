@@ -109,6 +109,7 @@ COUNTED = ("shape", "color", "size")
         (custom(text_width=33), "model.custom.text_width: got 33, allowed multiples of 2"),
         (custom(layers_per_block=0), "model.custom.layers_per_block: got 0, allowed 1 or more"),
         (custom(channels=[8] * 6), "model.size: custom halves images 5 times; .* multiple of 32"),
+        ({"evaluate__guidance_scale": -1}, "evaluate.guidance_scale: got -1.0, allowed 0 to 1000"),
         ({"model__dropout": 1.0}, "model.dropout: got 1.0, allowed 0 up to below 1"),
         ({"model__conditioning": "pretrained"}, "model.text_encoder.name: must be given with"),
         ({"model__text_encoder__name": "clip"}, "model.text_encoder.name: must be given with"),

@@ -29,6 +29,7 @@ from studies.plans import memorised_file
 from studies.run_dir import RunDir
 from studies.samples import load_samples
 
+SMALL = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 PAPERS = sorted((Path(__file__).parents[2] / "configs" / "worlds").glob("p[123]_*.yaml"))
 TRAIN = TrainConfig(
     max_steps=4, batch_size=4, snapshots="0, 2", state_every=2, warmup_steps=2, threads=1
@@ -113,8 +114,12 @@ def test_a_frozen_encoder_stays_the_one_the_run_began_with(config, tmp_path):
     stages.train_stage(config, stopped, quiet)
     names = [step_directory(run.states, 4) for run in (straight, stopped)]
     assert hashes(names[0]) == hashes(names[1])
-    (stopped.snapshots / "frozen" / "text_encoder" / "config.json").write_text("{}")
     longer = replace(config, train=replace(TRAIN, max_steps=6))
+    save_encoder(tmp_path / "encoder", "t5")
+    with pytest.raises(Mistake, match="the text_encoder that the config names is another one"):
+        stages.train_stage(longer, stopped, quiet)
+    save_encoder(tmp_path / "encoder", "clip")
+    (stopped.snapshots / "frozen" / "text_encoder" / "config.json").write_text("{}")
     with pytest.raises(Mistake, match="frozen/text_encoder: config.json has changed, and the run"):
         stages.train_stage(longer, stopped, quiet)
 
@@ -198,6 +203,14 @@ def test_auto_is_decided_once_and_recorded(config, tmp_path, monkeypatch):
     stages.train_stage(replace(config, train=replace(config.train, precision="bf16")), plain, quiet)
     names = [step_directory(r.states, 2) / "raw.safetensors" for r in (run, plain)]
     assert names[0].read_bytes() == names[1].read_bytes()  # measuring leaves no trace
+
+
+@pytest.mark.parametrize("path", SMALL, ids=lambda path: path.stem)
+def test_every_small_config_has_a_plan(path, tmp_path):
+    config = read_config(path)
+    plan = stages.describe_plan(config, RunDir(tmp_path / config.name))
+    assert "parameters" in plan and "disk: about" in plan and "snapshots:" in plan
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("path", PAPERS, ids=lambda path: path.stem)
