@@ -228,14 +228,15 @@ def _certificate(run: RunDir) -> Reading:
 
 
 def _planned_parts(run: RunDir, config: Config, probe: str, done: bool) -> Found:
-    """`done` may be said of an evaluation with other settings, which left none of these parts."""
+    """`done` may be said of an evaluation with other settings, which left no part of these."""
     parts = planned_parts(run, config, probe)
     absent = [part for part in parts if not part.is_file()]
+    own = [plan.scores_file(run, probe) for plan in make_plans(config)]
     memorised = baseline_files(run, config, probe)[MEMORISER]
     if done and absent == [memorised]:
         what = "not there, as in runs of older versions; scripts/evaluate.py makes it"
         yield Finding("note", memorised, what)
-    elif done and (not _parts(run) or any(part.is_file() for part in parts[1:])):
+    elif done and (not _parts(run) or any(part.is_file() for part in own)):
         for part in absent:
             yield Finding("missing", part, "planned by evaluate; scripts/evaluate.py makes it")
     elif absent:

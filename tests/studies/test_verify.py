@@ -91,7 +91,7 @@ def test_a_finished_run_is_whole_and_stays_untouched(finished):
     folder = finished.path.parent
     before = {path: path.lstat().st_mtime_ns for path in sorted(folder.rglob("*"))}
     assert list(verify(finished)) == []
-    what = f"{finished.path}: 3 snapshots, 2 states, 4 scored parts: all whole"
+    what = f"{finished.path}: 3 snapshots, 2 states, 5 scored parts: all whole"
     assert summary(finished, []) == what
     assert before == {path: path.lstat().st_mtime_ns for path in sorted(folder.rglob("*"))}
 
@@ -282,7 +282,7 @@ def test_parts_are_missing_once_the_evaluation_is_done(run):
     what = "planned by evaluate; scripts/evaluate.py makes it"
     assert only(run) == ("missing", f"scores.parquet/{part.name}", what)
     set_status(run, "evaluate", "preempted")
-    assert notes(run) == ["scores.parquet: to come: 1 of 4 parts"]
+    assert notes(run) == ["scores.parquet: to come: 1 of 5 parts"]
 
 
 def test_runs_of_older_versions_have_no_memoriser(run):
@@ -316,7 +316,7 @@ def test_equal_conditioners_are_no_mixed_up_steps(tmp_path):
 def test_an_evaluation_with_other_settings_leaves_the_plan_to_come(run):
     text = run.config_file.read_text()
     run.config_file.write_text(text.replace("guidance_scale: 1.0", "guidance_scale: 3.0"))
-    assert notes(run) == ["scores.parquet: to come: 3 of 4 parts"]
+    assert notes(run) == ["scores.parquet: to come: 3 of 5 parts"]
 
 
 def test_a_run_that_is_not_evaluated_yet_is_whole(run):
@@ -439,7 +439,7 @@ def test_the_exit_status_tells(run, finished, root, monkeypatch, capsys, tmp_pat
     assert call(monkeypatch, root, "--run", str(run.path), str(finished.path)) == 2
     out, err = capsys.readouterr()
     assert f"damaged: {run.path / STATE}: raw.safetensors is missing\n" in out
-    assert f"{run.path}: 3 snapshots, 2 states, 4 scored parts: 1 damaged\n" in out
+    assert f"{run.path}: 3 snapshots, 2 states, 5 scored parts: 1 damaged\n" in out
     assert err.strip() == f"error: not whole: {run.path} (1 of 2 runs)"
     with pytest.raises(Mistake, match="not a run directory"):
         verify_runs([step_directory(tmp_path, 0)], print)
