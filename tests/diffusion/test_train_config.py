@@ -37,8 +37,11 @@ def test_terms_that_cannot_be_read_are_named(term):
 
 
 def test_only_some_schedules_depend_on_the_end():
-    assert depends_on_max_steps("0, linear:8") and depends_on_max_steps("sqrt:60@500")
-    assert not depends_on_max_steps("0, pow2, 1331")
+    for moving in ("0, linear:8", "sqrt:60@500"):
+        assert depends_on_max_steps(TrainConfig(snapshots=moving))
+    assert not depends_on_max_steps(TrainConfig(snapshots="0, pow2, 1331"))
+    decaying = TrainConfig(snapshots="0, pow2, 1331", learning_rate_decay="linear")
+    assert depends_on_max_steps(decaying)
 
 
 @pytest.mark.parametrize(
