@@ -218,7 +218,7 @@ def test_the_command_draws(run, command, tmp_path, capsys):
     out = tmp_path / "grid.png"
     arguments = ("--num-images", "2", "--out", str(out))
     assert command("generate", "--run", str(run.path), "--prompt", "2 3", "- 3", *arguments) == 0
-    assert f"step_00000004: wrote {out}" in capsys.readouterr().out
+    assert f"step_00000004: no probe has read them; wrote {out}" in capsys.readouterr().out
     assert Image.open(out).size == (204, 204)
     assert command("generate", "--run", str(run.path), "--prompt", "2 x", *arguments) == 2
     assert "error: prompt '2 x': got 'x', allowed 0 to 8, or - for none" in capsys.readouterr().err
