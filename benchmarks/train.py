@@ -1,6 +1,6 @@
 """Training steps a second: ours in float32 and in bf16 against a plainly written loop.
 
-    python benchmarks/train.py            # about four minutes on two cores
+    python benchmarks/train.py            # about three minutes on two cores
 
 Same network, data, batch and threads, in blocks of steps that take turns; ratios are medians of
 the turns. The plain loop (`plain_loop.py`) is what diffusers' examples do. A block begins with

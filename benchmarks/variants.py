@@ -6,7 +6,7 @@ Trains the small world of configs/tiny.yaml once per variant: every objective on
 epsilon-DDPM under every conditioning. Prints the loss at the beginning and at the end, and the
 joint accuracy of the last snapshot's images, and draws them: OUT.png. `coordinates` needs concepts
 that are numbers, so there x takes the place of the shape; `pretrained` trains along a small CLIP
-with random weights, made here. Nine runs of about a minute on two cores.
+with random weights, made here. Eleven runs of one to two minutes on two cores.
 """
 
 import argparse
