@@ -11,10 +11,10 @@ from torch import Tensor
 from data_gen import streams
 from data_gen.world import WorldConfig
 from diffusion.snapshots import step_directory
-from studies.config import MOST_IMAGES, Config, scored_steps
+from studies.config import MOST_IMAGES, RESERVED_NAMES, Config, scored_steps
 from studies.run_dir import RunDir
 
-RENDER, MEMORISER = "render", "memoriser"  # `run` of the scores of baselines.py
+RENDER, MEMORISER = RESERVED_NAMES
 
 
 @dataclass(frozen=True)
