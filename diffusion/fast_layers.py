@@ -10,6 +10,7 @@ are, so weights saved from either load into the other. What makes the difference
 - In bf16 only what gains by it is bf16: the convolutions of more than one pixel and the
   activations before them. torch's bf16 kernels for channels-last GroupNorm, small products and
   the backward pass of attention are slower than those for float32, up to ten times.
+- Group norm, SiLU and the change to bf16 are one pass over the image (`group_norm`).
 - No division by factors of one, and nothing is padded or enlarged before it is convolved if it
   can be after.
 
@@ -30,6 +31,8 @@ from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from diffusers.models.upsampling import Upsample2D
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from diffusion.group_norm import group_norm
 
 
 def speed_up(model: nn.Module) -> None:
@@ -74,10 +77,10 @@ def convolutions_in(dtype: torch.dtype) -> Iterator[None]:
 def _convolve(
     x: Float[Tensor, "n c h w"], weight: Tensor, bias: Tensor | None, **settings: Any
 ) -> Float[Tensor, "n k h2 w2"]:
-    """In the dtype of the moment; x may be in it already, the result is in that of the weight."""
+    """In the dtype of the moment, which is that of the result."""
     dtype = _compute_dtype or weight.dtype
     x, kernel = channels_last(x, dtype), channels_last(weight, dtype)
-    return F.conv2d(x, kernel, None if bias is None else bias.to(dtype), **settings).to(weight)
+    return F.conv2d(x, kernel, None if bias is None else bias.to(dtype), **settings)
 
 
 def _has_hooks(module: nn.Module) -> bool:
@@ -87,7 +90,8 @@ def _has_hooks(module: nn.Module) -> bool:
 
 def _only_weights_matter(module: nn.Module) -> bool:
     """True if nothing would notice that a layer is not called, but computed from its weights."""
-    return type(module) in (nn.Linear, nn.Conv2d, FastConv2d) and not _has_hooks(module)
+    plain = (nn.Linear, nn.Conv2d, nn.SiLU, FastConv2d, FastGroupNorm)
+    return type(module) in plain and not _has_hooks(module)
 
 
 class FastConv2d(nn.Conv2d):
@@ -106,6 +110,10 @@ class FastConv2d(nn.Conv2d):
             and self.groups == 1
         ):
             return _image(F.linear(_tokens(channels_last(x)), self.weight.flatten(1), self.bias))
+        return self.convolve(x).to(self.weight)
+
+    def convolve(self, x: Tensor) -> Tensor:
+        """`forward` on a CPU, but for the dtype of the result: that of the moment."""
         return _convolve(
             x,
             self.weight,
@@ -115,6 +123,19 @@ class FastConv2d(nn.Conv2d):
             dilation=self.dilation,
             groups=self.groups,
         )
+
+
+class FastGroupNorm(nn.GroupNorm):
+    """A group norm whose output is channels-last."""
+
+    @staticmethod
+    def covers(module: nn.GroupNorm) -> bool:
+        return module.affine
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu" or x.ndim != 4:
+            return super().forward(x)
+        return group_norm(channels_last(x), self)
 
 
 class FastResnetBlock2D(ResnetBlock2D):
@@ -134,13 +155,24 @@ class FastResnetBlock2D(ResnetBlock2D):
         if input_tensor.device.type != "cpu":
             return super().forward(input_tensor, temb, *args, **kwargs)
         x = channels_last(input_tensor)
-        dtype = _compute_dtype or x.dtype
-        hidden = self.conv1(self.nonlinearity(self.norm1(x).to(dtype)))
+        hidden, shift = self._activate(self.norm1, x), None
+        unseen = all(map(_only_weights_matter, (self.conv1, self.norm2, self.nonlinearity)))
+        if unseen and isinstance(self.conv1, FastConv2d):
+            hidden = self.conv1.convolve(hidden)  # whose float32 copy norm2 has no need of
+        else:
+            hidden = self.conv1(hidden)
         if self.time_emb_proj is not None and temb is not None:
-            temb = self.time_emb_proj(temb if self.skip_time_act else self.nonlinearity(temb))
-            hidden = hidden + temb[:, :, None, None]
-        hidden = self.conv2(self.dropout(self.nonlinearity(self.norm2(hidden).to(dtype))))
+            shift = self.time_emb_proj(temb if self.skip_time_act else self.nonlinearity(temb))
+        hidden = self.conv2(self.dropout(self._activate(self.norm2, hidden, shift)))
         return hidden + (x if self.conv_shortcut is None else self.conv_shortcut(x))
+
+    def _activate(self, norm: nn.GroupNorm, x: Tensor, shift: Tensor | None = None) -> Tensor:
+        """σ(norm(x + shift)), in the dtype of the convolution that follows."""
+        dtype = _compute_dtype or self.conv2.weight.dtype
+        if _only_weights_matter(norm) and _only_weights_matter(self.nonlinearity):
+            return group_norm(x, norm, shift=shift, silu=True, dtype=dtype)
+        x = x if shift is None else x + shift[:, :, None, None]
+        return self.nonlinearity(norm(x).to(dtype))
 
 
 class FastUpsample2D(Upsample2D):
@@ -172,7 +204,7 @@ class FastUpsample2D(Upsample2D):
         meet = torch.tensor(MEET, dtype=weight.dtype)
         corners = torch.einsum("apk,bql,oikl->aboipq", meet, meet, weight).flatten(0, 2)
         bias = None if bias is None else bias.repeat(4)
-        return _Interleave.apply(_convolve(hidden_states, corners, bias, padding=1))
+        return _Interleave.apply(_convolve(hidden_states, corners, bias, padding=1).to(weight))
 
 
 MEET = (((1, 0, 0), (0, 1, 1)), ((1, 1, 0), (0, 0, 1)))  # [row of four][input row][kernel row]
@@ -286,4 +318,10 @@ def _linear(x: Tensor, *layers: nn.Linear) -> tuple[Tensor, ...]:
     return joined.split([layer.out_features for layer in layers], dim=-1)
 
 
-FAST: tuple[Any, ...] = (FastConv2d, FastResnetBlock2D, FastUpsample2D, FastTransformer2DModel)
+FAST: tuple[Any, ...] = (
+    FastConv2d,
+    FastGroupNorm,
+    FastResnetBlock2D,
+    FastUpsample2D,
+    FastTransformer2DModel,
+)

@@ -13,6 +13,7 @@ from data_gen.dataset import leak_check, training_set
 from data_gen.endings import Mistake, Preempted
 from data_gen.files import damage, hash_json, read_json
 from diffusion.fine_tuning import Source
+from diffusion.group_norm import group_norm_implementation
 from diffusion.processes import Processes, build_accelerator, pin_threads
 from diffusion.snapshots import complete_steps, step_directory, steps_in, thin, thinned_steps
 from diffusion.train import Trainer
@@ -107,6 +108,7 @@ def _train(
         "threads": torch.get_num_threads(),
         "world_size": processes.world_size,
         "micro_batch_size": config.train.micro_batch_size,
+        "group_norm": group_norm_implementation(processes.device),
     }
     for line in processes.once(lambda: run.write_environment(facts)):
         say(f"environment: {line}; last bits may differ from here on")
