@@ -1,0 +1,270 @@
+"""Reads a scene off its pixels without having learned anything: a second opinion on the probe.
+
+Every shape and style of a world is fitted with the renderer itself (fits.py); the one that leaves
+least is what is shown, its numbers are the estimates, and a concept's value is the one whose
+declared span is nearest. Knows nothing of the probe, of training images, nor of how likely a value
+is. It presumes that an image *is* a scene of the world: the residual says how far that is wrong.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from classifiers.fits import POSE, Bank, Fit, Kinds, best_starts, make_bank, refine
+from classifiers.degradation import with_noise
+from data_gen.concepts import ConceptSpace, place
+from data_gen.dataset import labelled_set
+from data_gen.endings import Mistake
+from data_gen.factors import FACTORS
+from data_gen.render import SHAPES, Canvas
+from data_gen.world import World, WorldConfig, complete_nuisances
+
+UNSURE = -1
+KEPT = 4  # kinds refined per image, of those the bank explains best
+STEPS = 6
+SPACING = 0.125  # of the bank's positions, half-frames: a start within half a small object
+RATIO = 1.35  # of neighbouring sizes of the bank
+TURNS = 5  # angles of the bank per period of a shape
+DETECTED = 60.0  # explained / variance; of pure noise the best fit has 45 in 10 000 images
+ROUNDING = 1 / 255 / math.sqrt(12)  # standard deviation of what uint8 takes away
+CHUNK_PIXELS = 1 << 16  # of images read at a time: the bank's scores bound the memory
+PERIODS = {  # degrees after which a shape looks the same; 0: always
+    **dict(circle=0, ring=0, triangle=120, square=90, pentagon=72, hexagon=60, star=72, cross=90)
+}
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What n images show.
+
+    Attributes:
+        indices: int64 (n, concepts), place among each concept's values; UNSURE where nothing can
+            be said. Columns are as in the probe's targets.
+        numbers: factor → float32 (n, channels), estimates as in `Dataset.numbers`: kinds are
+            whole numbers, lengths half-frames, colors RGB in [0, 1], rotation degrees (nan for
+            what looks the same from all sides).
+        places: concept → float32 (n,), a continuous reading: of a concept of one number that
+            number; of one of two colors the place between their means, 0 the first and 1 the second.
+        residual: float32 (n,), root mean square in [0, 1] units of what the best fit leaves.
+        signal: float32 (n,), what the object explains over the variance left; below DETECTED
+            there is no object.
+    """
+
+    indices: Int[Tensor, "n c"]
+    numbers: dict[str, Float[Tensor, "n _"]]
+    places: dict[str, Float[Tensor, " n"]]
+    residual: Float[Tensor, " n"]
+    signal: Float[Tensor, " n"]
+
+
+class Oracle:
+    """The readings of one world of shapes."""
+
+    def __init__(self, config: WorldConfig):
+        self.config = config
+        self.space = ConceptSpace({name: c.values for name, c in config.concepts.items()})
+        self.ends = {n: _ends(config, n) for n, f in FACTORS.items() if f.channels == 1}
+        upright = self.ends["rotation"][0] == self.ends["rotation"][1] == 0
+        self.turns = self.ends["rotation"][0] < self.ends["rotation"][1]
+        self.canvas = Canvas(
+            config.image_size_px, config.triangle, config.line_width, config.blur_px, upright
+        )
+        self.kinds = _kinds(config)
+        self.bank = self._bank()
+
+    def _bank(self) -> Bank:
+        poses = [self._starts(SHAPES[shape]) for shape in self.kinds.shape.tolist()]
+        return make_bank(self.kinds, poses, self.canvas)
+
+    def _starts(self, shape: str) -> Float[Tensor, "b 4"]:
+        """A grid over where the world's objects can be, and a little beyond."""
+        low, high = self.ends["size"]
+        count = math.ceil(math.log(high / low) / math.log(RATIO)) + 1
+        sizes = torch.logspace(math.log10(low), math.log10(high), count)
+        x, y = (_grid(*self.ends[name]) for name in ("x", "y"))
+        return torch.cartesian_prod(x, y, sizes, self._angles(shape))
+
+    def _angles(self, shape: str) -> Float[Tensor, " a"]:
+        (low, high), period = self.ends["rotation"], self.period(shape)
+        if low == high or not period:
+            return torch.tensor([low])
+        count = math.ceil(TURNS * min(high - low, period) / period) + 1
+        return torch.linspace(low, min(high, low + period), count)
+
+    def period(self, shape: str) -> int:
+        isosceles = shape == "triangle" and self.config.triangle == "isosceles"
+        return 360 if isosceles else PERIODS[shape]
+
+    def read(self, images: Tensor, limit: float | None = None) -> Readings:
+        """Read images of the world's size.
+
+        Args:
+            images: uint8 (n, h, w, 3) in [0, 255].
+            limit: largest residual of a scene (`residual_limit`); all is UNSURE above it.
+
+        Raises Mistake for another type or shape.
+        """
+        check_images(images, self.config.image_size_px, (3,))
+        chunk = max(1, CHUNK_PIXELS // self.config.image_size_px**2)
+        parts = [self._read(part, limit) for part in images.split(chunk)]
+        return _joined(parts) if parts else self._read(images, limit)
+
+    def _read(self, images: Tensor, limit: float | None) -> Readings:
+        pixels = images.flatten(1, 2).mT.float() / 255
+        kind, fit = self._best(pixels)
+        numbers = self._numbers(kind, fit)
+        variance = fit.residual.square().clamp(min=ROUNDING**2)
+        signal = fit.explained / variance
+        names = self.space.names
+        columns = [self._decide(name, numbers) for name in names]
+        indices = torch.stack(columns, 1)
+        objects = torch.tensor([name != "background" for name in names])
+        indices[(signal < DETECTED)[:, None] & objects] = UNSURE
+        if limit is not None:
+            indices[fit.residual > limit] = UNSURE
+        places = {name: p for name in names if (p := self._place(name, numbers)) is not None}
+        return Readings(indices, numbers, places, fit.residual, signal)
+
+    def _best(self, pixels: Float[Tensor, "n 3 p"]) -> tuple[Kinds, Fit]:
+        """The kind of smallest residual and its fit; the first of equals."""
+        scores, poses = best_starts(pixels, self.bank)
+        rows = torch.arange(len(pixels))
+        fits, numbers = [], scores.topk(min(KEPT, scores.shape[1]), dim=1).indices.sort(1).values
+        for number in numbers.unbind(1):
+            start = poses[rows, number]
+            fits.append(refine(pixels, self.kinds[number], start, self.canvas, STEPS))
+        best = torch.stack([fit.residual for fit in fits]).argmin(0)
+        chosen = {
+            name: torch.stack([getattr(fit, name) for fit in fits])[best, rows]
+            for name in ("pose", "background", "contrast", "residual", "explained")
+        }
+        return self.kinds[numbers[rows, best]], Fit(**chosen)
+
+    def _numbers(self, kinds: Kinds, fit: Fit) -> dict[str, Tensor]:
+        numbers = {name: fit.pose[:, i : i + 1] for i, name in enumerate(POSE)}
+        numbers["rotation"] = self._rotation(kinds, numbers["rotation"])
+        numbers["background"] = fit.background.clamp(0, 1)
+        numbers["color"] = (fit.background + fit.contrast).clamp(0, 1)
+        numbers["shape"] = kinds.shape[:, None].float()
+        numbers["style"] = kinds.style[:, None].float()
+        return {name: numbers[name] for name in FACTORS}
+
+    def _rotation(self, kinds: Kinds, degrees: Float[Tensor, "n 1"]) -> Float[Tensor, "n 1"]:
+        """The angle nearest to the middle of the world's, among those that look the same."""
+        if not self.turns:
+            return degrees
+        period = self._periods(kinds.shape)
+        middle = sum(self.ends["rotation"]) / 2
+        return middle + _wrapped(degrees - middle, period)
+
+    def _periods(self, shape: Tensor) -> Float[Tensor, "n 1"]:
+        """Degrees; nan where all angles look the same."""
+        periods = torch.tensor([float(self.period(name) or math.nan) for name in SHAPES])
+        return periods[shape][:, None]
+
+    def _decide(self, name: str, numbers: dict[str, Tensor]) -> Int[Tensor, " n"]:
+        """The value of a concept whose span is nearest; of overlapping spans the nearer mean."""
+        concept = self.config.concepts[name]
+        if not FACTORS[name].channels:
+            words = tuple(FACTORS[name].words)
+            kinds = torch.tensor([words.index(value) for value in concept.values])
+            return (numbers[name] == kinds).long().argmax(1)
+        placed = place(name, concept)
+        offset = numbers[name][:, None] - torch.from_numpy(placed.mean)
+        if name == "rotation":
+            offset = _wrapped(offset, self._periods(numbers["shape"][:, 0].long())[:, None])
+        beyond = (offset.abs() - torch.from_numpy(placed.spread)).clamp(min=0)
+        nearest = (beyond.norm(dim=2) + 1e-3 * offset.norm(dim=2)).nan_to_num(torch.inf)
+        return nearest.argmin(1).where(nearest.isfinite().any(1), UNSURE)
+
+    def _place(self, name: str, numbers: dict[str, Tensor]) -> Float[Tensor, " n"] | None:
+        channels, concept = FACTORS[name].channels, self.config.concepts[name]
+        if channels == 1:
+            return numbers[name][:, 0]
+        if not channels or len(concept.values) != 2:
+            return None
+        first, second = torch.from_numpy(place(name, concept).mean)
+        along = second - first
+        return ((numbers[name] - first) @ along / along.square().sum()).clamp(0, 1)
+
+
+def residual_limit(
+    oracle: Oracle, rate: float, seed: int, noise: float = 0.0, count: int = 2048
+) -> float:
+    """The residual that a share `rate` of the world's own renders exceeds.
+
+    Args:
+        rate: of true scenes taken for none, in (0, 1).
+        seed: of the renders.
+        noise: standard deviation of noise, in [0, 1] units, that is still to pass as a scene. A
+            generative model's best images have more of it than renders; 0 would refuse them all.
+        count: renders; at least a few times 1 / rate.
+    """
+    if not 0 < rate < 1:
+        raise Mistake(f"rate: got {rate}, allowed above 0 and below 1")
+    images = labelled_set(World(oracle.config), seed, "oracle.limit", 0, count).images
+    images = with_noise(images.permute(0, 2, 3, 1), noise, seed, "oracle.limit.noise")
+    return torch.quantile(oracle.read(images).residual.double(), 1 - rate).item()
+
+
+def check_images(images: Tensor, size: int, channels: tuple[int, ...]) -> None:
+    """Raises Mistake unless images are uint8 (n, size, size, one of `channels`)."""
+    shape = tuple(images.shape)
+    fits = len(shape) == 4 and shape[1:3] == (size, size) and shape[3] in channels
+    if images.dtype != torch.uint8 or not fits:
+        allowed = " or ".join(f"(n, {size}, {size}, {count})" for count in channels)
+        raise Mistake(f"images: got {images.dtype} {shape}, allowed torch.uint8 {allowed}")
+
+
+def _kinds(config: WorldConfig) -> Kinds:
+    """All pairs of shape and style that the world shows."""
+    places = []
+    for name in ("shape", "style"):
+        words, shown = tuple(FACTORS[name].words), _shown(config, name)
+        places.append(torch.tensor([words.index(word) for word in shown]))
+    shape, style = torch.meshgrid(*places, indexing="ij")
+    return Kinds(shape.flatten(), style.flatten())
+
+
+def _shown(config: WorldConfig, name: str) -> tuple[str, ...]:
+    """Words of a factor of kinds that the world shows, in the order of the factor's table."""
+    concept = config.concepts.get(name)
+    shown = concept.values if concept else complete_nuisances(config)[name].values
+    return tuple(word for word in FACTORS[name].words if word in shown)
+
+
+def _ends(config: WorldConfig, name: str) -> tuple[float, float]:
+    """Lowest and highest number of a factor over all of a world's scenes."""
+    if name not in config.concepts:
+        low, high = complete_nuisances(config)[name].range
+    else:
+        placed = place(name, config.concepts[name])
+        low = float((placed.mean - placed.spread).min())
+        high = float((placed.mean + placed.spread).max())
+    floor = FACTORS[name].floor
+    return (low, high) if floor is None else (max(low, floor), max(high, floor))
+
+
+def _grid(low: float, high: float) -> Float[Tensor, " g"]:
+    """SPACING apart or less, half a SPACING beyond both ends."""
+    count = math.ceil((high - low) / SPACING) + 2
+    return torch.linspace(low - SPACING / 2, high + SPACING / 2, count)
+
+
+def _wrapped(angle: Tensor, period: Tensor) -> Tensor:
+    """Into [−period / 2, period / 2)."""
+    return (angle + period / 2).remainder(period) - period / 2
+
+
+def _joined(parts: list[Readings]) -> Readings:
+    def join(name: str):
+        items = [getattr(part, name) for part in parts]
+        if isinstance(items[0], Tensor):
+            return torch.cat(items)
+        return {key: torch.cat([item[key] for item in items]) for key in items[0]}
+
+    names = ("indices", "numbers", "places", "residual", "signal")
+    return Readings(**{name: join(name) for name in names})
