@@ -7,13 +7,14 @@ is. It presumes that an image *is* a scene of the world: the residual says how f
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from classifiers.fits import POSE, Bank, Fit, Kinds, best_starts, make_bank, refine
+from classifiers.fits import POSE, ROUNDING, Bank, Fit, Kinds, best_starts, make_bank, refine
 from classifiers.degradation import with_noise
 from data_gen.concepts import ConceptSpace, place
 from data_gen.dataset import labelled_set
@@ -23,13 +24,14 @@ from data_gen.render import SHAPES, Canvas
 from data_gen.world import World, WorldConfig, complete_nuisances
 
 UNSURE = -1
-KEPT = 4  # kinds refined per image, of those the bank explains best
-STEPS = 6
+COARSE_PX = 14  # least size of the reduced images that are searched first
+STEPS = 4, 12  # at most, at reduced and at full size
+FIRST = 6, 3  # starts refined per image at reduced size, one of a kind; of them in full
+SECOND = 16, 6  # the same where that leaves too much: several of a kind
 SPACING = 0.125  # of the bank's positions, half-frames: a start within half a small object
 RATIO = 1.35  # of neighbouring sizes of the bank
 TURNS = 5  # angles of the bank per period of a shape
 DETECTED = 60.0  # explained / variance; of pure noise the best fit has 45 in 10 000 images
-ROUNDING = 1 / 255 / math.sqrt(12)  # standard deviation of what uint8 takes away
 CHUNK_PIXELS = 1 << 16  # of images read at a time: the bank's scores bound the memory
 PERIODS = {  # degrees after which a shape looks the same; 0: always
     **dict(circle=0, ring=0, triangle=120, square=90, pentagon=72, hexagon=60, star=72, cross=90)
@@ -72,20 +74,30 @@ class Oracle:
         self.canvas = Canvas(
             config.image_size_px, config.triangle, config.line_width, config.blur_px, upright
         )
+        self.reduction = _reduction(config.image_size_px)
+        self.coarse = replace(
+            self.canvas,
+            image_size_px=config.image_size_px // self.reduction,
+            blur_px=config.blur_px / self.reduction,
+        )
         self.kinds = _kinds(config)
         self.bank = self._bank()
+        self.expected = 0.002 + 2 * config.pixel_noise  # residual that a good fit stays below
 
     def _bank(self) -> Bank:
-        poses = [self._starts(SHAPES[shape]) for shape in self.kinds.shape.tolist()]
-        return make_bank(self.kinds, poses, self.canvas)
-
-    def _starts(self, shape: str) -> Float[Tensor, "b 4"]:
         """A grid over where the world's objects can be, and a little beyond."""
+        places = torch.cartesian_prod(*(_grid(*self.ends[name]) for name in ("x", "y")))
+        kind, poses = [], []
+        for i, shape in enumerate(self.kinds.shape.tolist()):
+            for pair in torch.cartesian_prod(self._sizes(), self._angles(SHAPES[shape])):
+                kind.append(i)
+                poses.append(torch.cat((places, pair.expand(len(places), 2)), dim=1))
+        return make_bank(self.kinds, torch.tensor(kind), torch.stack(poses), self.coarse)
+
+    def _sizes(self) -> Float[Tensor, " s"]:
         low, high = self.ends["size"]
         count = math.ceil(math.log(high / low) / math.log(RATIO)) + 1
-        sizes = torch.logspace(math.log10(low), math.log10(high), count)
-        x, y = (_grid(*self.ends[name]) for name in ("x", "y"))
-        return torch.cartesian_prod(x, y, sizes, self._angles(shape))
+        return torch.logspace(math.log10(low), math.log10(high), count)
 
     def _angles(self, shape: str) -> Float[Tensor, " a"]:
         (low, high), period = self.ends["rotation"], self.period(shape)
@@ -113,8 +125,7 @@ class Oracle:
         return _joined(parts) if parts else self._read(images, limit)
 
     def _read(self, images: Tensor, limit: float | None) -> Readings:
-        pixels = images.flatten(1, 2).mT.float() / 255
-        kind, fit = self._best(pixels)
+        kind, fit = self._best(images.permute(0, 3, 1, 2).float() / 255)
         numbers = self._numbers(kind, fit)
         variance = fit.residual.square().clamp(min=ROUNDING**2)
         signal = fit.explained / variance
@@ -128,20 +139,45 @@ class Oracle:
         places = {name: p for name in names if (p := self._place(name, numbers)) is not None}
         return Readings(indices, numbers, places, fit.residual, signal)
 
-    def _best(self, pixels: Float[Tensor, "n 3 p"]) -> tuple[Kinds, Fit]:
+    def _best(self, images: Float[Tensor, "n 3 h w"]) -> tuple[Kinds, Fit]:
         """The kind of smallest residual and its fit; the first of equals."""
-        scores, poses = best_starts(pixels, self.bank)
-        rows = torch.arange(len(pixels))
-        fits, numbers = [], scores.topk(min(KEPT, scores.shape[1]), dim=1).indices.sort(1).values
-        for number in numbers.unbind(1):
-            start = poses[rows, number]
-            fits.append(refine(pixels, self.kinds[number], start, self.canvas, STEPS))
-        best = torch.stack([fit.residual for fit in fits]).argmin(0)
-        chosen = {
-            name: torch.stack([getattr(fit, name) for fit in fits])[best, rows]
-            for name in ("pose", "background", "contrast", "residual", "explained")
-        }
-        return self.kinds[numbers[rows, best]], Fit(**chosen)
+        reduced = F.avg_pool2d(images, self.reduction).flatten(2)
+        images = images.flatten(2)
+        scores, poses = best_starts(reduced, self.bank)
+        leaders = _leaders(scores, self.bank.kind)
+        number, fit = self._search(images, reduced, leaders, poses, FIRST)
+        hard = torch.nonzero(fit.residual > self.expected)[:, 0]
+        if len(hard):
+            again = self._search(images[hard], reduced[hard], scores[hard], poses[hard], SECOND)
+            better = again[1].residual < fit.residual[hard]
+            number[hard[better]] = again[0][better]
+            fit.replace(hard[better], again[1][better])
+        return self.kinds[number], fit
+
+    def _search(
+        self, images: Tensor, reduced: Tensor, scores: Tensor, poses: Tensor, kept: tuple[int, int]
+    ) -> tuple[Int[Tensor, " n"], Fit]:
+        """Kind and fit: the best groups refined at reduced size, the best of those in full."""
+        group = scores.topk(min(kept[0], int(scores[:1].isfinite().sum())), dim=1).indices.sort(1).values
+        start = poses.gather(1, group[:, :, None].expand(-1, -1, 4))
+        number = self.bank.kind[group]
+        coarse = self._refine(reduced, number, start, self.coarse, STEPS[0])
+        order = coarse.residual.view(number.shape).topk(
+            min(kept[1], number.shape[1]), dim=1, largest=False
+        )
+        number = number.gather(1, order.indices)
+        start = coarse.pose.view(start.shape).gather(1, order.indices[:, :, None].expand(-1, -1, 4))
+        fit = self._refine(images, number, start, self.canvas, STEPS[1])
+        best = fit.residual.view(number.shape).argmin(1)
+        rows = torch.arange(len(images)) * number.shape[1] + best
+        return number.flatten()[rows], fit[rows]
+
+    def _refine(
+        self, images: Tensor, number: Tensor, start: Tensor, canvas: Canvas, steps: int
+    ) -> Fit:
+        """Fits of k kinds to each image, image by image: n · k rows."""
+        repeated = images.repeat_interleave(number.shape[1], dim=0)
+        return refine(repeated, self.kinds[number.flatten()], start.flatten(0, 1), canvas, steps)
 
     def _numbers(self, kinds: Kinds, fit: Fit) -> dict[str, Tensor]:
         numbers = {name: fit.pose[:, i : i + 1] for i, name in enumerate(POSE)}
@@ -234,6 +270,22 @@ def _shown(config: WorldConfig, name: str) -> tuple[str, ...]:
     concept = config.concepts.get(name)
     shown = concept.values if concept else complete_nuisances(config)[name].values
     return tuple(word for word in FACTORS[name].words if word in shown)
+
+
+def _leaders(scores: Float[Tensor, "n g"], kind: Int[Tensor, " g"]) -> Float[Tensor, "n g"]:
+    """Scores with −inf but for the best group of each kind."""
+    owner = kind.expand_as(scores)
+    most = scores.new_zeros(len(scores), int(kind.max()) + 1)
+    best = most.scatter_reduce(1, owner, scores, "amax").gather(1, owner)
+    return scores.where(scores == best, -torch.inf)
+
+
+def _reduction(size: int) -> int:
+    """By how much images are reduced: the largest power of two that leaves COARSE_PX."""
+    factor = 1
+    while size % (2 * factor) == 0 and size // (2 * factor) >= COARSE_PX:
+        factor *= 2
+    return factor
 
 
 def _ends(config: WorldConfig, name: str) -> tuple[float, float]:
