@@ -60,6 +60,24 @@ def degradation(
     return rows
 
 
+def limit_at(
+    residual: Callable[[Tensor], Tensor], renders: Tensor, rate: float, seed: int, noise: float
+) -> float:
+    """The residual that a share `rate` of renders exceeds.
+
+    Args:
+        residual: uint8 (n, h, w, c) → (n,).
+        renders: true ones, at least a few times 1 / rate.
+        rate: share of true scenes that may be taken for none.
+        noise: standard deviation of noise, in [0, 1] units, that is still to pass as a scene: the
+            best images of a generative model have more of it than renders, 0 refuses them all.
+    """
+    if not 0 < rate < 1:
+        raise Mistake(f"rate: got {rate}, allowed above 0 and below 1")
+    noisy = with_noise(renders, noise, seed, "limit.noise")
+    return torch.quantile(residual(noisy).double(), 1 - rate).item()
+
+
 def _rows(
     world: World, kind: str, level: float, read: Int[Tensor, "n c"], targets: Int[Tensor, "n c"]
 ) -> list[Degraded]:

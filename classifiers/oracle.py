@@ -15,12 +15,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from classifiers.fits import POSE, ROUNDING, Bank, Fit, Kinds, best_starts, make_bank, refine
-from classifiers.degradation import with_noise
+from classifiers.degradation import limit_at
 from data_gen.concepts import ConceptSpace, place
 from data_gen.dataset import labelled_set
 from data_gen.endings import Mistake
 from data_gen.factors import FACTORS
-from data_gen.render import SHAPES, Canvas
+from data_gen.render import OUTLINED, SHAPES, Canvas
 from data_gen.world import World, WorldConfig, complete_nuisances
 
 UNSURE = -1
@@ -30,8 +30,9 @@ FIRST = 6, 3  # starts refined per image at reduced size, one of a kind; of them
 SECOND = 16, 6  # the same where that leaves too much: several of a kind
 SPACING = 0.125  # of the bank's positions, half-frames: a start within half a small object
 RATIO = 1.35  # of neighbouring sizes of the bank
+OUTLINE_RATIO = 1.15  # the same where lines must meet lines
 TURNS = 5  # angles of the bank per period of a shape
-DETECTED = 60.0  # explained / variance; of pure noise the best fit has 45 in 10 000 images
+DETECTED = 60.0  # explained / variance; the best fit to pure noise had 38 at most in 9 000 images
 CHUNK_PIXELS = 1 << 16  # of images read at a time: the bank's scores bound the memory
 PERIODS = {  # degrees after which a shape looks the same; 0: always
     **dict(circle=0, ring=0, triangle=120, square=90, pentagon=72, hexagon=60, star=72, cross=90)
@@ -96,7 +97,8 @@ class Oracle:
 
     def _sizes(self) -> Float[Tensor, " s"]:
         low, high = self.ends["size"]
-        count = math.ceil(math.log(high / low) / math.log(RATIO)) + 1
+        ratio = OUTLINE_RATIO if (self.kinds.style == OUTLINED).any() else RATIO
+        count = math.ceil(math.log(high / low) / math.log(ratio)) + 1
         return torch.logspace(math.log10(low), math.log10(high), count)
 
     def _angles(self, shape: str) -> Float[Tensor, " a"]:
@@ -115,14 +117,20 @@ class Oracle:
 
         Args:
             images: uint8 (n, h, w, 3) in [0, 255].
-            limit: largest residual of a scene (`residual_limit`); all is UNSURE above it.
+            limit: largest residual of a scene (`limit`); all is UNSURE above it.
 
         Raises Mistake for another type or shape.
         """
         check_images(images, self.config.image_size_px, (3,))
         chunk = max(1, CHUNK_PIXELS // self.config.image_size_px**2)
         parts = [self._read(part, limit) for part in images.split(chunk)]
-        return _joined(parts) if parts else self._read(images, limit)
+        return _joined(parts)
+
+    def limit(self, rate: float, seed: int, noise: float = 0.0, count: int = 2048) -> float:
+        """The residual that a share `rate` of the world's renders exceeds: see `limit_at`."""
+        images = labelled_set(World(self.config), seed, "oracle.limit", 0, count).images
+        images = images.permute(0, 2, 3, 1)
+        return limit_at(lambda noisy: self.read(noisy).residual, images, rate, seed, noise)
 
     def _read(self, images: Tensor, limit: float | None) -> Readings:
         kind, fit = self._best(images.permute(0, 3, 1, 2).float() / 255)
@@ -227,29 +235,10 @@ class Oracle:
         return ((numbers[name] - first) @ along / along.square().sum()).clamp(0, 1)
 
 
-def residual_limit(
-    oracle: Oracle, rate: float, seed: int, noise: float = 0.0, count: int = 2048
-) -> float:
-    """The residual that a share `rate` of the world's own renders exceeds.
-
-    Args:
-        rate: of true scenes taken for none, in (0, 1).
-        seed: of the renders.
-        noise: standard deviation of noise, in [0, 1] units, that is still to pass as a scene. A
-            generative model's best images have more of it than renders; 0 would refuse them all.
-        count: renders; at least a few times 1 / rate.
-    """
-    if not 0 < rate < 1:
-        raise Mistake(f"rate: got {rate}, allowed above 0 and below 1")
-    images = labelled_set(World(oracle.config), seed, "oracle.limit", 0, count).images
-    images = with_noise(images.permute(0, 2, 3, 1), noise, seed, "oracle.limit.noise")
-    return torch.quantile(oracle.read(images).residual.double(), 1 - rate).item()
-
-
 def check_images(images: Tensor, size: int, channels: tuple[int, ...]) -> None:
-    """Raises Mistake unless images are uint8 (n, size, size, one of `channels`)."""
+    """Raises Mistake unless images are uint8 (n, size, size, one of `channels`), one at least."""
     shape = tuple(images.shape)
-    fits = len(shape) == 4 and shape[1:3] == (size, size) and shape[3] in channels
+    fits = len(shape) == 4 and shape[0] > 0 and shape[1:3] == (size, size) and shape[3] in channels
     if images.dtype != torch.uint8 or not fits:
         allowed = " or ".join(f"(n, {size}, {size}, {count})" for count in channels)
         raise Mistake(f"images: got {images.dtype} {shape}, allowed torch.uint8 {allowed}")
