@@ -22,7 +22,8 @@ class Degraded:
     """One concept under one degradation.
 
     Attributes:
-        kind: noise, level is the standard deviation in [0, 1] units; or blur, of the Gaussian in px.
+        kind: noise, whose level is the standard deviation in [0, 1] units; or blur, the Gaussian's
+            in px.
         accuracy: share of images read right; unsure is wrong.
         unsure: share of images about which the reader says nothing.
         num_images: both are shares of them.

@@ -1,9 +1,10 @@
 """Least-squares fits of drawn coverages to images: the arithmetic of the oracle.
 
-An image is modelled as background + contrast · coverage(pose), a line per channel whose coefficients
-are linear and drop out (variable projection: Golub and Pereyra 1973, in Kaufman's form). What is
-left to search is the pose: first in a bank of coverages, all at once as one matrix product, then by
-Levenberg–Marquardt. Coverages come from the renderer itself, with its anti-aliasing and its blur.
+An image is modelled as background + contrast · coverage(pose), a line per channel whose two
+coefficients are linear and drop out (variable projection: Golub and Pereyra 1973, in Kaufman's
+form). What is left to search is the pose: first in a bank of coverages, all at once as one matrix
+product, then by Levenberg–Marquardt. Coverages come from the renderer itself, with its
+anti-aliasing and its blur.
 """
 
 import math
@@ -32,6 +33,9 @@ class Kinds:
 
     shape: Int[Tensor, " n"]
     style: Int[Tensor, " n"]
+
+    def __len__(self) -> int:
+        return len(self.shape)
 
     def __getitem__(self, rows: Tensor) -> "Kinds":
         return Kinds(self.shape[rows], self.style[rows])

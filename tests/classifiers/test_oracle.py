@@ -87,7 +87,7 @@ def test_a_known_scene_is_read_back(shape, size_px):
 def test_a_known_rotation_is_read_back_up_to_symmetry(shape, degrees):
     config = world_of(shape, nuisances={"rotation": Nuisance((-30.0, 30.0))})
     reading = Oracle(config).read(picture(config, shape, rotation=degrees)).numbers["rotation"]
-    period = Oracle(config).period(shape)
+    period = Oracle(config).search.period(shape)
     off = (reading.item() - degrees + period / 2) % period - period / 2
     assert abs(off) < 0.5 and abs(reading.item()) <= period / 2
 
@@ -186,9 +186,7 @@ def test_pure_noise_has_no_object(oracle):
 def test_the_limit_refuses_renders_at_its_rate_and_two_objects_always(oracle, quickstart, noise):
     limit = oracle.limit(0.05, seed=1, noise=noise, count=600)
     _, images, _ = renders(quickstart, 2, 600)
-    first, second = (
-        picture(quickstart.config, "circle", x=x, y=x, size=0.28) for x in (-0.5, 0.5)
-    )
+    first, second = (picture(quickstart.config, "circle", x=x, y=x, size=0.28) for x in (-0.5, 0.5))
     two = torch.minimum(first, second)
     read = oracle.read(torch.cat((images, two)), limit)
     assert (read.indices[-1] == UNSURE).all()
@@ -231,7 +229,5 @@ def test_order_and_batches_change_nothing(oracle, quickstart):
     ],
 )
 def test_other_images_are_refused(oracle, images, got):
-    with pytest.raises(
-        Mistake, match=rf"images: got {got}, allowed torch.uint8 \(n, 16, 16, 3\)"
-    ):
+    with pytest.raises(Mistake, match=rf"images: got {got}, allowed torch.uint8 \(n, 16, 16, 3\)"):
         oracle.read(images)

@@ -1,0 +1,173 @@
+"""The search for the scene of a world that is most like an image.
+
+Images are reduced and compared with a bank of all kinds, sizes and rotations at all places; the
+best are refined there, and the best of those at full size (fits.py). Where too much is left, a
+second search starts from more of the bank: a long edge outside the frame traps the first.
+"""
+
+import math
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from classifiers.fits import Bank, Fit, Kinds, best_starts, make_bank, refine
+from data_gen.concepts import place
+from data_gen.factors import FACTORS
+from data_gen.render import OUTLINED, SHAPES, Canvas
+from data_gen.world import WorldConfig, complete_nuisances
+
+COARSE_PX = 14  # least size of the reduced images that are searched first
+STEPS = 4, 12  # at most, at reduced and at full size
+FIRST = 6, 3  # starts refined per image at reduced size, one of a kind; of them in full
+SECOND = 16, 6  # the same where that leaves too much: several of a kind
+SPACING = 0.125  # of the bank's positions, half-frames: a start within half a small object
+RATIO = 1.35  # of neighbouring sizes of the bank
+OUTLINE_RATIO = 1.15  # the same where lines must meet lines
+ROUGH = 0.002  # residual of a good fit without noise: rounding leaves .0011 at most
+TURNS = 5  # angles of the bank per period of a shape
+PERIODS = {  # degrees after which a shape looks the same; 0: always
+    **dict(circle=0, ring=0, triangle=120, square=90, pentagon=72, hexagon=60, star=72, cross=90)
+}
+
+
+class Search:
+    """Where the scenes of one world are looked for.
+
+    Attributes:
+        ends: lowest and highest number of each factor of one number, over all scenes.
+        kinds: pairs of shape and style that the world shows.
+        canvas, coarse: how scenes are drawn, in full and reduced.
+    """
+
+    def __init__(self, config: WorldConfig):
+        self.triangle = config.triangle
+        self.ends = {n: _ends(config, n) for n, f in FACTORS.items() if f.channels == 1}
+        self.kinds, self.reduction = _kinds(config), _reduction(config.image_size_px)
+        upright = self.ends["rotation"] == (0.0, 0.0)
+        self.canvas = replace(Canvas.of(config), upright=upright)
+        self.coarse = replace(
+            self.canvas,
+            image_size_px=config.image_size_px // self.reduction,
+            blur_px=config.blur_px / self.reduction,
+        )
+        self.bank = self._bank()
+        self.expected = ROUGH + 2 * config.pixel_noise
+
+    def period(self, shape: str) -> int:
+        """Degrees after which a shape looks the same; 0: always."""
+        return 360 if shape == "triangle" and self.triangle == "isosceles" else PERIODS[shape]
+
+    def best(self, images: Float[Tensor, "n 3 h w"]) -> tuple[Kinds, Fit]:
+        """The kind of smallest residual and its fit; the first of equals."""
+        reduced = F.avg_pool2d(images, self.reduction).flatten(2)
+        images = images.flatten(2)
+        scores, poses = best_starts(reduced, self.bank)
+        leaders, first = _leaders(scores, self.bank.kind), min(FIRST[0], len(self.kinds))
+        number, fit = self._search(images, reduced, leaders, poses, (first, FIRST[1]))
+        hard = torch.nonzero(fit.residual > self.expected)[:, 0]
+        if len(hard):
+            again = self._search(images[hard], reduced[hard], scores[hard], poses[hard], SECOND)
+            better = again[1].residual < fit.residual[hard]
+            number[hard[better]] = again[0][better]
+            fit.replace(hard[better], again[1][better])
+        return self.kinds[number], fit
+
+    def _search(
+        self, images: Tensor, reduced: Tensor, scores: Tensor, poses: Tensor, kept: tuple[int, int]
+    ) -> tuple[Int[Tensor, " n"], Fit]:
+        """Kind and fit: the best groups refined at reduced size, the best of those in full."""
+        group = scores.topk(min(kept[0], scores.shape[1]), dim=1).indices.sort(1).values
+        start = poses.gather(1, group[:, :, None].expand(-1, -1, 4))
+        number = self.bank.kind[group]
+        coarse = self._refine(reduced, number, start, self.coarse, STEPS[0])
+        order = coarse.residual.view(number.shape).argsort(dim=1, stable=True)[:, : kept[1]]
+        number = number.gather(1, order)
+        start = coarse.pose.view(start.shape).gather(1, order[:, :, None].expand(-1, -1, 4))
+        fit = self._refine(images, number, start, self.canvas, STEPS[1])
+        best = fit.residual.view(number.shape).argmin(1)
+        rows = torch.arange(len(images)) * number.shape[1] + best
+        return number.flatten()[rows], fit[rows]
+
+    def _refine(
+        self, images: Tensor, number: Tensor, start: Tensor, canvas: Canvas, steps: int
+    ) -> Fit:
+        """Fits of k kinds to each image, image by image: n · k rows."""
+        repeated = images.repeat_interleave(number.shape[1], dim=0)
+        return refine(repeated, self.kinds[number.flatten()], start.flatten(0, 1), canvas, steps)
+
+    def _bank(self) -> Bank:
+        """A grid over where the world's objects can be, and a little beyond."""
+        places = torch.cartesian_prod(*(_grid(*self.ends[name]) for name in ("x", "y")))
+        kind, poses = [], []
+        for i, shape in enumerate(self.kinds.shape.tolist()):
+            for pair in torch.cartesian_prod(self._sizes(), self._angles(SHAPES[shape])):
+                kind.append(i)
+                poses.append(torch.cat((places, pair.expand(len(places), 2)), dim=1))
+        return make_bank(self.kinds, torch.tensor(kind), torch.stack(poses), self.coarse)
+
+    def _sizes(self) -> Float[Tensor, " s"]:
+        low, high = self.ends["size"]
+        ratio = OUTLINE_RATIO if (self.kinds.style == OUTLINED).any() else RATIO
+        count = math.ceil(math.log(high / low) / math.log(ratio)) + 1
+        return torch.logspace(math.log10(low), math.log10(high), count)
+
+    def _angles(self, shape: str) -> Float[Tensor, " a"]:
+        (low, high), period = self.ends["rotation"], self.period(shape)
+        if low == high or not period:
+            return torch.tensor([low])
+        count = math.ceil(TURNS * min(high - low, period) / period) + 1
+        return torch.linspace(low, min(high, low + period), count)
+
+
+def _kinds(config: WorldConfig) -> Kinds:
+    """All pairs of shape and style that the world shows."""
+    places = []
+    for name in ("shape", "style"):
+        words, shown = tuple(FACTORS[name].words), _shown(config, name)
+        places.append(torch.tensor([words.index(word) for word in shown]))
+    shape, style = torch.meshgrid(*places, indexing="ij")
+    return Kinds(shape.flatten(), style.flatten())
+
+
+def _shown(config: WorldConfig, name: str) -> tuple[str, ...]:
+    """Words of a factor of kinds that the world shows, in the order of the factor's table."""
+    concept = config.concepts.get(name)
+    shown = concept.values if concept else complete_nuisances(config)[name].values
+    return tuple(word for word in FACTORS[name].words if word in shown)
+
+
+def _leaders(scores: Float[Tensor, "n g"], kind: Int[Tensor, " g"]) -> Float[Tensor, "n g"]:
+    """Scores with −inf but for the best group of each kind."""
+    owner = kind.expand_as(scores)
+    most = scores.new_zeros(len(scores), int(kind.max()) + 1)
+    best = most.scatter_reduce(1, owner, scores, "amax").gather(1, owner)
+    return scores.where(scores == best, -torch.inf)
+
+
+def _reduction(size: int) -> int:
+    """By how much images are reduced: the largest power of two that leaves COARSE_PX."""
+    factor = 1
+    while size % (2 * factor) == 0 and size // (2 * factor) >= COARSE_PX:
+        factor *= 2
+    return factor
+
+
+def _ends(config: WorldConfig, name: str) -> tuple[float, float]:
+    """Lowest and highest number of a factor over all of a world's scenes."""
+    if name not in config.concepts:
+        low, high = complete_nuisances(config)[name].range
+    else:
+        placed = place(name, config.concepts[name])
+        low = float((placed.mean - placed.spread).min())
+        high = float((placed.mean + placed.spread).max())
+    floor = FACTORS[name].floor
+    return (low, high) if floor is None else (max(low, floor), max(high, floor))
+
+
+def _grid(low: float, high: float) -> Float[Tensor, " g"]:
+    """SPACING apart or less, half a SPACING beyond both ends."""
+    count = math.ceil((high - low) / SPACING) + 2
+    return torch.linspace(low - SPACING / 2, high + SPACING / 2, count)
