@@ -24,7 +24,7 @@ from data_gen.render import SHAPES
 from data_gen.world import World, WorldConfig
 
 UNSURE = -1
-DETECTED = 60.0  # explained / variance; the best fit to pure noise had 38 at most in 9 000 images
+DETECTED = 60.0  # explained / variance; the best fit to pure noise had 40 at most in 7 000 images
 CHUNK_PIXELS = 1 << 16  # of images read at a time: the bank's scores bound the memory
 
 
@@ -40,7 +40,8 @@ class Readings:
             what looks the same from all sides).
         places: concept → float32 (n,), a continuous reading: of a concept of one number that
             number; of one of two colors the place between their means, from 0 to 1.
-        residual: float32 (n,), root mean square in [0, 1] units of what the best fit leaves.
+        residual: float32 (n,), root mean square in [0, 1] units of what the best fit leaves; that
+            fit may be somewhat softer than the world's scenes (scene_search.SOFT).
         signal: float32 (n,), what the object explains over the variance left; below DETECTED
             there is no object.
     """

@@ -2,11 +2,12 @@
 
 Images are reduced and compared with a bank of all kinds, sizes and rotations at all places; the
 best are refined there, and the best of those at full size (fits.py). Where too much is left, a
-second search starts from more of the bank: a long edge outside the frame traps the first.
+second search starts from more of the bank (a long edge outside the frame traps the first), and then
+the scene may be softer than the world draws it.
 """
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +24,7 @@ COARSE_PX = 14  # least size of the reduced images that are searched first
 STEPS = 4, 12  # at most, at reduced and at full size
 FIRST = 6, 3  # starts refined per image at reduced size, one of a kind; of them in full
 SECOND = 16, 6  # the same where that leaves too much: several of a kind
+SOFT = 0.09, 0.18  # then: scenes blurred by as many half-frames, as a model's images often are
 SPACING = 0.125  # of the bank's positions, half-frames: a start within half a small object
 RATIO = 1.35  # of neighbouring sizes of the bank
 OUTLINE_RATIO = 1.15  # the same where lines must meet lines
@@ -31,6 +33,27 @@ TURNS = 5  # angles of the bank per period of a shape
 PERIODS = {  # degrees after which a shape looks the same; 0: always
     **dict(circle=0, ring=0, triangle=120, square=90, pentagon=72, hexagon=60, star=72, cross=90)
 }
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images with what the bank says of them.
+
+    Attributes:
+        images, reduced: float32 in [0, 1], in full and reduced, pixels in one row.
+        scores, poses: of each group of the bank, what its best start explains, and that start.
+    """
+
+    images: Float[Tensor, "n 3 p"]
+    reduced: Float[Tensor, "n 3 q"]
+    scores: Float[Tensor, "n g"]
+    poses: Float[Tensor, "n g 4"]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, rows: Tensor) -> "Batch":
+        return Batch(self.images[rows], self.reduced[rows], self.scores[rows], self.poses[rows])
 
 
 class Search:
@@ -48,11 +71,7 @@ class Search:
         self.kinds, self.reduction = _kinds(config), _reduction(config.image_size_px)
         upright = self.ends["rotation"] == (0.0, 0.0)
         self.canvas = replace(Canvas.of(config), upright=upright)
-        self.coarse = replace(
-            self.canvas,
-            image_size_px=config.image_size_px // self.reduction,
-            blur_px=config.blur_px / self.reduction,
-        )
+        self.coarse = self._reduced(self.canvas)
         self.bank = self._bank()
         self.expected = ROUGH + 2 * config.pixel_noise
 
@@ -63,33 +82,44 @@ class Search:
     def best(self, images: Float[Tensor, "n 3 h w"]) -> tuple[Kinds, Fit]:
         """The kind of smallest residual and its fit; the first of equals."""
         reduced = F.avg_pool2d(images, self.reduction).flatten(2)
-        images = images.flatten(2)
-        scores, poses = best_starts(reduced, self.bank)
-        leaders, first = _leaders(scores, self.bank.kind), min(FIRST[0], len(self.kinds))
-        number, fit = self._search(images, reduced, leaders, poses, (first, FIRST[1]))
-        hard = torch.nonzero(fit.residual > self.expected)[:, 0]
-        if len(hard):
-            again = self._search(images[hard], reduced[hard], scores[hard], poses[hard], SECOND)
-            better = again[1].residual < fit.residual[hard]
-            number[hard[better]] = again[0][better]
-            fit.replace(hard[better], again[1][better])
+        every = Batch(images.flatten(2), reduced, *best_starts(reduced, self.bank))
+        leaders = replace(every, scores=_leaders(every.scores, self.bank.kind))
+        first = min(FIRST[0], len(self.kinds)), FIRST[1]
+        number, fit = self._search(leaders, first, self.canvas)
+        soft = [(leaders, first, self._softened(blur)) for blur in SOFT]
+        for batch, kept, canvas in [(every, SECOND, self.canvas), *soft]:
+            hard = torch.nonzero(fit.residual > self.expected)[:, 0]
+            if not len(hard):
+                break
+            new_number, new_fit = self._search(batch[hard], kept, canvas)
+            better = new_fit.residual < fit.residual[hard]
+            number[hard[better]] = new_number[better]
+            fit.replace(hard[better], new_fit[better])
         return self.kinds[number], fit
 
     def _search(
-        self, images: Tensor, reduced: Tensor, scores: Tensor, poses: Tensor, kept: tuple[int, int]
+        self, batch: Batch, kept: tuple[int, int], canvas: Canvas
     ) -> tuple[Int[Tensor, " n"], Fit]:
         """Kind and fit: the best groups refined at reduced size, the best of those in full."""
-        group = scores.topk(min(kept[0], scores.shape[1]), dim=1).indices.sort(1).values
-        start = poses.gather(1, group[:, :, None].expand(-1, -1, 4))
-        number = self.bank.kind[group]
-        coarse = self._refine(reduced, number, start, self.coarse, STEPS[0])
-        order = coarse.residual.view(number.shape).argsort(dim=1, stable=True)[:, : kept[1]]
-        number = number.gather(1, order)
-        start = coarse.pose.view(start.shape).gather(1, order[:, :, None].expand(-1, -1, 4))
-        fit = self._refine(images, number, start, self.canvas, STEPS[1])
-        best = fit.residual.view(number.shape).argmin(1)
-        rows = torch.arange(len(images)) * number.shape[1] + best
+        count = min(kept[0], batch.scores.shape[1])
+        group = batch.scores.topk(count, dim=1).indices.sort(1).values
+        number, start = self.bank.kind[group], _picked(batch.poses, group)
+        coarse = self._refine(batch.reduced, number, start, self._reduced(canvas), STEPS[0])
+        order = coarse.residual.view(group.shape).argsort(dim=1, stable=True)[:, : kept[1]]
+        number, start = number.gather(1, order), _picked(coarse.pose.view(start.shape), order)
+        fit = self._refine(batch.images, number, start, canvas, STEPS[1])
+        best = fit.residual.view(order.shape).argmin(1)
+        rows = torch.arange(len(batch)) * order.shape[1] + best
         return number.flatten()[rows], fit[rows]
+
+    def _reduced(self, canvas: Canvas) -> Canvas:
+        size, blur = canvas.image_size_px // self.reduction, canvas.blur_px / self.reduction
+        return replace(canvas, image_size_px=size, blur_px=blur)
+
+    def _softened(self, blur: float) -> Canvas:
+        """blur: standard deviation in half-frames, beside what the world has."""
+        blur_px = blur * self.canvas.image_size_px / 2
+        return replace(self.canvas, blur_px=math.hypot(self.canvas.blur_px, blur_px))
 
     def _refine(
         self, images: Tensor, number: Tensor, start: Tensor, canvas: Canvas, steps: int
@@ -137,6 +167,10 @@ def _shown(config: WorldConfig, name: str) -> tuple[str, ...]:
     concept = config.concepts.get(name)
     shown = concept.values if concept else complete_nuisances(config)[name].values
     return tuple(word for word in FACTORS[name].words if word in shown)
+
+
+def _picked(poses: Float[Tensor, "n g 4"], columns: Int[Tensor, "n k"]) -> Float[Tensor, "n k 4"]:
+    return poses.gather(1, columns[:, :, None].expand(-1, -1, 4))
 
 
 def _leaders(scores: Float[Tensor, "n g"], kind: Int[Tensor, " g"]) -> Float[Tensor, "n g"]:

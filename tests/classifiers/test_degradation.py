@@ -48,7 +48,7 @@ def test_accuracy_falls_with_the_level_and_every_reader_sees_the_same_images(tin
         seen.append(images)
         return oracle.read(images).indices
 
-    levels = dict(noises=(0.0, 0.1, 1.5), blurs_px=(0.0, 0.5), count=64)
+    levels = dict(noises=(0.0, 0.1, 1.5), blurs_px=(0.0, 0.5), count=40)
     rows = degradation(tiny_world, reader, 0, **levels)
     again = degradation(tiny_world, reader, 0, **levels)
     assert rows == again and all(torch.equal(a, b) for a, b in zip(seen[:5], seen[5:], strict=True))
