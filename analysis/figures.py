@@ -57,8 +57,8 @@ def accuracy_figure(curves: pd.DataFrame, chance: Mapping[str, float]) -> Figure
     """
     measures = list(curves["measure"].unique())
     splits = [split for split in _SPLIT_COLOURS if split in set(curves["split"])]
-    with _style():
-        figure, panels = _panels(len(measures), columns=4, panel_height_in=1.75)
+    with figure_style():
+        figure, panels = panels_of(len(measures), columns=4, panel_height_in=1.75)
         for panel, measure in zip(panels, measures, strict=True):
             shown = curves[curves["measure"] == measure]
             for split in splits:
@@ -90,8 +90,8 @@ def trajectory_figure(trajectories: pd.DataFrame) -> Figure:
     means = _mean_over_runs(held_out, ["combination", "step", "concept"], "coordinate")
     paths = {str(name): path.unstack("concept") for name, path in means.groupby("combination")}
     pairs = list(combinations(concepts, 2))
-    with _style():
-        figure, panels = _panels(len(pairs), columns=3, panel_height_in=2.15)
+    with figure_style():
+        figure, panels = panels_of(len(pairs), columns=3, panel_height_in=2.15)
         for panel, (x, y) in zip(panels, pairs, strict=True):
             for look, path in zip(_looks(len(paths)), paths.values(), strict=True):
                 _draw_path(panel, path[x].to_numpy(), path[y].to_numpy(), **look)
@@ -123,7 +123,7 @@ def sample_grid_figure(
     label_in = 0.3 + 0.065 * max(map(len, row_labels))
     cell_in = min((WIDTH_IN - label_in) / columns, 1.0)
     crowded = max(map(len, column_labels)) * 0.075 > cell_in
-    with _style():
+    with figure_style():
         figure = _figure(cell_in * height / width * rows + (0.9 if crowded else 0.5))
         axes = figure.subplots()
         axes.imshow(_mosaic(images), interpolation="nearest", extent=(0, columns, rows, 0))
@@ -145,7 +145,7 @@ def save_figure(figure: Figure, path: Path) -> None:
     for suffix, metadata in ((".png", {}), (".pdf", {"CreationDate": None})):
         target = path.with_name(path.name + suffix)
         partial = target.with_name(f".{target.name}.partial")
-        with _style():
+        with figure_style():
             figure.savefig(partial, format=suffix[1:], dpi=200, metadata=metadata)
         os.replace(partial, target)
 
@@ -160,7 +160,8 @@ def short_count(count: float) -> str:
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def figure_style() -> Iterator[None]:
+    """Everything of a figure is made, and saved, within."""
     import matplotlib
 
     with matplotlib.rc_context(_STYLE):
@@ -175,7 +176,8 @@ def _figure(height_in: float) -> Figure:
     return Figure(figsize=(WIDTH_IN, height_in), layout=layout)
 
 
-def _panels(count: int, columns: int, panel_height_in: float) -> tuple[Figure, list[Axes]]:
+def panels_of(count: int, columns: int, panel_height_in: float) -> tuple[Figure, list[Axes]]:
+    """`count` panels with one y-axis, in as even rows of at most `columns` as there can be."""
     rows = math.ceil(count / columns)
     columns = math.ceil(count / rows)
     figure = _figure(rows * panel_height_in + 0.5)

@@ -1,10 +1,12 @@
 """What a probe is good for: measured, written beside it, and checked before it is believed."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from jaxtyping import Int
+import torch
+from jaxtyping import Int, UInt8
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -14,9 +16,13 @@ from torchmetrics.functional.classification import (
     multiclass_confusion_matrix,
 )
 
+from classifiers.degradation import degradation
+from classifiers.oracle import Oracle
 from classifiers.probe import Batch, Probe
+from data_gen import streams
 from data_gen.endings import Mistake, first_line
 from data_gen.files import hash_json, read_json, write_directory, write_json
+from data_gen.world import World
 
 
 class ProbeRefused(Mistake):
@@ -24,14 +30,72 @@ class ProbeRefused(Mistake):
 
 
 def certify(probe: Probe, batch: Batch) -> dict[str, Any]:
-    """Clean accuracy, calibration error and confusion per concept, on labelled renders."""
+    """Clean accuracy, calibration error and confusion per concept, on labelled renders; what
+    share of them, and of images that are no scene, the probe is unsure of.
+
+    Accuracy is of what it would say if it were never unsure.
+    """
     images, targets = batch
-    probabilities = probe.probabilities(images)
+    seen = probe.read(images)
     concepts = {
-        name: _concept_certificate(probabilities[name], targets[:, i], list(values))
+        name: _concept_certificate(seen.probabilities[name], targets[:, i], list(values))
         for i, (name, values) in enumerate(probe.values.items())
     }
-    return {"num_images": len(images), "concepts": concepts}
+    unsure = {kind: _unsure(probe, these) for kind, these in no_scenes(images).items()}
+    unsure = {"renders": seen.unsure.double().mean().item(), **unsure}
+    return {"num_images": len(images), "concepts": concepts, "unsure": unsure}
+
+
+def no_scenes(images: UInt8[Tensor, "n 3 h w"]) -> dict[str, UInt8[Tensor, "n 3 h w"]]:
+    """As many images that are no scene of the world: noise as samplers start from it, single
+    colors, and two scenes at once, each half transparent."""
+    index = torch.arange(len(images))
+    normal = streams.normal(0, "no_scene.noise", 0, index, images[0].numel()).view(images.shape)
+    color = streams.uniform(0, "no_scene.blank", 0, index, 3)[:, :, None, None]
+    halves = (images.float() + images.roll(1, 0).float()) / 2
+    return {
+        "noise": ((normal / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8),
+        "blank": (color * 255).round().to(torch.uint8).expand_as(images).contiguous(),
+        "two scenes": halves.round().to(torch.uint8),
+    }
+
+
+def _unsure(probe: Probe, images: UInt8[Tensor, "n 3 h w"]) -> float:
+    return probe.read(images).unsure.double().mean().item()
+
+
+def compare_with_oracle(
+    probe: Probe, oracle: Oracle, images: UInt8[Tensor, "n 3 h w"], limit: float
+) -> dict[str, Any]:
+    """Per concept of the oracle's world, on renders: how often either is unsure, and how often
+    the two agree where neither is. limit: the oracle's, see `Oracle.read`."""
+    ours, theirs = probe.read(images).indices(), _oracle_indices(oracle, images, limit)
+    both = (ours >= 0) & (theirs >= 0)
+    agreement = ((ours == theirs) & both).sum(0) / both.sum(0)
+    return {"limit": limit, "both_sure": both.all(1).double().mean().item()} | {
+        "agreement": dict(zip(oracle.space.names, agreement.tolist(), strict=True))
+    }
+
+
+def degradation_curves(
+    world: World, probe: Probe, oracle: Oracle, limit: float, seed: int, count: int
+) -> dict[str, list[dict[str, Any]]]:
+    """Accuracy and unsureness of both instruments on the same degraded renders, as rows."""
+
+    def by_probe(images: UInt8[Tensor, "n h w 3"]) -> Int[Tensor, "n c"]:
+        return probe.read(images.permute(0, 3, 1, 2)).indices()
+
+    def by_oracle(images: UInt8[Tensor, "n h w 3"]) -> Int[Tensor, "n c"]:
+        return oracle.read(images, limit).indices
+
+    return {
+        name: [asdict(row) for row in degradation(world, reader, seed, count=count)]
+        for name, reader in (("probe", by_probe), ("oracle", by_oracle))
+    }
+
+
+def _oracle_indices(oracle: Oracle, images: Tensor, limit: float) -> Int[Tensor, "n c"]:
+    return oracle.read(images.permute(0, 2, 3, 1).contiguous(), limit).indices
 
 
 def _concept_certificate(

@@ -1,16 +1,36 @@
 """Multi-head probe: images → probabilities of every concept's values."""
 
+import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor, nn
 
+from classifiers.familiarity import Familiarity
 from classifiers.probe_config import ProbeConfig
 from data_gen import streams
 
 Batch = tuple[UInt8[Tensor, "n 3 h w"], Int[Tensor, "n c"]]
+
+
+@dataclass(frozen=True)
+class ProbeReadings:
+    """What a probe sees in n images, on the CPU.
+
+    probabilities: float32 (n, values) per concept, softmax.
+    unsure: which images are like no scene it knows; what is read in them means nothing.
+    """
+
+    probabilities: dict[str, Float[Tensor, "n v"]]
+    unsure: Bool[Tensor, " n"]
+
+    def indices(self) -> Int[Tensor, "n c"]:
+        """The place of the likeliest value of each concept; −1 where unsure."""
+        likeliest = torch.stack([p.argmax(1) for p in self.probabilities.values()], 1)
+        return likeliest.where(~self.unsure[:, None], -1)
 
 
 class Probe(nn.Module):
@@ -34,21 +54,29 @@ class Probe(nn.Module):
         self.heads = nn.ModuleDict(
             {name: nn.Linear(8 * width, len(values)) for name, values in self.values.items()}
         )
+        kinds = math.prod(len(values) for values in self.values.values())
+        self.familiarity = Familiarity(kinds, 8 * width)
+
+    def features(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
+        """images: float32 in [0, 1]. What the heads read."""
+        maps = self.trunk(images * 2 - 1)
+        return torch.cat((maps.mean((2, 3)), maps.amax((2, 3))), dim=1)
+
+    def logits(self, features: Float[Tensor, "n d"]) -> dict[str, Float[Tensor, "n v"]]:
+        return {name: head(features) for name, head in self.heads.items()}
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> dict[str, Float[Tensor, "n v"]]:
         """images: float32 in [0, 1]. Returns logits per concept."""
-        features = self.trunk(images * 2 - 1)
-        pooled = torch.cat((features.mean((2, 3)), features.amax((2, 3))), dim=1)
-        return {name: head(pooled) for name, head in self.heads.items()}
+        return self.logits(self.features(images))
 
     @torch.no_grad()
-    def probabilities(
-        self, images: UInt8[Tensor, "n 3 h w"], batch_size: int = 512
-    ) -> dict[str, Float[Tensor, "n v"]]:
-        """images: uint8 in [0, 255]. Returns softmax probabilities per concept, on the CPU."""
+    def read(self, images: UInt8[Tensor, "n 3 h w"], batch_size: int = 512) -> ProbeReadings:
+        """images: uint8 in [0, 255]."""
         self.eval()
-        chunks = [self(chunk.float() / 255) for chunk in images.split(batch_size)]
-        return {name: torch.cat([c[name] for c in chunks]).softmax(1).cpu() for name in self.values}
+        chunks = [chunk.float() / 255 for chunk in images.split(batch_size)]
+        features = torch.cat([self.features(chunk) for chunk in chunks])
+        probabilities = {name: x.softmax(1).cpu() for name, x in self.logits(features).items()}
+        return ProbeReadings(probabilities, self.familiarity.is_unfamiliar(features).cpu())
 
 
 def _block(inputs: int, outputs: int) -> list[nn.Module]:
@@ -73,6 +101,39 @@ def _blurred(images: Tensor) -> Tensor:
     line = torch.tensor([0.25, 0.5, 0.25], device=images.device)
     kernel = torch.outer(line, line).expand(3, 1, 3, 3)
     return F.conv2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), kernel, groups=3)
+
+
+@torch.no_grad()
+def calibrate(probe: Probe, fitted: Batch, others: Batch, config: ProbeConfig) -> None:
+    """Teach a trained probe what scenes look like, and when to be unsure.
+
+    fitted, others: labelled renders, different ones; all combinations are among the first. Half
+    of what is learned from is blurred and noisy, as in training: the best images of a generative
+    model are not as clean as renders.
+    """
+    sizes = [len(values) for values in probe.values.values()]
+    images, targets = fitted
+    features = torch.cat((_features(probe, images), _features(probe, images, config)))
+    probe.familiarity.fit(features, _combination(targets, sizes).repeat(2))
+    half = len(others[0]) // 2
+    clean, degraded = others[0][:half], others[0][half:]
+    limits = torch.cat((_features(probe, clean), _features(probe, degraded, config)))
+    probe.familiarity.set_limit(limits, config.unsure_rate)
+
+
+def _features(probe: Probe, images: Tensor, degrade: ProbeConfig | None = None) -> Tensor:
+    chunks = [chunk.float() / 255 for chunk in images.split(512)]
+    if degrade is not None:  # at steps that training has not reached
+        chunks = [augment(chunk, degrade, degrade.steps + i) for i, chunk in enumerate(chunks)]
+    return torch.cat([probe.features(chunk) for chunk in chunks])
+
+
+def _combination(targets: Int[Tensor, "n c"], sizes: list[int]) -> Int[Tensor, " n"]:
+    """The number of each combination of values, the last concept running fastest."""
+    number = torch.zeros(len(targets), dtype=torch.long)
+    for place, size in zip(targets.T, sizes, strict=True):
+        number = number * size + place
+    return number
 
 
 def train_probe(

@@ -15,6 +15,10 @@ class ProbeConfig:
         width: channels of the first layer.
         noise: largest standard deviation of the added Gaussian noise, images in [0, 1].
         blur: largest share of a 3×3 binomial blur mixed in.
+        unsure_rate: share of renders, half of them blurred and noisy as in training, that may be
+            taken for no scene.
+        certificate_images: renders it is certified on, as many again to learn what scenes look
+            like, and to set the limit of that.
         gate: least clean accuracy per concept; a probe below it is refused.
     """
 
@@ -25,6 +29,8 @@ class ProbeConfig:
     width: int = 32
     noise: float = 0.15
     blur: float = 1.0
+    unsure_rate: float = 0.01
+    certificate_images: int = 2048
     gate: float = 0.99
 
 
@@ -37,6 +43,8 @@ def check_probe(config: ProbeConfig) -> None:
         ("width", 8, 4096),
         ("noise", 0, 10),
         ("blur", 0, 1),
+        ("unsure_rate", 1e-6, 0.5),
+        ("certificate_images", 64, 2**20),
         ("gate", 0, 1),
     ):
         value = getattr(config, key)

@@ -51,7 +51,7 @@ def score_images(
     targets: Sequence[Mapping[str, str]],
     common: Mapping[str, Any],
 ) -> pd.DataFrame:
-    """Scores of n images.
+    """Scores of n images; `predicted` is null where the probe is unsure.
 
     Args:
         images: uint8 in [0, 255].
@@ -59,7 +59,9 @@ def score_images(
         targets: per image, {concept: asked value}; a partial prompt asks for fewer.
         common: what all images share: run, step, weights, sampler, …
     """
-    probabilities = {name: p.tolist() for name, p in probe.probabilities(images).items()}
+    seen = probe.read(images)
+    probabilities = {name: p.tolist() for name, p in seen.probabilities.items()}
+    unsure = seen.unsure.tolist()
     records = []
     for i, (row, target) in enumerate(zip(rows, targets, strict=True)):
         for concept, asked in target.items():
@@ -70,7 +72,7 @@ def score_images(
                     **row,
                     "concept": concept,
                     "target": asked,
-                    "predicted": values[p.index(max(p))],
+                    "predicted": None if unsure[i] else values[p.index(max(p))],
                     "p_target": p[values.index(asked)],
                     "probabilities": p,
                     "target_value": None,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.certificates import degradation_figure
 from analysis.figures import (
     accuracy_figure,
     sample_grid_figure,
@@ -38,7 +39,7 @@ from studies.run_dir import RunDir
 from studies.samples import load_samples
 
 BOOTSTRAP_SEED = 0
-REPORT_VERSION = 2  # raise it when figures or report change
+REPORT_VERSION = 3  # raise it when figures or report change
 SOURCES = "sources.json"
 
 
@@ -106,6 +107,8 @@ class Findings:
         figures = {"accuracy": accuracy_figure(self.curves, self.chance)}
         if self.world.split.held_out:
             figures["trajectories"] = trajectory_figure(self.trajectories)
+        if len(self.runs) == 1:
+            figures["certificate"] = degradation_figure(degradation(self.certificate))
         for run, config in zip(self.runs, self.configs, strict=True):
             name = "samples" if len(self.runs) == 1 else f"samples-{config.name}"
             figures[name] = sample_grid(run, config, self.world)
@@ -173,6 +176,37 @@ def speed_facts(run: RunDir) -> dict[str, str]:
     return facts
 
 
+def degradation(certificate: Mapping[str, Any]) -> pd.DataFrame:
+    """The certificate's curves under noise and blur, as `degradation_figure` takes them."""
+    rows = [
+        {"instrument": instrument, **row}
+        for instrument, curve in certificate["degradation"].items()
+        for row in curve
+    ]
+    return pd.DataFrame(rows)
+
+
+def certificate_facts(certificate: Mapping[str, Any]) -> dict[str, Any]:
+    """All that the report says of the probe beside its figure."""
+    unsure = {kind: f"{share:.1%}" for kind, share in certificate["unsure"].items()}
+    concepts = certificate["concepts"].items()
+    oracle = certificate["oracle"]
+    agreement = {name: f"{share:.4f}" for name, share in oracle["agreement"].items()}
+    return {
+        **probe_facts(certificate),
+        "calibration error": {name: f"{c['calibration_error']:.4f}" for name, c in concepts},
+        "confusion, true values down, read ones across": {
+            name: "; ".join(
+                f"{value}: {' '.join(map(str, row))}"
+                for value, row in zip(c["values"], c["confusion"], strict=False)
+            )
+            for name, c in concepts
+        },
+        "unsure, that is, taken for no scene": unsure,
+        "agreement with the oracle, which fits the renderer and learns nothing": agreement,
+    }
+
+
 def probe_facts(certificate: Mapping[str, Any]) -> dict[str, str]:
     """Clean accuracy per concept, to print and to report."""
     images = certificate["num_images"]
@@ -191,6 +225,8 @@ def write_run_report(
         "accuracy": "Accuracy against training images seen, by the probe.",
         "trajectories": "Paths of the held-out combinations through concept space: mean "
         "probability that the probe gives the asked value.",
+        "certificate": "How the probe, and the oracle beside it, read true renders under noise and "
+        "blur.",
         "samples": "One sample of each prompt at every snapshot, along a row from the same noise.",
     }
     guess = findings.chance["joint"]
@@ -207,7 +243,7 @@ def write_run_report(
         accuracy=final_accuracy(findings.curves),
         chance=f"Guessing gets {guess:.3f} of all concepts right at once.",
         figures=[(captions[name], figure) for name, figure in figures.items()],
-        probe=probe_facts(findings.certificate),
+        probe=certificate_facts(findings.certificate),
         leak_check=leaks.lines(),
         neighbours=nearest_training_images(run, config, world, data),
         config_yaml=to_yaml(config),

@@ -62,7 +62,7 @@ def generate(
     probe = None
     if isinstance(world, World):
         asked = {prompt: world.captioner.parse(prompt) for prompt in prompts}
-        probe = load_run_probe(run)[0] if run.probe.is_symlink() else None
+        probe = load_run_probe(run, world)[0] if run.probe.is_symlink() else None
     directory = find_snapshot(run.snapshots, step)
     pipeline = ConceptPipeline.load(directory, settings.weights)
     repeated = [prompt for prompt in prompts for _ in range(num_images)]
@@ -81,7 +81,7 @@ def read(
     probe: Probe, images: torch.Tensor, prompts: Sequence[str], asked: Mapping[str, dict[str, str]]
 ) -> list[Reading]:
     """What the probe sees in images, uint8 (n, h, w, 3), of n prompts that name what is asked."""
-    seen = probe.probabilities(images.permute(0, 3, 1, 2))
+    seen = probe.read(images.permute(0, 3, 1, 2)).probabilities
     return [
         Reading(
             prompt=prompt,

@@ -9,15 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import UInt8
+from torch import Tensor
 from tqdm import tqdm
 
 from classifiers.certificate import (
     certify,
     check_gate,
+    compare_with_oracle,
+    degradation_curves,
     load_probe,
     save_probe,
 )
-from classifiers.probe import Batch, Probe, train_probe
+from classifiers.oracle import Oracle
+from classifiers.probe import Batch, Probe, calibrate, train_probe
 from classifiers.probe_config import ProbeConfig
 from data_gen.dataset import labelled_set
 from data_gen.endings import Mistake
@@ -25,7 +30,8 @@ from data_gen.files import damage, hash_json, is_complete, read_json
 from data_gen.world import World
 from studies.run_dir import RunDir
 
-CERTIFICATE_IMAGES = 2048
+ORACLE_RATE, ORACLE_NOISE = 0.01, 0.1  # of noisy renders that the oracle may take for no scene
+DEGRADED_SHARE = 8  # curves under noise and blur are of this part of the certificate's images
 SHOWN_RATHER_THAN_LOOKS = (  # fields of a world that say which images, not what one looks like
     "seed",
     "num_images",
@@ -36,7 +42,7 @@ SHOWN_RATHER_THAN_LOOKS = (  # fields of a world that say which images, not what
     "correlations",
     "exact_counts",
 )
-PROBE_VERSION = 1  # raise it when the network, its training or the renderer changes
+PROBE_VERSION = 2  # raise it when the network, its training or the renderer changes
 
 
 def labelled_batch(world: World, seed: int, purpose: str, start: int, count: int) -> Batch:
@@ -48,12 +54,14 @@ def labelled_batch(world: World, seed: int, purpose: str, start: int, count: int
 
 def probe_identity(world: World, config: ProbeConfig) -> dict[str, Any]:
     """All that a probe depends on: how images look and how it is trained, not what is held out."""
-    looks = dataclasses.asdict(world.config)
-    for key in SHOWN_RATHER_THAN_LOOKS:
-        del looks[key]
     training = dataclasses.asdict(config)
     del training["gate"]
-    return {"version": PROBE_VERSION, "world": looks, "probe": training}
+    return {"version": PROBE_VERSION, "world": _looks(world), "probe": training}
+
+
+def _looks(world: World) -> dict[str, Any]:
+    looks = dataclasses.asdict(world.config)
+    return {key: value for key, value in looks.items() if key not in SHOWN_RATHER_THAN_LOOKS}
 
 
 def probe_directory(run: RunDir, world: World, config: ProbeConfig) -> Path:
@@ -76,10 +84,26 @@ def ensure_probe(run: RunDir, world: World, config: ProbeConfig) -> bool:
 
 
 def _make(directory: Path, world: World, config: ProbeConfig) -> None:
-    probe = _train(world, config)
-    batch = labelled_batch(world, config.seed, "probe.certificate", 0, CERTIFICATE_IMAGES)
-    identity = probe_identity(world, config)
-    save_probe(directory, probe, config.width, certify(probe, batch), identity)
+    count, probe = config.certificate_images, _train(world, config)
+    parts = ("probe.fit", "probe.limit", "probe.certificate")
+    fitted, others, batch = (labelled_batch(world, config.seed, p, 0, count) for p in parts)
+    calibrate(probe, fitted, others, config)
+    certificate = certify(probe, batch) | second_opinion(world, config, probe, batch[0])
+    save_probe(directory, probe, config.width, certificate, probe_identity(world, config))
+
+
+def second_opinion(
+    world: World, config: ProbeConfig, probe: Probe, images: UInt8[Tensor, "n 3 h w"]
+) -> dict[str, Any]:
+    """What the oracle reads in the same renders, and both under noise and blur."""
+    oracle = Oracle(world.config)
+    limit = oracle.limit(ORACLE_RATE, config.seed, ORACLE_NOISE, len(images))
+    return {
+        "oracle": compare_with_oracle(probe, oracle, images, limit),
+        "degradation": degradation_curves(
+            world, probe, oracle, limit, config.seed, len(images) // DEGRADED_SHARE
+        ),
+    }
 
 
 @contextmanager
@@ -91,9 +115,15 @@ def _alone(directory: Path) -> Iterator[None]:
         yield
 
 
-def load_run_probe(run: RunDir) -> tuple[Probe, dict[str, Any]]:
-    """The probe linked into a run. Raises Mistake if there is none or it is damaged."""
-    read_certificate(run)
+def load_run_probe(run: RunDir, world: World) -> tuple[Probe, dict[str, Any]]:
+    """The probe linked into a run. Raises Mistake if there is none, if it is damaged, or if it
+    learned from another world's images than this one's."""
+    certificate = read_certificate(run)
+    if hash_json(certificate["identity"]["world"]) != hash_json(_looks(world)):
+        raise Mistake(
+            f"{run.probe}: is the probe of another world; remove the link, scripts/run.py finds "
+            f"or trains the right one"
+        )
     return load_probe(run.probe)
 
 
@@ -105,7 +135,13 @@ def read_certificate(run: RunDir) -> dict[str, Any]:
             f"{run.probe}: no complete probe ({wrong}); run scripts/run.py on this config, or, if "
             f"the run was copied, copy the folder of runs with its .shared/ too"
         )
-    return read_json(run.probe / "certificate.json")
+    certificate = read_json(run.probe / "certificate.json")
+    if certificate["identity"].get("version") != PROBE_VERSION:
+        raise Mistake(
+            f"{run.probe}: was made by another version of this program; scripts/run.py on this "
+            f"config makes it anew, and reads the samples again"
+        )
+    return certificate
 
 
 def _train(world: World, config: ProbeConfig) -> Probe:

@@ -164,7 +164,7 @@ def evaluate_stage(config: Config, run: RunDir, say: Say, deadline: float | None
     """Score every planned snapshot that is not scored yet, then thin as `evaluate.keep` says."""
     world = scored_world(config)
     pin_threads(config.train.threads)
-    probe, certificate = load_run_probe(run)
+    probe, certificate = load_run_probe(run, world)
     evaluator = Evaluator(run, config, world, probe, certificate)
     parts = planned_parts(run, config, evaluator.probe_name)
     missing = sum(not part.is_file() for part in parts)

@@ -7,11 +7,15 @@ from classifiers.certificate import (
     ProbeRefused,
     certify,
     check_gate,
+    compare_with_oracle,
+    degradation_curves,
     load_probe,
+    no_scenes,
     probe_name,
     save_probe,
 )
-from classifiers.probe import Probe, augment, train_probe
+from classifiers.oracle import Oracle
+from classifiers.probe import Probe, augment, calibrate, train_probe
 from classifiers.probe_config import ProbeConfig
 from studies.probing import labelled_batch
 
@@ -21,9 +25,12 @@ CONFIG = ProbeConfig(steps=60, batch_size=64, width=8, learning_rate=0.01)
 @pytest.fixture(scope="module")
 def trained(tiny_world) -> Probe:
     heads = dict(tiny_world.space.items())
-    return train_probe(
+    probe = train_probe(
         heads, CONFIG, lambda step: labelled_batch(tiny_world, 0, "train", step * 64, 64)
     )
+    fitted, others = (labelled_batch(tiny_world, 0, part, 0, 512) for part in ("fit", "limit"))
+    calibrate(probe, fitted, others, CONFIG)
+    return probe
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +62,9 @@ def test_probabilities_sum_to_one_and_survive_the_disk(trained, certificate, tmp
     images, _ = labelled_batch(tiny_world, 1, "test", 0, 30)
     save_probe(tmp_path / "probe", trained, CONFIG.width, certificate, {"world": 1})
     again, stored = load_probe(tmp_path / "probe")
-    for name, p in trained.probabilities(images).items():
+    for name, p in trained.read(images).probabilities.items():
         assert p.sum(1).tolist() == pytest.approx([1] * 30, abs=1e-5)
-        assert torch.equal(p, again.probabilities(images)[name])
+        assert torch.equal(p, again.read(images).probabilities[name])
     assert probe_name(stored) == probe_name({"identity": {"world": 1}})
     assert probe_name(stored) != probe_name({"identity": {"world": 2}})
 
@@ -85,3 +92,45 @@ def test_blur_keeps_the_mean_and_takes_the_edge():
     assert blurred.mean().item() == pytest.approx(0.5, abs=1e-5)
     column = blurred[:, 0, 8, 8]
     assert column.min() >= 0.75 - 1e-6 and column.min() < 0.77 and column.max() > 0.98
+
+
+def test_what_is_no_scene_makes_it_unsure(trained, tiny_world, certificate):
+    images, targets = labelled_batch(tiny_world, 1, "test", 0, 500)
+    seen = trained.read(images)
+    assert seen.unsure.float().mean() < 0.03
+    assert (seen.indices()[seen.unsure] == -1).all()
+    sure = seen.indices()[~seen.unsure]
+    expected = torch.stack([p.argmax(1) for p in seen.probabilities.values()], 1)
+    assert torch.equal(sure, expected[~seen.unsure])
+    for kind, those in no_scenes(images).items():
+        assert those.shape == images.shape and those.dtype == torch.uint8
+        if kind != "two scenes":  # which 60 steps of training do not tell from one
+            assert trained.read(those).unsure.all(), kind
+    assert certificate["unsure"]["noise"] == certificate["unsure"]["blank"] == 1.0
+    assert certificate["unsure"]["renders"] < 0.03
+
+
+def test_the_stated_rate_is_that_of_renders_half_of_them_degraded(trained, tiny_world):
+    images, _ = labelled_batch(tiny_world, 2, "test", 0, 4096)
+    images = images.float() / 255
+    degraded = augment(images[2048:], CONFIG, 10_000)
+    with torch.no_grad():
+        far = trained.familiarity.is_unfamiliar
+        features = trained.features(torch.cat((images[:2048], degraded)))
+        assert far(features).float().mean().item() == pytest.approx(0.01, abs=0.012)
+
+
+def test_the_oracle_is_a_second_opinion(trained, tiny_world):
+    images, targets = labelled_batch(tiny_world, 1, "test", 0, 64)
+    oracle = Oracle(tiny_world.config)
+    compared = compare_with_oracle(trained, oracle, images, limit=0.1)
+    right = (trained.read(images).indices() == targets).double().mean(0)
+    assert list(compared["agreement"]) == list(tiny_world.space.names)
+    for share, accuracy in zip(compared["agreement"].values(), right.tolist(), strict=True):
+        assert share == pytest.approx(accuracy, abs=0.05)  # the oracle is right on all of them
+    curves = degradation_curves(tiny_world, trained, oracle, 0.1, seed=0, count=16)
+    assert {row["kind"] for row in curves["oracle"]} == {"noise", "blur"}
+    clean = [row for row in curves["oracle"] if row["level"] == 0]
+    assert all(row["accuracy"] == 1 for row in clean)
+    strongest = [r for r in curves["probe"] if r["kind"] == "noise" and r["level"] == 0.2]
+    assert all(row["accuracy"] + row["unsure"] <= 1 for row in strongest)

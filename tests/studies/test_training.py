@@ -39,7 +39,7 @@ def quiet(line: str) -> None:
 def config(root) -> Config:
     config = read_config(root / "configs" / "tiny.yaml")
     world = replace(config.world, num_images=32)
-    probe = replace(config.probe, steps=2, gate=0.0)
+    probe = replace(config.probe, steps=2, gate=0.0, certificate_images=64)
     return replace(config, world=world, probe=probe, train=TRAIN, evaluate=EVALUATE)
 
 

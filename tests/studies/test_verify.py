@@ -21,7 +21,7 @@ from data_gen.files import hash_rows, hashes, read_json, write_directory, write_
 from diffusion.snapshots import step_directory, thin
 from studies import stages
 from studies.checks import Finding, wrong_metrics, wrong_ranks
-from studies.config import read_config
+from studies.config import read_config, scored_world
 from studies.probing import load_run_probe
 from studies.run_dir import RunDir
 from studies.samples import load_samples
@@ -41,7 +41,7 @@ def finished(tmp_path_factory, root) -> RunDir:
     changes = {
         "world": {"num_images": 64},
         "train": {"max_steps": 4, "batch_size": 8, "snapshots": "0, 2", "state_every": 2},
-        "probe": {"steps": 2, "batch_size": 8, "gate": 0.0},
+        "probe": {"steps": 2, "batch_size": 8, "gate": 0.0, "certificate_images": 64},
         "evaluate": {"num_inference_steps": 2, "snapshots": "0, 2", "images_per_combination": 2},
     }
     changes["train"]["threads"] = 1
@@ -232,7 +232,7 @@ def test_a_probe_that_cannot_be_used_is_refused_with_its_file(run):
     save_file(other, shared / "probe.safetensors")
     message = r"no complete probe \(probe.safetensors has changed\); run scripts/run.py"
     with pytest.raises(Mistake, match=message):
-        load_run_probe(run)
+        load_run_probe(run, scored_world(run.read_config()))
     with pytest.raises(
         Mistake, match="probe.safetensors: not the probe of its certificate .*again"
     ):
