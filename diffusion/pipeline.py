@@ -17,7 +17,8 @@ from diffusion.conditioning import NumberConditioner, TextConditioner
 from diffusion.fast_layers import speed_up
 from diffusion.model import Denoiser, DiffusionModel, UNet
 from diffusion.prompts import CoordinatePrompts, NumberPrompts, Prompts, TextPrompts
-from diffusion.sampling import guided, in_tiles, make_sampler, sample, step_noise
+from diffusion.samplers import make_sampler, step_noise
+from diffusion.sampling import guided, in_tiles, sample
 from diffusion.snapshots import find_snapshot
 
 VARIANTS = {"ema": "ema", "raw": None}  # what diffusers calls the two kinds of weights

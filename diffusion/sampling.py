@@ -1,83 +1,15 @@
-"""From noise to images: samplers by name, guidance, fixed tiles."""
+"""From noise to images: guidance, the loop over timesteps, fixed tiles."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from data_gen import streams
 from diffusion.model import Denoiser
-from diffusion.sampler_names import check_sampler
 
 TILE = 64  # images per network call
-
-# A sampler is a scheduler class and its options, for any noise schedule and prediction type.
-SAMPLERS: dict[str, tuple[Any, dict[str, Any]]] = {
-    "ddim": (DDIMScheduler, {"timestep_spacing": "trailing", "clip_sample": True}),
-    "ddpm": (DDIMScheduler, {"timestep_spacing": "trailing", "clip_sample": True}),
-    "dpmsolver++": (
-        DPMSolverMultistepScheduler,
-        # cosine schedules end where x_0 = (x_t − σ ε) / α divides by next to nothing
-        {"timestep_spacing": "trailing", "lambda_min_clipped": -5.1},
-    ),
-}
-
-
-@dataclass(frozen=True)
-class Ancestral:
-    """The posterior q(x_s | x_t, x_0) around the network's x_0, cut to [−1, 1] (Ho et al. 2020,
-    eq. 6 and 7): DDIM's step with η = 1, whatever the stride. noise: t ↦ standard normal (n, …).
-    """
-
-    scheduler: DDIMScheduler
-    noise: Callable[[int], Tensor]
-
-    @property
-    def timesteps(self) -> Tensor:
-        return self.scheduler.timesteps
-
-    def step(self, output: Tensor, t: Tensor, x_t: Tensor) -> Any:
-        noise = self.noise(int(t)).to(x_t)
-        return self.scheduler.step(
-            output, t, x_t, eta=1.0, use_clipped_model_output=True, variance_noise=noise
-        )
-
-
-def make_sampler(
-    name: str,
-    schedule: Mapping[str, Any],
-    num_inference_steps: int,
-    noise: Callable[[int], Tensor] | None = None,
-) -> Any:
-    """A diffusers scheduler for the noise schedule that a model was trained with, ready for once.
-
-    Solvers of higher order keep what they saw, so every batch needs a new one. noise: what "ddpm"
-    adds at timestep t, see `step_noise`; the other samplers are functions of x_T and ask for none.
-    """
-    check_sampler("", name, num_inference_steps, schedule["num_train_timesteps"])
-    kind, options = SAMPLERS[name]
-    scheduler = kind.from_config(schedule, **options)
-    scheduler.set_timesteps(num_inference_steps)
-    if name != "ddpm":
-        return scheduler
-    if noise is None:
-        raise ValueError("ddpm adds noise at every step; make_sampler needs it")
-    return Ancestral(scheduler, noise)
-
-
-def step_noise(
-    seed: int, index: Int[Tensor, " n"], shape: tuple[int, ...]
-) -> Callable[[int], Float[Tensor, "n ..."]]:
-    """t ↦ standard normal (n, *shape): for every image a function of (seed, t, its index) alone.
-
-    index: on the CPU, in [0, 2³²).
-    """
-    width = torch.Size(shape).numel()
-    return lambda t: streams.normal(seed, "sample.noise", t, index, width).view(-1, *shape)
 
 
 def guided(
