@@ -1,4 +1,4 @@
-"""From noise to images: guidance, the loop over timesteps, fixed tiles."""
+"""From noise to images: guidance and composition, the loop over timesteps, fixed tiles."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +8,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from diffusion.model import Denoiser
+from diffusion.objectives import per_image
 
 TILE = 64  # images per network call
 
@@ -18,24 +19,48 @@ def guided(
     null_inputs: Shaped[Tensor, "1 k"],
     scale: float,
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """(x_t, t) ↦ null + scale · (conditional − null) (Ho & Salimans 2022), in one batch.
+    """(x_t, t) ↦ null + scale · (conditional − null) (Ho & Salimans 2022): `composed` of one."""
+    weights = torch.full((len(inputs), 1), scale, dtype=torch.float64)
+    return composed(denoiser, inputs[:, None], weights, null_inputs)
 
-    inputs, null_inputs: raw rows for `denoiser.encode`. scale 1 asks the network for the condition
-    alone, scale 0 for the null condition alone. Every prediction type is guided alike: given x_t
-    and t, ε, x_0 and v are affine in each other.
+
+def composed(
+    denoiser: Denoiser,
+    inputs: Shaped[Tensor, "n terms k"],
+    weights: Float[Tensor, "n terms"],
+    null_inputs: Shaped[Tensor, "1 k"],
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """(x_t, t) ↦ null + Σ_i w_i (conditional_i − null) (Liu et al. 2022, eq. 11 and 14), all terms
+    and the null in one batch.
+
+    inputs, null_inputs: raw rows for `denoiser.encode`. weights: float64, of every image its own;
+    negative: NOT. One term of weight 1 asks the network for the condition alone, no terms or
+    weights of 0 for the null alone. Every prediction type is composed alike: given x_t and t, ε,
+    x_0 and v are affine in each other.
     """
-    n = len(inputs)
-    if scale in (0.0, 1.0):
-        condition = denoiser.encode(inputs if scale == 1.0 else null_inputs.expand(n, -1))
-        return lambda x_t, t: denoiser.predict(x_t, t.expand(n), condition)
-    both = denoiser.encode(torch.cat((inputs, null_inputs.expand(n, -1))))
+    n, terms = weights.shape
+    nulls = null_inputs.expand(n, -1)
+    if (weights == 0).all():  # of no terms too
+        return _alone(denoiser, nulls)
+    if terms == 1 and (weights == 1).all():
+        return _alone(denoiser, inputs[:, 0])
+    condition = denoiser.encode(torch.cat((*inputs.unbind(1), nulls)))
 
     def denoise(x_t: Tensor, t: Tensor) -> Tensor:
-        twice = denoiser.predict(x_t.repeat(2, 1, 1, 1), t.expand(2 * n), both)
-        conditional, unconditional = twice.chunk(2)
-        return unconditional + scale * (conditional - unconditional)
+        count = terms + 1
+        outputs = denoiser.predict(x_t.repeat(count, 1, 1, 1), t.expand(count * n), condition)
+        *conditionals, null = outputs.chunk(count)
+        output = null
+        for weight, conditional in zip(weights.to(x_t).T, conditionals, strict=True):
+            output = output + per_image(weight) * (conditional - null)
+        return output
 
     return denoise
+
+
+def _alone(denoiser: Denoiser, inputs: Shaped[Tensor, "n k"]) -> Callable[[Tensor, Tensor], Tensor]:
+    condition = denoiser.encode(inputs)
+    return lambda x_t, t: denoiser.predict(x_t, t.expand(len(inputs)), condition)
 
 
 def sample(
