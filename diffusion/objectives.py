@@ -59,6 +59,21 @@ def target(
     return x_0 if prediction == "sample" else alpha * eps - sigma * x_0
 
 
+def noise_in(
+    prediction: Prediction,
+    output: Float[Tensor, "n c h w"],
+    x_t: Float[Tensor, "n c h w"],
+    alpha: Float[Tensor, ""],
+    sigma: Float[Tensor, ""],
+) -> Float[Tensor, "n c h w"]:
+    """The ε of x_t = α x_0 + σ ε that a network means by its output: `target` solved for it."""
+    if prediction == "epsilon":
+        return output
+    return (
+        (x_t - alpha * output) / sigma if prediction == "sample" else alpha * output + sigma * x_t
+    )
+
+
 class Ddpm(Objective):
     """Unweighted squared error of the network's output (Ho et al. 2020, eq. 14, for the noise).
 

@@ -1,6 +1,6 @@
 """A snapshot as people use it: prompts → images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from data_gen import streams
 from data_gen.endings import Mistake
+from diffusion.composition import Composition, compose
 from diffusion.conditioning import NumberConditioner, TextConditioner
 from diffusion.fast_layers import speed_up
 from diffusion.model import Denoiser, DiffusionModel, UNet
 from diffusion.prompts import CoordinatePrompts, NumberPrompts, Prompts, TextPrompts
-from diffusion.sampling import guided, in_tiles, make_sampler, sample, step_noise
+from diffusion.samplers import make_sampler, step_noise
+from diffusion.sampling import composed, in_tiles, sample
 from diffusion.snapshots import find_snapshot
 
 VARIANTS = {"ema": "ema", "raw": None}  # what diffusers calls the two kinds of weights
@@ -115,7 +117,7 @@ class ConceptPipeline(DiffusionPipeline):
     @torch.no_grad()
     def __call__(
         self,
-        prompts: Sequence[str],
+        prompts: Sequence[str | Composition],
         noise: Float[Tensor, "n c h w"] | None = None,
         *,
         index: Int[Tensor, " n"] | None = None,
@@ -125,27 +127,52 @@ class ConceptPipeline(DiffusionPipeline):
         guidance_scale: float = 1.0,
         check: Callable[[], None] = lambda: None,
     ) -> UInt8[Tensor, "n h w c"]:
-        """One image per prompt. noise: x_T; None: image k starts from (seed, k).
+        """One image per prompt, which may be a composition, as such or as text: see
+        `parse_composition`. noise: x_T; None: image k starts from (seed, k).
 
         Images do not depend on what else is asked for: see `in_tiles`. What a sampler draws on
         the way comes from (seed, index), index: None is 0, 1, 2, …. check: called before every
         evaluation of the network; what it raises ends the sampling.
         """
-        if isinstance(prompts, str) or not prompts:
+        if isinstance(prompts, str | Composition) or not prompts:
             raise Mistake(f"prompts: got {prompts!r}, allowed a list of one prompt or more")
         index = torch.arange(len(prompts)) if index is None else index
         if noise is None:
             width = torch.Size(self.image_shape).numel()
             noise = streams.normal(seed, "pipeline", 0, index, width).view(-1, *self.image_shape)
-        denoiser, inputs = self.denoiser(), self.prompts.inputs(prompts).to(self.device)
-        null = self.prompts.inputs([""]).to(self.device)
+        denoiser, null = self.denoiser(), self.prompts.inputs([""]).to(self.device)
 
-        def draw(x_T: Tensor, rows: Tensor, places: Tensor) -> Tensor:
+        def draw(x_T: Tensor, rows: Tensor, weights: Tensor, places: Tensor) -> Tensor:
             drawn = step_noise(seed, places, self.image_shape)
             scheduler = make_sampler(sampler, self.scheduler.config, num_inference_steps, drawn)
-            return sample(guided(denoiser, rows, null, guidance_scale), scheduler, x_T, check)
+            return sample(composed(denoiser, rows, weights, null), scheduler, x_T, check)
 
-        return to_pixels(in_tiles(draw, noise.to(self.device), inputs, index))
+        images = torch.empty(len(prompts), *self.image_shape, device=self.device)
+        for places, inputs, weights in self._alike(prompts, guidance_scale):
+            x_T = noise[places].to(self.device)
+            images[places] = in_tiles(draw, x_T, inputs, weights, index[places])
+        return to_pixels(images)
+
+    def _alike(
+        self, prompts: Sequence[str | Composition], guidance_scale: float
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Places, inputs (n, terms, k) and weights (n, terms) of prompts that ask the network for
+        as many terms, the null counted: so no image's bits depend on its company."""
+        asked = [compose(prompt) for prompt in prompts]
+        texts = list(dict.fromkeys(["", *(text for one in asked for text in one.prompts)]))
+        rows = dict(zip(texts, self.prompts.inputs(texts).to(self.device), strict=True))
+        scaled = [[(text, guidance_scale * weight) for text, weight in c.terms] for c in asked]
+        terms = [[pair for pair in pairs if pair[1]] or [("", 0.0)] for pairs in scaled]
+        kinds = [(len(pairs), pairs[0][1] if len(pairs) == 1 else None) for pairs in terms]
+        for kind in dict.fromkeys(kinds):
+            places = [i for i, other in enumerate(kinds) if other == kind]
+            inputs = [torch.stack([rows[text] for text, _ in terms[i]]) for i in places]
+            weights = [[weight for _, weight in terms[i]] for i in places]
+            yield (
+                torch.tensor(places),
+                torch.stack(inputs),
+                torch.tensor(weights, dtype=torch.float64),
+            )
 
 
 def to_pixels(x_0: Float[Tensor, "n c h w"]) -> UInt8[Tensor, "n h w c"]:

@@ -1,14 +1,20 @@
-"""Draw images from prompts with a trained run, and print what its probe, if any, sees in each."""
+"""Draw images from prompts with a trained run, and print what its probe, if any, sees in each.
+
+Writes a labelled grid, what is known of every image as JSON beside it, and, of several snapshots,
+a GIF over training.
+"""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 
 from data_gen.endings import Mistake
 from data_gen.world import World
+from diffusion.composition import add_terms
 from diffusion.sampler_names import SamplerName
+from studies.asked import what_is_asked
 from studies.cli import read_run, start
 from studies.config import EvaluateConfig, check_config
 
@@ -19,11 +25,15 @@ class Arguments:
 
     Attributes:
         run: the run directory.
-        prompt: such as "a small blue triangle"; partial ones such as "a blue circle" work too. Of
-            bumps x and y in px, such as "12.5 3"; "12.5 -" is a vertical stripe.
-        out: the PNG to write.
+        prompt: such as "a small blue triangle"; partial ones such as "a blue circle" work too, and
+            compositions such as "a circle:2 AND NOT a red circle". Of bumps x and y in px, such as
+            "12.5 3"; "12.5 -" is a vertical stripe.
+        also: terms that every prompt gets with AND, such as "a small circle:0.5".
+        never: terms that every prompt gets with AND NOT.
+        out: the PNG to write; JSON and GIF have its name.
         num_images: per prompt.
         step: of the snapshot; None: the last.
+        steps: of several snapshots, or all.
         weights: averaged (ema) or raw; None here and below: as the run is evaluated.
         guidance_scale: 1 is none, more follows the prompt harder.
         sampler, num_inference_steps: how noise becomes images.
@@ -32,9 +42,12 @@ class Arguments:
 
     run: Path
     prompt: tuple[str, ...]
+    also: Annotated[tuple[str, ...], tyro.conf.arg(name="and")] = ()
+    never: Annotated[tuple[str, ...], tyro.conf.arg(name="not")] = ()
     out: Path = Path("grid.png")
     num_images: int = 16
     step: int | None = None
+    steps: tuple[str, ...] = ()
     weights: Literal["ema", "raw"] | None = None
     guidance_scale: float | None = None
     sampler: SamplerName | None = None
@@ -49,36 +62,52 @@ def changed(settings: EvaluateConfig, arguments: Arguments) -> EvaluateConfig:
     return replace(settings, **{name: value for name, value in given.items() if value is not None})
 
 
+def asked_steps(arguments: Arguments) -> list[int] | Literal["all"] | None:
+    """None: the last. Raises Mistake for what is neither steps nor all of them."""
+    if not arguments.steps:
+        return None if arguments.step is None else [arguments.step]
+    if arguments.step is not None:
+        raise Mistake("--steps: given with --step; give one of them")
+    if arguments.steps == ("all",):
+        return "all"
+    wrong = [step for step in arguments.steps if not step.isdecimal()]
+    if wrong:
+        raise Mistake(f"--steps: got {wrong[0]!r}, allowed 'all', or steps such as 0 512 1024")
+    return [int(step) for step in arguments.steps]
+
+
+def check_arguments(arguments: Arguments, world: object) -> tuple[str, ...]:
+    """The prompts with all their terms. Raises Mistake, before the slow imports."""
+    if arguments.num_images < 1:
+        raise Mistake(f"--num-images: got {arguments.num_images}, allowed 1 or more")
+    if arguments.out.suffix != ".png":
+        raise Mistake(f"--out: got {arguments.out}, allowed a file name that ends in .png")
+    prompts = tuple(add_terms(p, arguments.also, arguments.never) for p in arguments.prompt)
+    if isinstance(world, World):
+        for prompt in prompts:
+            what_is_asked(world, prompt)
+    return prompts
+
+
 def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
     run, config = read_run(arguments.run)
     world = check_config(config)
     settings = changed(config.evaluate, arguments)
     check_config(replace(config, evaluate=settings))
-    if arguments.num_images < 1:
-        raise Mistake(f"--num-images: got {arguments.num_images}, allowed 1 or more")
-    if arguments.out.suffix != ".png":
-        raise Mistake(f"--out: got {arguments.out}, allowed a file name that ends in .png")
-    if isinstance(world, World):
-        for prompt in arguments.prompt:
-            world.captioner.parse(prompt)  # refuse a mistake before the slow imports
-    from studies.generate import generate, save_grid
+    steps, prompts = asked_steps(arguments), check_arguments(arguments, world)
+    from studies.generate import chosen_steps, draw, summary
+    from studies.pictures import write_pictures
 
-    images, readings, snapshot = generate(
-        run,
-        world,
-        arguments.prompt,
-        settings,
-        step=arguments.step,
-        num_images=arguments.num_images,
-    )
-    one_row_each = arguments.num_images if len(arguments.prompt) > 1 else None
-    save_grid(arguments.out, images, columns=one_row_each)
-    for reading in readings:
-        print(reading.line())
-    right = sum(reading.right for reading in readings)
-    read = f"{right} of {len(readings)} as asked; " if readings else "no probe has read them; "
-    print(f"{snapshot}: {read}wrote {arguments.out}")
+    chosen = chosen_steps(run, steps)
+    drawings = draw(run, world, prompts, settings, steps=chosen, num_images=arguments.num_images)
+    files = write_pictures(arguments.out, drawings, prompts, config.name, settings)
+    if len(drawings) == 1:
+        for reading in drawings[0].readings:
+            print(reading.line())
+    for drawn in drawings[:-1]:
+        print(summary(drawn))
+    print(f"{summary(drawings[-1])}; wrote {', '.join(map(str, files))}")
 
 
 if __name__ == "__main__":

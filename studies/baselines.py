@@ -14,7 +14,8 @@ from data_gen.dataset import labelled_set, training_set
 from data_gen.world import World
 from diffusion.memoriser import Memoriser
 from diffusion.pipeline import to_pixels
-from diffusion.sampling import in_tiles, make_sampler, sample, step_noise
+from diffusion.samplers import make_sampler, step_noise
+from diffusion.sampling import in_tiles, sample
 from diffusion.snapshots import find_snapshot
 from studies.plans import Plan, image_index, paired_noise
 from studies.run_dir import RunDir

@@ -23,7 +23,7 @@ from studies.stopping import follow_launcher
 MISTAKE = 2  # exit status: the user has to change something
 PREEMPTED = 75  # exit status: stopped on request, the same command goes on (sysexits' TEMPFAIL)
 STARTED = time.monotonic()
-SEVERAL_VALUES = ("--prompt", "--run", "--world.held-out")
+SEVERAL_VALUES = ("--prompt", "--and", "--not", "--steps", "--run", "--world.held-out")
 
 
 @dataclass(frozen=True)

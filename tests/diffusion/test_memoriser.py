@@ -7,7 +7,8 @@ from diffusion import memoriser
 from diffusion.memoriser import Memoriser, posterior_mean
 from diffusion.objective_config import ObjectiveConfig
 from diffusion.objectives import build_objective
-from diffusion.sampling import make_sampler, sample, step_noise
+from diffusion.samplers import make_sampler, step_noise
+from diffusion.sampling import sample
 
 ALPHAS_CUMPROD = build_objective(ObjectiveConfig()).scheduler().alphas_cumprod
 SHAPE = (3, 4, 4)

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file
 
 from data_gen.bumps.config import BumpsConfig, HeldOut
@@ -35,7 +34,7 @@ from studies.config import (
     to_dict,
     to_yaml,
 )
-from studies.generate import generate, save_grid
+from studies.generate import chosen_steps, draw
 from studies.models import bump_task, task_of
 from studies.reading import read_as
 from studies.run_dir import RunDir
@@ -201,25 +200,45 @@ def test_the_words_of_a_world_of_shapes_are_still_words(root):
     assert ConceptPipeline.of(*parts).prompts.words.keys() >= {"red", "small"}
 
 
-def test_images_are_drawn_in_gray_without_a_probe(run, tmp_path):
+def test_images_are_drawn_in_gray_without_a_probe(run):
+    options = dict(steps=[0, 4], num_images=3)
+    first, last = draw(run, PLANE, ["2 3", "- 3"], EvaluateConfig(num_inference_steps=2), **options)
+    assert (first.step, last.step) == (0, 4)
+    assert last.images.shape == (2, 3, 8, 8, 1) and last.readings == []
+    assert [seen.keys() for seen in last.oracle] == [{"centre_px"}] * 6
+    assert not np.array_equal(first.images, last.images)
+
+
+def test_an_image_is_the_same_beside_other_prompts_and_snapshots(run):
     settings = EvaluateConfig(num_inference_steps=2)
-    images, readings, snapshot = generate(
-        run, PLANE, ["2 3", "- 3"], settings, step=None, num_images=3
-    )
-    assert (images.shape, readings, snapshot) == ((6, 8, 8, 1), [], "step_00000004")
-    images = np.arange(6, dtype=np.uint8)[:, None, None, None] * 40 + np.zeros_like(images)
-    save_grid(tmp_path / "grid.png", images, columns=3)
-    grid = Image.open(tmp_path / "grid.png")
-    assert grid.mode == "L" and grid.size == (304, 204)
-    assert [grid.getpixel((50 + 100 * k, 50)) for k in range(3)] == [0, 40, 80]
+    prompts = ["2 3", "2 3:2 AND NOT - 3:0.5"]
+    both = draw(run, PLANE, prompts, settings, steps=[2, 4], num_images=3)[1].images
+    alone = draw(run, PLANE, prompts[1:], settings, steps=[4], num_images=2)[0].images
+    assert np.array_equal(alone[0], both[1, :2]) and not np.array_equal(both[0], both[1])
+
+
+def test_steps_are_chosen_among_the_snapshots(run):
+    assert chosen_steps(run, None) == [4]
+    assert chosen_steps(run, "all") == [0, 2, 4]
+    assert chosen_steps(run, [4, 0, 4]) == [0, 4]
+    with pytest.raises(Mistake, match="the snapshot of step 3 is not in .*; there are 0, 2, 4"):
+        chosen_steps(run, [0, 3])
 
 
 def test_the_command_draws(run, command, tmp_path, capsys):
     out = tmp_path / "grid.png"
     arguments = ("--num-images", "2", "--out", str(out))
-    assert command("generate", "--run", str(run.path), "--prompt", "2 3", "- 3", *arguments) == 0
-    assert f"step_00000004: no probe has read them; wrote {out}" in capsys.readouterr().out
-    assert Image.open(out).size == (204, 204)
+    prompts = ("--prompt", "2 3", "- 3", "--not", "4 4:0.5")
+    assert command("generate", "--run", str(run.path), *prompts, *arguments) == 0
+    printed = capsys.readouterr().out
+    assert f"step_00000004: no probe has read them; wrote {out}, " in printed
+    images = json.loads(out.with_suffix(".json").read_text())["images"]
+    assert [image["prompt"] for image in images[1:3]] == [
+        "2 3 AND NOT 4 4:0.5",
+        "- 3 AND NOT 4 4:0.5",
+    ]
+    assert [image["index"] for image in images] == [0, 1, 0, 1]
+    assert images[0]["readings"].keys() == {"oracle"} and not out.with_suffix(".gif").exists()
     assert command("generate", "--run", str(run.path), "--prompt", "2 x", *arguments) == 2
     assert "error: prompt '2 x': got 'x', allowed 0 to 8, or - for none" in capsys.readouterr().err
 

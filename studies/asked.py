@@ -1,0 +1,35 @@
+"""What a prompt, or a composition of prompts, asks to see. Imports no torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from data_gen.world import World
+from diffusion.composition import parse_composition
+
+Values = Mapping[str, str]  # concept → value
+
+
+@dataclass(frozen=True)
+class Asked:
+    """wanted: values by concept, of every term; unwanted: of every NOT."""
+
+    wanted: tuple[Values, ...]
+    unwanted: tuple[Values, ...] = ()
+
+    def is_seen_in(self, values: Values) -> bool:
+        """True if every term is there whole, and no NOT is."""
+        return all(_shows(values, term) for term in self.wanted) and not any(
+            _shows(values, term) for term in self.unwanted
+        )
+
+
+def what_is_asked(world: World, prompt: str) -> Asked:
+    """Raises Mistake for a prompt that cannot be read; terms of weight 0 ask for nothing."""
+    composition = parse_composition(prompt)
+    read = {text: world.captioner.parse(text) for text in composition.prompts}
+    wanted = tuple(read[text] for text, weight in composition.terms if weight > 0)
+    return Asked(wanted, tuple(read[text] for text, weight in composition.terms if weight < 0))
+
+
+def _shows(values: Values, term: Values) -> bool:
+    return all(values[concept] == value for concept, value in term.items())
