@@ -1,6 +1,5 @@
 """Is a run whole? Every directory is hashed, every other file read; nothing is changed."""
 
-import fcntl
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -248,7 +247,7 @@ def _planned_parts(run: RunDir, config: Config, probe: str, done: bool) -> Found
 
 
 def _leftovers(run: RunDir, status: Mapping[str, Any]) -> Found:
-    held = [name for name in ("train", "evaluate") if _is_held(run.path / f".{name}.lock")]
+    held = [name for name in ("train", "evaluate") if run.is_held(name)]
     for writer in status:
         if _is(status, writer, "running") and writer not in held:
             what = f"{writer} is said to be running, but its process has died"
@@ -263,15 +262,3 @@ def _leftovers(run: RunDir, status: Mapping[str, Any]) -> Found:
 def _is(status: Mapping[str, Any], writer: str, state: str) -> bool:
     entry = status.get(writer)
     return isinstance(entry, dict) and entry.get("state") == state
-
-
-def _is_held(lock: Path) -> bool:
-    """True if another process is at it."""
-    if not lock.exists():
-        return False
-    with lock.open("rb") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
