@@ -49,7 +49,16 @@ class Plan:
         return step_directory(run.samples, self.step) / f"{self.what}.npz"
 
     def scores_file(self, run: RunDir, probe: str) -> Path:
-        return run.scores / f"step_{self.step:08d}-{self.what}-{probe}.parquet"
+        return run.scores / part_name(self, probe)
+
+
+def part_name(plan: Plan, probe: str) -> str:
+    """Of a plan's scores; it says all that is the same in their keys, but for the run's own."""
+    if plan.run == RENDER:
+        return f"{RENDER}-seed{plan.eval_seed}-n{plan.images_per_combination}-{probe}.parquet"
+    if plan.run == MEMORISER:
+        return f"{MEMORISER}-{_memorised(plan)}-{probe}.parquet"
+    return f"step_{plan.step:08d}-{plan.what}-{probe}.parquet"
 
 
 def make_plans(config: Config) -> list[Plan]:
@@ -123,22 +132,17 @@ def render_plan(config: Config) -> Plan:
 
 
 def memorised_file(run: RunDir, config: Config) -> Path:
-    return run.samples / MEMORISER / f"{_memorised(config)}.npz"
+    return run.samples / MEMORISER / f"{_memorised(memoriser_plan(config))}.npz"
 
 
-def _memorised(config: Config) -> str:
-    plan = memoriser_plan(config)
+def _memorised(plan: Plan) -> str:
     return plan.what if plan.step < 0 else f"{plan.what}-step{plan.step}"
 
 
 def baseline_files(run: RunDir, config: Config, probe: str) -> dict[str, Path]:
     """Scores of what the last snapshot is compared with."""
-    last = make_plans(config)[-1]
-    rendered = f"{RENDER}-seed{last.eval_seed}-n{last.images_per_combination}-{probe}.parquet"
-    return {
-        RENDER: run.scores / rendered,
-        MEMORISER: run.scores / f"{MEMORISER}-{_memorised(config)}-{probe}.parquet",
-    }
+    plans = {RENDER: render_plan(config), MEMORISER: memoriser_plan(config)}
+    return {name: plan.scores_file(run, probe) for name, plan in plans.items()}
 
 
 def planned_parts(run: RunDir, config: Config, probe: str) -> list[Path]:
