@@ -105,9 +105,9 @@ class Findings:
 
     def _joint(self, weights: str) -> str:
         final = final_accuracy(self._by_weights[weights].curves)
-        joint = final[final["measure"] == "joint"]
-        values = zip(joint["split"], joint["accuracy"], strict=True)
-        return "joint accuracy " + ", ".join(f"{split} {value:.3f}" for split, value in values)
+        joint = final[final["measure"] == "joint"].set_index("split")["accuracy"]
+        splits = [split for split in ("train", "held_out") if split in joint.index]
+        return "joint accuracy " + ", ".join(f"{split} {joint[split]:.3f}" for split in splits)
 
     def first_step_accuracy(self) -> float:
         """Joint accuracy over all combinations at the first scored step."""
