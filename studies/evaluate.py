@@ -93,21 +93,20 @@ class Evaluator:
         """
         rank, size, kinds = self.processes.rank, self.processes.world_size, len(self.world.space)
         work = self.processes.once(lambda: [(job, undrawn(job, kinds)) for job in jobs])
-        plans = {job.samples: job.plan for job in jobs}
         total = sum(len(tile.images) for _, tiles in work for tile in tiles)
         silent = None if self.processes.is_main else True  # None: no bar but on a terminal
         with tqdm(total=total, desc="evaluate", unit="image", disable=silent) as bar:
             for step in deal(work, size):
-                own = [(plans[tile.samples], tile) for tile in step.tiles[rank : rank + 1]]
-                self.processes.each(partial(self._draw, own, check))
-                self.processes.each(partial(self._score, step.whole[rank::size], check))
+                self.processes.each(partial(self._draw, step.tiles[rank : rank + 1], check))
+                if step.whole:
+                    self.processes.each(partial(self._score, step.whole[rank::size], check))
                 bar.update(sum(len(tile.images) for tile in step.tiles))
                 for job in step.whole:
                     tell(job)
 
-    def _draw(self, own: Sequence[tuple[Plan, Tile]], check: Callable[[], None]) -> None:
-        for plan, tile in own:
-            save_tile(tile.file, self._drawer(plan)(tile.images, check).numpy())
+    def _draw(self, tiles: Sequence[Tile], check: Callable[[], None]) -> None:
+        for tile in tiles:
+            save_tile(tile.file, self._drawer(tile.plan)(tile.images, check).numpy())
 
     def _drawer(self, plan: Plan) -> Draw:
         """The last one is kept: most tiles follow one of the same plan."""

@@ -21,6 +21,7 @@ from studies.config import (
     Config,
     check_config,
     flatten,
+    scored_weights,
     scored_world,
     snapshot_steps,
     to_dict,
@@ -31,7 +32,7 @@ from studies.findings import Findings, probe_facts, report_is_fresh, speed_facts
 from studies.forecast import Weights, check_disk, run_bytes
 from studies.lineage import find_source, record_lineage
 from studies.models import new_model, task_of
-from studies.plans import make_plans, num_combinations
+from studies.plans import make_plans, num_combinations, shown_plans
 from studies.precision import decide_precision, with_recorded_precision
 from studies.probing import ensure_probe, load_run_probe
 from studies.run_dir import RunDir
@@ -260,10 +261,11 @@ def describe_plan(config: Config, run: RunDir) -> str:
 
 
 def _evaluation_plan(config: Config) -> list[str]:
-    plans = make_plans(config)
+    plans, shown = make_plans(config), shown_plans(config)
     images = sum(plan.images_per_combination for plan in plans) * num_combinations(config)
     line = (
-        f"evaluate: steps {', '.join(str(plan.step) for plan in plans)}; {images} images, "
+        f"evaluate: steps {', '.join(str(plan.step) for plan in shown)}, "
+        f"{' and '.join(scored_weights(config.evaluate))} weights; {images} images, "
         f"{images * config.evaluate.num_inference_steps} network evaluations"
     )
     return [line] if plans else []

@@ -52,8 +52,9 @@ class Job:
 
 @dataclass(frozen=True)
 class Tile:
-    """The numbers of the images that one process draws at once, and where it puts them."""
+    """The numbers of those of a plan's images that are drawn at once, and where they go."""
 
+    plan: Plan
     images: range
     samples: Path
 
@@ -126,4 +127,4 @@ def tiles_folder(samples: Path) -> Path:
 def _tiles(plan: Plan, combinations: int, samples: Path) -> list[Tile]:
     total = plan.images_per_combination * combinations
     starts = range(0, total, TILE)
-    return [Tile(range(start, min(start + TILE, total)), samples) for start in starts]
+    return [Tile(plan, range(start, min(start + TILE, total)), samples) for start in starts]

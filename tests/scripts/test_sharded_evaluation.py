@@ -1,5 +1,6 @@
 """Evaluation under launchers and beside a training: the same files as those of one process."""
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness.compare import first_difference
-from tests.harness.processes import Attempt, Job, run_to_end
+from tests.harness.processes import Attempt, Job, run_to_end, wait_for
 from tests.harness.tiny_runs import evaluation, tiny_job
 
 pytestmark = pytest.mark.slow
@@ -49,20 +50,21 @@ def test_two_ranks_write_the_bytes_of_one_process(trained, scored):
     assert printed.count("evaluate: scored 5 of 5 parts") == 1
 
 
-def test_a_second_evaluation_is_refused_while_the_first_is_at_work(trained):
-    """Whichever of its processes is asked: the first holds the lock for all."""
+def test_a_second_evaluation_is_refused_and_a_lost_rank_ends_the_first(trained):
+    """The first process holds the lock for all; without the second it does not wait forever."""
     run = copy(trained.run_directory, "busy")
-    run_to_end(evaluation(run, "--evaluate.snapshots", "0"))  # so that the probe is there
-    slow = evaluation(run, *SEVERAL_TILES, "--evaluate.num-inference-steps", "900", ranks=2)
+    slow = evaluation(run, *SEVERAL_TILES, "--evaluate.num-inference-steps", "1000", ranks=2)
     with Attempt(slow) as attempt:
-        while not [*run.glob("samples/*/*.tiles")] and not attempt.ended():
-            if "another process" in attempt.tail():
-                break
-            if (run / ".evaluate.reserve").exists():
-                break
+        reserve = run / ".evaluate.reserve"
+        wait_for(lambda: reserve.exists() or attempt.ended(), 120, attempt.tail)
         second = evaluation(run, *SEVERAL_TILES)
         done = subprocess.run(second.command, capture_output=True, text=True, timeout=120)
         assert done.returncode == 2 and "another process is at its evaluate stage" in done.stderr
+        (lost,) = [p for p in attempt.living() if p.environ().get("RANK") == "1"]
+        lost.kill()
+        assert attempt.end(60) == 1
+    status = json.loads((run / "status.json").read_text())["evaluate"]
+    assert status["state"] == "failed" and "another process of this run is gone" in status["why"]
 
 
 def test_a_watch_beside_a_training_ends_with_the_table_of_a_later_evaluation(tmp_path):
@@ -71,13 +73,10 @@ def test_a_watch_beside_a_training_ends_with_the_table_of_a_later_evaluation(tmp
         while not (training.run_directory / "metrics.jsonl").exists():
             assert not attempt.ended(), attempt.tail()
         watch = evaluation(training.run_directory, "--watch", "--watch-seconds", "0.5")
-        watch = Job(watch.command, watch.run_directory, watch.environment)
         run_to_end(watch)
         assert attempt.end() == 0
     lines = watch.log.read_text()
-    assert (
-        "evaluate: step 50, ema: scored, 2 of 5" in lines and "memoriser: scored, 5 of 5" in lines
-    )
+    assert "evaluate: step 50, ema: scored, 3 of 6\n" in lines
     shutil.copytree(tmp_path / "watched", tmp_path / "later", symlinks=True)
     later = tmp_path / "later" / "tiny"
     for folder in ("samples", "scores.parquet"):
