@@ -14,7 +14,7 @@ from tests.harness.tiny_runs import evaluation, tiny_job
 
 pytestmark = pytest.mark.slow
 STEPS_PER_KILL = 20  # more than an attempt makes before its moment comes, so that none is missed
-SNAPSHOTS_PER_KILL = 4  # as many, of three tiles each
+SNAPSHOTS_PER_KILL = 3  # more than an attempt scores before its moment comes; of three tiles each
 EVALUATE = (
     *("--evaluate.images-per-combination", "24", "--evaluate.final-images-per-combination", "24"),
     *("--evaluate.num-inference-steps", "10"),
