@@ -137,6 +137,23 @@ class Processes:
             raise Heard(message)
         return result
 
+    def each(self, action: Callable[[], T]) -> list[T]:
+        """What `action` returns on every process, by rank; where it fails or is stopped on one, all
+        raise, the others what they have heard."""
+        result: Any = None
+        error: BaseException | None = None
+        try:
+            result = action()
+        except (Preempted, Mistake, OSError) as caught:
+            error = caught
+        failure = error and (isinstance(error, Preempted), str(error))
+        answers = self.gather((result, failure))
+        if error is not None:
+            raise error
+        for stopped, message in filter(None, (failure for _, failure in answers)):
+            raise (Preempted if stopped else Heard)(message)
+        return [result for result, _ in answers]
+
     def share(self, tensors: Iterable[Tensor]) -> None:
         """Overwrite the tensors of every process with those of the first."""
         if self.world_size > 1:

@@ -1,4 +1,10 @@
-"""Sample and score the snapshots of a trained run; what is scored already is skipped."""
+"""Sample and score the snapshots of a run, alone or under a launcher; what is scored is skipped.
+
+One process: python scripts/evaluate.py --run R
+Beside a training at work: python scripts/evaluate.py --run R --watch
+GPUs: accelerate launch scripts/evaluate.py --run R
+Several CPU processes: torchrun --nproc_per_node 2 scripts/evaluate.py --run R.
+"""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -6,7 +12,7 @@ from pathlib import Path
 import tyro
 
 from data_gen.endings import Mistake
-from studies.cli import read_flag, read_run, say, start
+from studies.cli import deadline_after, read_flag, read_run, say, start
 from studies.config import EvaluateConfig, scored_world
 
 
@@ -17,10 +23,16 @@ class Arguments:
     Attributes:
         run: the run directory.
         evaluate: as in the run's config, unless changed here.
+        watch: score snapshots as a training at work writes them, until it ends.
+        watch_seconds: how often to look for new ones.
+        max_minutes: stop after so long, as if asked to: what is drawn is kept, exit status 75.
     """
 
     run: Path
     evaluate: EvaluateConfig
+    watch: bool = False
+    watch_seconds: float = 20.0
+    max_minutes: float | None = None
 
 
 def main() -> None:
@@ -32,12 +44,16 @@ def main() -> None:
     arguments = tyro.cli(Arguments, default=default, description=__doc__)
     if run is None or config is None:
         raise Mistake("--run: missing; give a run directory")
+    if not arguments.watch_seconds > 0:
+        raise Mistake(f"--watch-seconds: got {arguments.watch_seconds:g}, allowed more than 0")
+    deadline = deadline_after(arguments.max_minutes)
     config = replace(config, evaluate=arguments.evaluate)
     scored_world(config)
     from studies.stages import evaluate_stage, probe_stage
 
     probe_stage(config, run, say)
-    evaluate_stage(config, run, say)
+    every = arguments.watch_seconds if arguments.watch else None
+    evaluate_stage(config, run, say, deadline, every)
 
 
 if __name__ == "__main__":

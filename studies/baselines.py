@@ -9,6 +9,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from diffusers import DDPMScheduler
+from jaxtyping import UInt8
+from torch import Tensor
 
 from data_gen.dataset import labelled_set, training_set
 from data_gen.world import World
@@ -20,6 +22,10 @@ from diffusion.snapshots import find_snapshot
 from studies.plans import Plan, image_index, paired_noise
 from studies.run_dir import RunDir
 
+# Draws some of a plan's images, uint8 (n, h, w, 3); calls its check before every network
+# evaluation, and what that raises ends the drawing.
+Draw = Callable[[range, Callable[[], None]], Tensor]
+
 
 def true_renders(world: World, seed: int, count: int) -> np.ndarray:
     """uint8 (combinations, count, h, w, 3)."""
@@ -28,17 +34,12 @@ def true_renders(world: World, seed: int, count: int) -> np.ndarray:
     return images.unflatten(0, (count, kinds)).transpose(0, 1).numpy()
 
 
-def memorised(
-    world: World, run: RunDir, plan: Plan, check: Callable[[], None] = lambda: None
-) -> np.ndarray:
+def memorised(world: World, run: RunDir, plan: Plan) -> Draw:
     """What the memoriser draws under `memoriser_plan`, from the same noise as the model and on its
-    noise schedule: uint8 (combinations, images_per_combination, h, w, 3).
-
-    check: called before every step; what it raises ends the sampling.
-    """
+    noise schedule."""
     directory = find_snapshot(run.snapshots, plan.step if plan.step >= 0 else None)
     schedule = DDPMScheduler.from_pretrained(directory, subfolder="scheduler")
-    count, kinds, shape = plan.images_per_combination, len(world.space), world.image_shape
+    count, shape = plan.images_per_combination, world.image_shape
     values = torch.tensor([world.space.value_indices(c) for c in world.space.combinations])
     data = training_set(world)
     memoriser = Memoriser(
@@ -48,11 +49,14 @@ def memorised(
         schedule.config.prediction_type,
     )
 
-    def draw(x_T: torch.Tensor, asked: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-        noise = step_noise(plan.eval_seed, index, shape)
-        sampler = make_sampler(plan.sampler, schedule.config, plan.num_inference_steps, noise)
-        return sample(lambda x_t, t: memoriser.denoise(x_t, t, asked), sampler, x_T, check)
+    def draw_images(images: range, check: Callable[[], None]) -> UInt8[Tensor, "n h w c"]:
+        def draw(x_T: Tensor, asked: Tensor, index: Tensor) -> Tensor:
+            noise = step_noise(plan.eval_seed, index, shape)
+            sampler = make_sampler(plan.sampler, schedule.config, plan.num_inference_steps, noise)
+            return sample(lambda x_t, t: memoriser.denoise(x_t, t, asked), sampler, x_T, check)
 
-    noise = paired_noise(plan.eval_seed, kinds, count, shape)
-    images = in_tiles(draw, noise, values.repeat_interleave(count, 0), image_index(kinds, count))
-    return to_pixels(images).unflatten(0, (kinds, count)).numpy()
+        asked = values.repeat_interleave(count, 0)[images.start : images.stop]
+        noise = paired_noise(plan.eval_seed, images, count, shape)
+        return to_pixels(in_tiles(draw, noise, asked, image_index(images, count)))
+
+    return draw_images

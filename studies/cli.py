@@ -46,7 +46,7 @@ class Experiment:
     @property
     def deadline(self) -> float | None:
         """On time.monotonic()'s clock."""
-        return None if self.max_minutes is None else STARTED + 60 * self.max_minutes
+        return deadline_after(self.max_minutes)
 
     @property
     def run(self) -> RunDir:
@@ -63,9 +63,15 @@ def read_experiment(description: str) -> Experiment:
     settings = (tyro.conf.AvoidSubcommands,)
     experiment = tyro.cli(Experiment, default=default, description=description, config=settings)
     check_config(read_as(Config, to_dict(experiment.fields), ""))  # flags obey a file's rules
-    if experiment.max_minutes is not None and not experiment.max_minutes > 0:
-        raise Mistake(f"--max-minutes: got {experiment.max_minutes:g}, allowed more than 0")
+    deadline_after(experiment.max_minutes)  # refuse a mistake
     return experiment
+
+
+def deadline_after(max_minutes: float | None) -> float | None:
+    """When the command's time is up, on time.monotonic()'s clock. Mistake unless above 0."""
+    if max_minutes is not None and not max_minutes > 0:
+        raise Mistake(f"--max-minutes: got {max_minutes:g}, allowed more than 0")
+    return None if max_minutes is None else STARTED + 60 * max_minutes
 
 
 def read_run(path: Path) -> tuple[RunDir, Config]:

@@ -40,7 +40,8 @@ class EvaluateConfig:
         sampler, num_inference_steps, guidance_scale: how noise becomes images.
         images_per_combination: at each snapshot; final_images_per_combination: at the last.
         snapshots: schedule of the steps that are scored; each must be a snapshot of training.
-        weights: averaged (ema) or raw.
+        weights: averaged (ema) or raw: those that tables, figures and drawings show.
+        both_weights: score the other weights too, beside them.
         keep: snapshots that stay once all that is planned is scored: all of them; those that are
             scored and the last; or the last alone.
     """
@@ -53,6 +54,7 @@ class EvaluateConfig:
     final_images_per_combination: int = 64
     snapshots: str = "0, 64, 128, 375, 625, linear:8"
     weights: Literal["ema", "raw"] = "ema"
+    both_weights: bool = False
     keep: Literal["all", "scored", "last"] = "all"
 
 
@@ -176,6 +178,12 @@ def scored_steps(config: Config) -> tuple[int, ...]:
     evaluate, end = config.evaluate, config.train.max_steps
     steps = parse_schedule(evaluate.snapshots, end, "evaluate.snapshots")
     return steps if isinstance(config.world, WorldConfig) else ()
+
+
+def scored_weights(evaluate: EvaluateConfig) -> tuple[str, ...]:
+    """The kinds of weights that are scored, the shown ones first."""
+    others = tuple(kind for kind in ("ema", "raw") if kind != evaluate.weights)
+    return (evaluate.weights, *(others if evaluate.both_weights else ()))
 
 
 def to_dict(config: Any) -> dict[str, Any]:

@@ -1,13 +1,20 @@
-"""Sample every planned snapshot on the same combinations with the same noise, and score it."""
+"""Sample every planned snapshot on the same combinations with the same noise, and score it.
+
+On one process or several: they draw tiles side by side (units.py), and every file is the same.
+"""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from jaxtyping import UInt8
+from torch import Tensor
+from tqdm import tqdm
 
 from classifiers.certificate import probe_name
 from classifiers.probe import Probe
@@ -16,8 +23,9 @@ from data_gen.endings import Mistake
 from data_gen.files import hash_json
 from data_gen.world import World
 from diffusion.pipeline import ConceptPipeline
+from diffusion.processes import Processes
 from diffusion.snapshots import find_snapshot
-from studies.baselines import memorised, true_renders
+from studies.baselines import Draw, memorised, true_renders
 from studies.config import Config, identity
 from studies.plans import (
     MEMORISER,
@@ -25,19 +33,23 @@ from studies.plans import (
     Plan,
     baseline_files,
     image_index,
-    make_plans,
-    memorised_file,
-    memoriser_plan,
     paired_noise,
-    planned_parts,
+    shown_plans,
 )
 from studies.run_dir import RunDir
-from studies.samples import load_samples, save_samples
+from studies.samples import load_samples, save_samples, save_tile
+from studies.units import Job, Tile, deal, drop_tiles, join_tiles, make_jobs, undrawn
+
+
+def shown_parts(run: RunDir, config: Config, probe: str) -> list[Path]:
+    """Scores files of what tables and figures show: one kind of weights, and the baselines."""
+    own = [plan.scores_file(run, probe) for plan in shown_plans(config)]
+    return [*baseline_files(run, config, probe).values(), *own]
 
 
 def read_planned_scores(run: RunDir, config: Config, probe: str) -> pd.DataFrame:
-    """The scores of an evaluation as one table. Mistake names a part that is missing."""
-    parts = planned_parts(run, config, probe)
+    """The shown scores of an evaluation as one table. Mistake names a part that is missing."""
+    parts = shown_parts(run, config, probe)
     missing = [part for part in parts if not part.is_file()]
     if missing:
         raise Mistake(f"{missing[0]}: not scored yet; run scripts/evaluate.py --run {run.path}")
@@ -47,88 +59,100 @@ def read_planned_scores(run: RunDir, config: Config, probe: str) -> pd.DataFrame
 
 
 class Evaluator:
-    """Evaluates one run with its probe."""
+    """Evaluates one run with its probe. All processes call its methods alike."""
 
-    def __init__(self, run: RunDir, config: Config, world: World, probe: Probe, certificate: Any):
-        self.run, self.config, self.world, self.probe = run, config, world, probe
+    def __init__(
+        self,
+        run: RunDir,
+        config: Config,
+        world: World,
+        probe: Probe,
+        certificate: Any,
+        processes: Processes,
+    ):
+        self.run, self.world, self.probe, self.processes = run, world, probe, processes
         self.probe_name = probe_name(certificate)
         self.facts = {"config": hash_json(identity(config)), "certificate": self.probe_name}
+        self.jobs = make_jobs(run, config, self.probe_name)
+        self._loaded: tuple[Plan, Draw] | None = None
 
-    @property
-    def num_images(self) -> int:
-        """All that is generated, the memoriser's images too."""
-        counts = [plan.images_per_combination for plan in make_plans(self.config)]
-        return (sum(counts) + counts[-1]) * len(self.world.space)
+    def missing(self) -> list[Job]:
+        """What is not scored yet, as the first process sees it."""
+        return self.processes.once(lambda: [job for job in self.jobs if not job.is_scored])
 
     def evaluate(
         self,
-        progress: Callable[[int], object] = lambda images: None,
+        jobs: Sequence[Job],
         check: Callable[[], None] = lambda: None,
+        tell: Callable[[Job], object] = lambda job: None,
     ) -> None:
-        """Sample and score what is missing; `progress` is told the images done.
+        """Sample what is not drawn yet of some jobs, and score it.
 
-        check: called before every network evaluation; raises to stop.
+        check: called before every network evaluation; raises to stop, and all processes stop.
+        tell: called with every job that is scored.
         """
-        plans = make_plans(self.config)
-        baselines = baseline_files(self.run, self.config, self.probe_name)
-        self._score_renders(baselines[RENDER], plans[-1])
-        for plan in plans:
-            path = plan.scores_file(self.run, self.probe_name)
-            if not path.is_file():
-                images = self._samples(plan.samples_file(self.run), self._generate, plan, check)
-                self._write(path, images, _common(plan))
-            progress(plan.images_per_combination * len(self.world.space))
-        self._score_memoriser(baselines[MEMORISER], check)
-        progress(plans[-1].images_per_combination * len(self.world.space))
+        rank, size, kinds = self.processes.rank, self.processes.world_size, len(self.world.space)
+        work = self.processes.once(lambda: [(job, undrawn(job, kinds)) for job in jobs])
+        total = sum(len(tile.images) for _, tiles in work for tile in tiles)
+        silent = None if self.processes.is_main else True  # None: no bar but on a terminal
+        with tqdm(total=total, desc="evaluate", unit="image", disable=silent) as bar:
+            for step in deal(work, size):
+                self.processes.each(partial(self._draw, step.tiles[rank : rank + 1], check))
+                if step.whole:
+                    self.processes.each(partial(self._score, step.whole[rank::size], check))
+                bar.update(sum(len(tile.images) for tile in step.tiles))
+                for job in step.whole:
+                    tell(job)
 
-    def _score_renders(self, path: Path, plan: Plan) -> None:
-        if not path.is_file():
-            images = true_renders(self.world, plan.eval_seed, plan.images_per_combination)
-            settings = {
-                **dict(run=RENDER, train_seed=-1, step=-1, images_seen=-1, weights="none"),
-                **dict(sampler="none", num_inference_steps=-1, guidance_scale=-1.0),
-            }
-            self._write(path, images, {**_common(plan), **settings})
+    def _draw(self, tiles: Sequence[Tile], check: Callable[[], None]) -> None:
+        for tile in tiles:
+            save_tile(tile.file, self._drawer(tile.plan)(tile.images, check).numpy())
 
-    def _score_memoriser(self, path: Path, check: Callable[[], None]) -> None:
-        if not path.is_file():
-            plan, samples = memoriser_plan(self.config), memorised_file(self.run, self.config)
-            images = self._samples(samples, self._memorise, plan, check)
-            self._write(path, images, _common(plan))
+    def _drawer(self, plan: Plan) -> Draw:
+        """The last one is kept: most tiles follow one of the same plan."""
+        if self._loaded is None or self._loaded[0] != plan:
+            memoriser = plan.run == MEMORISER
+            draw = memorised(self.world, self.run, plan) if memoriser else self._generator(plan)
+            self._loaded = plan, draw
+        return self._loaded[1]
 
-    def _samples(
-        self,
-        path: Path,
-        draw: Callable[[Plan, Callable[[], None]], np.ndarray],
-        plan: Plan,
-        check: Callable[[], None],
-    ) -> np.ndarray:
-        """uint8 (combinations, images_per_combination, h, w, 3), drawn now or read back."""
-        if not path.is_file():
-            save_samples(path, draw(plan, check), self.world)
-        return load_samples(path)
-
-    def _memorise(self, plan: Plan, check: Callable[[], None]) -> np.ndarray:
-        return memorised(self.world, self.run, plan, check)
-
-    def _generate(self, plan: Plan, check: Callable[[], None]) -> np.ndarray:
+    def _generator(self, plan: Plan) -> Draw:
+        """Draws with the weights of a snapshot."""
         directory = find_snapshot(self.run.snapshots, plan.step)
         pipeline = ConceptPipeline.load(directory, plan.weights)
-        count, kinds = plan.images_per_combination, len(self.world.space)
+        count = plan.images_per_combination
         captions = [self.world.captioner.write(c) for c in self.world.space.combinations]
-        images = pipeline(
-            [caption for caption in captions for _ in range(count)],
-            paired_noise(plan.eval_seed, kinds, count, pipeline.image_shape),
-            index=image_index(kinds, count),
-            seed=plan.eval_seed,
-            sampler=plan.sampler,
-            num_inference_steps=plan.num_inference_steps,
-            guidance_scale=plan.guidance_scale,
-            check=check,
-        )
-        return images.unflatten(0, (kinds, count)).numpy()
 
-    def _write(self, path: Path, images: np.ndarray, common: Mapping[str, Any]) -> None:
+        def draw_images(images: range, check: Callable[[], None]) -> UInt8[Tensor, "n h w c"]:
+            return pipeline(
+                [captions[number // count] for number in images],
+                paired_noise(plan.eval_seed, images, count, pipeline.image_shape),
+                index=image_index(images, count),
+                seed=plan.eval_seed,
+                sampler=plan.sampler,
+                num_inference_steps=plan.num_inference_steps,
+                guidance_scale=plan.guidance_scale,
+                check=check,
+            )
+
+        return draw_images
+
+    def _score(self, jobs: Sequence[Job], check: Callable[[], None]) -> None:
+        for job in jobs:
+            check()
+            self._write(job, self._images(job))
+
+    def _images(self, job: Job) -> np.ndarray:
+        """uint8 (combinations, images_per_combination, h, w, 3), put together or read back."""
+        plan, kinds = job.plan, len(self.world.space)
+        if job.samples is None:
+            return true_renders(self.world, plan.eval_seed, plan.images_per_combination)
+        if not job.samples.is_file():
+            save_samples(job.samples, join_tiles(plan, kinds, job.samples), self.world)
+        drop_tiles(job.samples)
+        return load_samples(job.samples)
+
+    def _write(self, job: Job, images: np.ndarray) -> None:
         """Score images (combinations, n, h, w, 3)."""
         space, captioner = self.world.space, self.world.captioner
         each = [(c, k) for c in space.combinations for k in range(images.shape[1])]
@@ -143,11 +167,11 @@ class Evaluator:
         ]
         targets = [dict(zip(space.names, combination, strict=True)) for combination, _ in each]
         flat = torch.from_numpy(images).flatten(0, 1).permute(0, 3, 1, 2)
-        common = {**common, "intervention": "none", "probe": self.probe_name}
-        write_part(path, score_images(self.probe, flat, rows, targets, common), self.facts)
+        common = {**_common(job.plan), "intervention": "none", "probe": self.probe_name}
+        write_part(job.scores, score_images(self.probe, flat, rows, targets, common), self.facts)
 
 
-def _common(plan: Plan) -> dict[str, Any]:
+def _common(plan: Plan) -> Mapping[str, Any]:
     """What all images of a plan share in the scores table."""
     common = dataclasses.asdict(plan)
     del common["images_per_combination"]

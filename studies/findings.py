@@ -1,7 +1,7 @@
 """From a run's scores to its table, figures and report."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,9 @@ from data_gen.endings import Mistake
 from data_gen.files import hash_file, hash_json, read_json, read_rows, write_json
 from data_gen.leaks import LeakReport
 from data_gen.world import World
-from studies.config import Config, to_dict, to_yaml
+from studies.config import Config, scored_weights, to_dict, to_yaml
 from studies.evaluate import read_planned_scores
-from studies.plans import MEMORISER, RENDER, make_plans, planned_parts
+from studies.plans import MEMORISER, RENDER, planned_parts, shown_plans
 from studies.probing import read_certificate
 from studies.run_dir import RunDir
 from studies.samples import load_samples
@@ -80,6 +80,35 @@ class Findings:
     def table(self) -> str:
         """Accuracy at the last snapshot, ready to print."""
         return format_accuracy(final_accuracy(self.curves), self.world.space.names)
+
+    def tables(self) -> dict[str, str]:
+        """`table` of the shown weights, and where the others are scored too, of both by name."""
+        if not self.configs[0].evaluate.both_weights:
+            return {"": self.table()}
+        return {f", {name}": findings.table() for name, findings in self._by_weights.items()}
+
+    @cached_property
+    def _by_weights(self) -> dict[str, "Findings"]:
+        """The same of every kind of weights that is scored, the shown ones first."""
+        return {
+            name: self if name == self.configs[0].evaluate.weights else self._showing(name)
+            for name in scored_weights(self.configs[0].evaluate)
+        }
+
+    def _showing(self, weights: Any) -> "Findings":
+        shown = [replace(c, evaluate=replace(c.evaluate, weights=weights)) for c in self.configs]
+        return replace(self, configs=shown)
+
+    def weights(self) -> str:
+        """Which weights are shown, and how others compare."""
+        shown, *others = self._by_weights
+        return "; ".join([f"{shown} shown", *(f"{n}: {self._joint(n)}" for n in others)])
+
+    def _joint(self, weights: str) -> str:
+        final = final_accuracy(self._by_weights[weights].curves)
+        joint = final[final["measure"] == "joint"].set_index("split")["accuracy"]
+        splits = [split for split in ("train", "held_out") if split in joint.index]
+        return "joint accuracy " + ", ".join(f"{split} {joint[split]:.3f}" for split in splits)
 
     def first_step_accuracy(self) -> float:
         """Joint accuracy over all combinations at the first scored step."""
@@ -128,7 +157,7 @@ def sample_grid(run: RunDir, config: Config, world: World) -> Any:
     """Rows: held-out prompts (all, if none is held out); columns: snapshots; sample 0 of each."""
     shown = world.split.held_out or world.split.train
     rows = [world.space.index(combination) for combination in shown]
-    plans = make_plans(config)
+    plans = shown_plans(config)
     columns = [load_samples(plan.samples_file(run))[rows, 0] for plan in plans]
     return sample_grid_figure(
         np.stack(columns, axis=1),
@@ -144,7 +173,7 @@ def nearest_training_images(
 
     Distance: root mean square over pixels and channels, in grey levels.
     """
-    samples = load_samples(make_plans(config)[-1].samples_file(run))
+    samples = load_samples(shown_plans(config)[-1].samples_file(run))
     training = data.images.permute(0, 2, 3, 1).numpy().astype(np.float32)
     neighbours = []
     for combination in world.split.held_out:
@@ -235,6 +264,7 @@ def write_run_report(
         question=config.question,
         facts={
             **{f"{name} in training": value for name, value in speed_facts(run).items()},
+            "weights": findings.weights(),
             "joint accuracy at step 0": f"{findings.first_step_accuracy():.3f}",
             "joint accuracy of true renders": f"{findings.ceiling():.3f}",
             "joint accuracy of the memoriser, which only copies": findings.floor(),

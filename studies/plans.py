@@ -11,7 +11,13 @@ from torch import Tensor
 from data_gen import streams
 from data_gen.world import WorldConfig
 from diffusion.snapshots import step_directory
-from studies.config import MOST_IMAGES, RESERVED_NAMES, Config, scored_steps
+from studies.config import (
+    MOST_IMAGES,
+    RESERVED_NAMES,
+    Config,
+    scored_steps,
+    scored_weights,
+)
 from studies.run_dir import RunDir
 
 RENDER, MEMORISER = RESERVED_NAMES
@@ -43,11 +49,21 @@ class Plan:
         return step_directory(run.samples, self.step) / f"{self.what}.npz"
 
     def scores_file(self, run: RunDir, probe: str) -> Path:
-        return run.scores / f"step_{self.step:08d}-{self.what}-{probe}.parquet"
+        return run.scores / part_name(self, probe)
+
+
+def part_name(plan: Plan, probe: str) -> str:
+    """Of a plan's scores; it says all that is the same in their keys, but for the run's own."""
+    if plan.run == RENDER:
+        return f"{RENDER}-seed{plan.eval_seed}-n{plan.images_per_combination}-{probe}.parquet"
+    if plan.run == MEMORISER:
+        return f"{MEMORISER}-{_memorised(plan)}-{probe}.parquet"
+    return f"step_{plan.step:08d}-{plan.what}-{probe}.parquet"
 
 
 def make_plans(config: Config) -> list[Plan]:
-    """One plan per scored step; the last step gets more images. None of a world of bumps."""
+    """One plan per scored step and kind of weights; the last step gets more images. None of a world
+    of bumps."""
     evaluate, steps = config.evaluate, scored_steps(config)
     return [
         Plan(
@@ -55,7 +71,7 @@ def make_plans(config: Config) -> list[Plan]:
             train_seed=config.seed,
             step=step,
             images_seen=step * config.train.batch_size,
-            weights=evaluate.weights,
+            weights=weights,
             sampler=evaluate.sampler,
             num_inference_steps=evaluate.num_inference_steps,
             guidance_scale=evaluate.guidance_scale,
@@ -67,7 +83,13 @@ def make_plans(config: Config) -> list[Plan]:
             ),
         )
         for step in steps
+        for weights in scored_weights(evaluate)
     ]
+
+
+def shown_plans(config: Config) -> list[Plan]:
+    """The plans of the weights that tables and figures show, one per scored step."""
+    return [plan for plan in make_plans(config) if plan.weights == config.evaluate.weights]
 
 
 def num_combinations(config: Config) -> int:
@@ -82,7 +104,7 @@ def memoriser_plan(config: Config) -> Plan:
 
     The step stays where the noise schedule is learned, and so belongs to it.
     """
-    learned, last = config.objective.kind == "variational", make_plans(config)[-1]
+    learned, last = config.objective.kind == "variational", shown_plans(config)[-1]
     return replace(
         last,
         run=MEMORISER,
@@ -94,23 +116,33 @@ def memoriser_plan(config: Config) -> Plan:
     )
 
 
+def render_plan(config: Config) -> Plan:
+    """True renders, as many as the last plan draws, without what only a model has."""
+    return replace(
+        make_plans(config)[-1],
+        run=RENDER,
+        train_seed=-1,
+        step=-1,
+        images_seen=-1,
+        weights="none",
+        sampler="none",
+        num_inference_steps=-1,
+        guidance_scale=-1.0,
+    )
+
+
 def memorised_file(run: RunDir, config: Config) -> Path:
-    return run.samples / MEMORISER / f"{_memorised(config)}.npz"
+    return run.samples / MEMORISER / f"{_memorised(memoriser_plan(config))}.npz"
 
 
-def _memorised(config: Config) -> str:
-    plan = memoriser_plan(config)
+def _memorised(plan: Plan) -> str:
     return plan.what if plan.step < 0 else f"{plan.what}-step{plan.step}"
 
 
 def baseline_files(run: RunDir, config: Config, probe: str) -> dict[str, Path]:
     """Scores of what the last snapshot is compared with."""
-    last = make_plans(config)[-1]
-    rendered = f"{RENDER}-seed{last.eval_seed}-n{last.images_per_combination}-{probe}.parquet"
-    return {
-        RENDER: run.scores / rendered,
-        MEMORISER: run.scores / f"{MEMORISER}-{_memorised(config)}-{probe}.parquet",
-    }
+    plans = {RENDER: render_plan(config), MEMORISER: memoriser_plan(config)}
+    return {name: plan.scores_file(run, probe) for name, plan in plans.items()}
 
 
 def planned_parts(run: RunDir, config: Config, probe: str) -> list[Path]:
@@ -122,17 +154,27 @@ def planned_parts(run: RunDir, config: Config, probe: str) -> list[Path]:
 
 
 def paired_noise(
-    seed: int, combinations: int, count: int, shape: tuple[int, int, int]
+    seed: int, images: range, count: int, shape: tuple[int, int, int]
 ) -> Float[Tensor, "n c h w"]:
-    """x_T of images 0 … count − 1 of every combination in turn, the same at every snapshot."""
-    width, index = torch.Size(shape).numel(), torch.arange(count)
+    """x_T of some of a plan's images, which are `count` of every combination in turn.
+
+    Image k of a combination starts from the same noise at every snapshot, whatever the count is.
+    """
+    width, (combination, k) = torch.Size(shape).numel(), _places(images, count)
     noise = [
-        streams.normal(seed, "evaluate.noise", combination, index, width)
-        for combination in range(combinations)
+        streams.normal(seed, "evaluate.noise", int(c), k[combination == c], width)
+        for c in combination.unique()
     ]
     return torch.cat(noise).view(-1, *shape)
 
 
-def image_index(combinations: int, count: int) -> Int[Tensor, " n"]:
-    """int64 (combinations · count,): a number of each image, the same whatever the count is."""
-    return (torch.arange(combinations)[:, None] * MOST_IMAGES + torch.arange(count)).flatten()
+def image_index(images: range, count: int) -> Int[Tensor, " n"]:
+    """int64: a number of each image, the same whatever the count is."""
+    combination, k = _places(images, count)
+    return combination * MOST_IMAGES + k
+
+
+def _places(images: range, count: int) -> tuple[Tensor, Tensor]:
+    """int64: of each image its combination's number and its own among that combination's."""
+    number = torch.arange(images.start, images.stop)
+    return number // count, number % count

@@ -109,13 +109,29 @@ class RunDir:
                 ) from None
             yield
 
+    def is_held(self, writer: str) -> bool:
+        """True if another process is at it."""
+        lock = self.path / f".{writer}.lock"
+        if not lock.exists():
+            return False
+        with lock.open("rb") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
     def state_of(self, writer: str) -> str | None:
         """What status.json says about a writer: running, preempted, failed or done."""
+        return self.status_of(writer).get("state")
+
+    def status_of(self, writer: str) -> dict[str, Any]:
+        """Its state, and if it was stopped or failed, why; nothing of one that never began."""
         path = self.path / "status.json"
         status = read_json(path) if path.is_file() else {}
         try:
-            return status.get(writer, {}).get("state")
-        except AttributeError:
+            return dict(status.get(writer, {}))
+        except (AttributeError, TypeError, ValueError):
             raise Mistake(f"{path}: holds no status of {writer}; move it away") from None
 
     def set_done(self, writer: str) -> None:

@@ -1,9 +1,11 @@
-"""Generated images in files: one npz per plan, flat, with a label per image."""
+"""Generated images in files: one npz per plan, flat, with a label per image; tiles until then."""
 
 import io
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -23,26 +25,47 @@ def save_samples(path: Path, images: np.ndarray, world: World) -> None:
     count = images.shape[1]
     combination = [world.space.name(c) for c in world.space.combinations for _ in range(count)]
     prompt = [world.captioner.write(c) for c in world.space.combinations for _ in range(count)]
-    buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
+    _save(
+        path,
         images=images.reshape(-1, *images.shape[2:]),
         combination=np.array(combination),
         prompt=np.array(prompt),
         sample=np.tile(np.arange(count), len(images)),
     )
+
+
+def save_tile(path: Path, images: np.ndarray) -> None:
+    """images: uint8 (n, h, w, 3), some of those of a plan."""
+    _save(path, images=images)
+
+
+def _save(path: Path, **arrays: np.ndarray) -> None:
+    """The same arrays make the same bytes."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
     with whole_file(path) as temporary:
         temporary.write_bytes(buffer.getvalue())
 
 
 def load_samples(path: Path) -> np.ndarray:
     """uint8 (combinations, n, h, w, 3). Mistake names a file that cannot be read."""
-    try:
+    with _readable(path, "move the file and its scores away, scripts/evaluate.py makes both again"):
         with np.load(path, allow_pickle=False) as stored:
             images, count = stored["images"], int(stored["sample"].max()) + 1
         return images.reshape(-1, count, *images.shape[1:])
+
+
+def load_tile(path: Path) -> np.ndarray:
+    """uint8 (n, h, w, 3). Mistake names a file that cannot be read."""
+    with _readable(path, "move the file away, scripts/evaluate.py makes it again"):
+        with np.load(path, allow_pickle=False) as stored:
+            return stored["images"]
+
+
+@contextmanager
+def _readable(path: Path, advice: str) -> Iterator[None]:
+    try:
+        yield
     except UNREADABLE as error:
-        raise Mistake(
-            f"{path}: cannot read these samples ({str(error) or type(error).__name__}); "
-            f"move the file and its scores away, scripts/evaluate.py makes both again"
-        ) from None
+        reason = str(error) or type(error).__name__
+        raise Mistake(f"{path}: cannot read these samples ({reason}); {advice}") from None

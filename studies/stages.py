@@ -3,27 +3,25 @@
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
-from classifiers.certificate import probe_name
 from data_gen.dataset import leak_check, training_set
 from data_gen.endings import Mistake, Preempted
 from data_gen.files import damage, hash_json, read_json
+from data_gen.world import World
 from diffusion.fine_tuning import Source
 from diffusion.group_norm import group_norm_implementation
-from diffusion.processes import Processes, build_accelerator, pin_threads
-from diffusion.snapshots import complete_steps, step_directory, steps_in, thin, thinned_steps
+from diffusion.processes import Processes, build_accelerator
+from diffusion.snapshots import complete_steps, step_directory, steps_in, thinned_steps
 from diffusion.train import Trainer
 from studies.config import (
     Config,
     check_config,
-    differences,
     flatten,
-    identity,
-    scored_steps,
+    scored_weights,
     scored_world,
     snapshot_steps,
     to_dict,
@@ -34,11 +32,13 @@ from studies.findings import Findings, probe_facts, report_is_fresh, speed_facts
 from studies.forecast import Weights, check_disk, run_bytes
 from studies.lineage import find_source, record_lineage
 from studies.models import new_model, task_of
-from studies.plans import make_plans, num_combinations, planned_parts
+from studies.plans import make_plans, num_combinations, shown_plans
 from studies.precision import decide_precision, with_recorded_precision
-from studies.probing import ensure_probe, load_run_probe, read_certificate
+from studies.probing import ensure_probe, load_run_probe
 from studies.run_dir import RunDir
 from studies.stopping import stop_on_request
+from studies.thinning import is_trained, thin_scored
+from studies.watching import follow
 
 Say = Callable[[str], None]
 
@@ -70,11 +70,20 @@ def claim(config: Config, run: RunDir) -> None:
 
 
 def probe_stage(config: Config, run: RunDir, say: Say) -> None:
+    """The first process makes the probe, unless it is there; the others wait for it."""
     world = scored_world(config)
-    pin_threads(config.train.threads)
-    with run.locked("evaluate"):
-        new = ensure_probe(run, world, config.probe)
+    new = _scoring_processes(config).once(lambda: _ensure_probe(config, run, world))
     say(f"probe: {'trained' if new else 'found'}; {_probe_line(run)}")
+
+
+def _ensure_probe(config: Config, run: RunDir, world: World) -> bool:
+    with run.locked("evaluate"):
+        return ensure_probe(run, world, config.probe)
+
+
+def _scoring_processes(config: Config) -> Processes:
+    """Those that evaluate, with the threads of training; what they do goes to no tracker."""
+    return Processes(build_accelerator(replace(config.train, tracker=None)))
 
 
 def train_stage(config: Config, run: RunDir, say: Say, deadline: float | None = None) -> None:
@@ -82,7 +91,7 @@ def train_stage(config: Config, run: RunDir, say: Say, deadline: float | None = 
     check_config(config)
     config = with_recorded_precision(config, run)
     processes = Processes(build_accelerator(config.train, run.path))
-    if processes.once(lambda: _trained(config, run)):
+    if processes.once(lambda: is_trained(config, run)):
         processes.once(lambda: run.set_done("train"))
         return say(f"train: finished before, {config.train.max_steps} steps; {_speed_line(run)}")
     processes.check_equal("config", hash_json(to_dict(config)))
@@ -160,56 +169,49 @@ def _start_tracker(config: Config, processes: Processes, step: int) -> None:
     processes.accelerator.init_trackers("concept-dynamics", flatten(config), init_kwargs=options)
 
 
-def evaluate_stage(config: Config, run: RunDir, say: Say, deadline: float | None = None) -> None:
-    """Score every planned snapshot that is not scored yet, then thin as `evaluate.keep` says."""
-    world = scored_world(config)
-    pin_threads(config.train.threads)
-    probe, certificate = load_run_probe(run, world)
-    evaluator = Evaluator(run, config, world, probe, certificate)
-    parts = planned_parts(run, config, evaluator.probe_name)
-    missing = sum(not part.is_file() for part in parts)
-    if not missing:
-        run.set_done("evaluate")
-        say(f"evaluate: finished before, {len(parts)} parts")
-    else:
-        _evaluate(evaluator, run, deadline)
-        say(f"evaluate: scored {missing} of {len(parts)} parts")
-    _thin(config, run, say)
+def evaluate_stage(
+    config: Config,
+    run: RunDir,
+    say: Say,
+    deadline: float | None = None,
+    watch_seconds: float | None = None,
+) -> None:
+    """Score every planned snapshot that is not scored yet, then thin as `evaluate.keep` says.
+
+    watch_seconds: how often to look for what a training at work has added; None: all is there.
+    """
+    world, processes = scored_world(config), _scoring_processes(config)
+    processes.check_equal("config", hash_json(to_dict(config)))
+    with ExitStack() as stack:
+        stack.push(processes.leave)
+        evaluator = Evaluator(run, config, world, *load_run_probe(run, world), processes)
+        missing, parts = len(evaluator.missing()), len(evaluator.jobs)
+        if missing:
+            _evaluate(evaluator, say, deadline, watch_seconds)
+            say(f"evaluate: scored {missing} of {parts} parts")
+        else:
+            processes.once(lambda: run.set_done("evaluate"))
+            say(f"evaluate: finished before, {parts} parts")
+        for line in processes.once(lambda: thin_scored(config, run)):
+            say(line)
 
 
-def _evaluate(evaluator: Evaluator, run: RunDir, deadline: float | None) -> None:
-    with (
-        stop_on_request(deadline) as should_stop,
-        run.writing("evaluate"),
-        tqdm(total=evaluator.num_images, desc="evaluate", unit="image", disable=None) as bar,
-    ):
+def _evaluate(
+    evaluator: Evaluator, say: Say, deadline: float | None, watch_seconds: float | None
+) -> None:
+    run, processes = evaluator.run, evaluator.processes
+    with ExitStack() as stack:
+        should_stop = stack.enter_context(stop_on_request(deadline))
+        processes.once(lambda: stack.enter_context(run.writing("evaluate")))
 
         def check() -> None:
             if should_stop():
                 raise Preempted("stopped while sampling, what is scored is kept")
 
-        evaluator.evaluate(bar.update, check)
-
-
-def _thin(config: Config, run: RunDir, say: Say) -> None:
-    """Remove the snapshots that evaluate.keep does not name, once training is done."""
-    if config.evaluate.keep == "all" or not _trained(config, run):
-        return
-    keep = scored_steps(config) if config.evaluate.keep == "scored" else ()
-    with run.locked("evaluate"), run.locked("train"):
-        last = max(complete_steps(run.snapshots))
-        if not _is_scored(run) or last > config.train.max_steps:
-            return say(f"evaluate.keep: {run.config_file} plans more than is scored; all kept")
-        spare = {*complete_steps(run.snapshots), *thinned_steps(run.snapshots)} - {*keep, last}
-        for step in sorted(spare):
-            thin(run.snapshots, step)
-    say(f"evaluate.keep: {config.evaluate.keep}; {len(spare)} snapshots are removed")
-
-
-def _is_scored(run: RunDir) -> bool:
-    """True if all that the run's own config plans is scored, whatever else was asked for."""
-    probe = probe_name(read_certificate(run))
-    return all(part.is_file() for part in planned_parts(run, run.read_config(), probe))
+        if watch_seconds is None:
+            evaluator.evaluate(evaluator.missing(), check)
+        else:
+            follow(evaluator, say, check, watch_seconds)
 
 
 def report_stage(config: Config, run: RunDir, say: Say) -> None:
@@ -220,26 +222,14 @@ def report_stage(config: Config, run: RunDir, say: Say) -> None:
         data = training_set(world)
         figures = findings.draw(run.figures)
         write_run_report(findings, data, leak_check(world, data), figures)
-    say(f"\naccuracy at step {config.train.max_steps} [95 % interval]\n{findings.table()}\n")
+    for weights, table in findings.tables().items():
+        say(f"\naccuracy at step {config.train.max_steps}{weights} [95 % interval]\n{table}\n")
     say(f"joint accuracy at step 0: {findings.first_step_accuracy():.3f}")
     say(f"joint accuracy of true renders: {findings.ceiling():.3f}")
     say(f"joint accuracy of the memoriser: {findings.floor()}")
     say(f"effect of prompts, P(v | asked v) - P(v | asked another): {findings.prompt_effect()}")
     say(f"probe: {_probe_line(run)}\ntraining: {_speed_line(run)}")
     say(f"report: {run.report}")
-
-
-def _trained(config: Config, run: RunDir) -> bool:
-    """True if this experiment's snapshots and last state have all been written.
-
-    States may have been deleted since; then the status tells.
-    """
-    if not run.config_file.is_file() or differences(identity(run.read_config()), identity(config)):
-        return False
-    there = {*complete_steps(run.snapshots), *thinned_steps(run.snapshots)}
-    if not set(snapshot_steps(config)) <= there:
-        return False
-    return run.state_of("train") == "done" or config.train.max_steps in complete_steps(run.states)
 
 
 def _probe_line(run: RunDir) -> str:
@@ -271,10 +261,11 @@ def describe_plan(config: Config, run: RunDir) -> str:
 
 
 def _evaluation_plan(config: Config) -> list[str]:
-    plans = make_plans(config)
+    plans, shown = make_plans(config), shown_plans(config)
     images = sum(plan.images_per_combination for plan in plans) * num_combinations(config)
     line = (
-        f"evaluate: steps {', '.join(str(plan.step) for plan in plans)}; {images} images, "
+        f"evaluate: steps {', '.join(str(plan.step) for plan in shown)}, "
+        f"{' and '.join(scored_weights(config.evaluate))} weights; {images} images, "
         f"{images * config.evaluate.num_inference_steps} network evaluations"
     )
     return [line] if plans else []
@@ -292,5 +283,12 @@ def plot_runs(paths: list[Path], out: Path) -> list[Path]:
     for run, world in zip(runs, worlds, strict=True):
         if world.space.values != worlds[0].space.values or world.split != worlds[0].split:
             raise Mistake(f"{run.path}: another world than {runs[0].path}; plot them apart")
-    figures = Findings(runs, configs, worlds[0]).draw(out)
+    figures = Findings(runs, _told_apart(configs), worlds[0]).draw(out)
     return [out / f"{name}.png" for name in figures]
+
+
+def _told_apart(configs: list[Config]) -> list[Config]:
+    """Runs that show different weights say so in their names."""
+    if len({config.evaluate.weights for config in configs}) == 1:
+        return configs
+    return [replace(config, name=f"{config.name}, {config.evaluate.weights}") for config in configs]

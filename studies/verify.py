@@ -1,6 +1,5 @@
 """Is a run whole? Every directory is hashed, every other file read; nothing is changed."""
 
-import fcntl
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,9 +26,17 @@ from studies.checks import (
     wrong_ranks,
 )
 from studies.config import Config, scored_steps, snapshot_steps
-from studies.plans import MEMORISER, baseline_files, make_plans, planned_parts
+from studies.plans import (
+    MEMORISER,
+    baseline_files,
+    make_plans,
+    num_combinations,
+    planned_parts,
+)
 from studies.run_dir import RunDir
 from studies.samples import load_samples
+from studies.score_checks import is_sampled_for, overlapping, wrong_part
+from studies.units import make_jobs
 
 SECTIONS = ("world", "train", "evaluate")  # of config.yaml; evaluate is its last
 Hashes = dict[Path, dict[str, str]]  # of snapshots and states: {file: SHA-256}
@@ -204,11 +211,27 @@ def _planned_snapshots(run: RunDir, config: Config, trained_to: int) -> Found:
 def _evaluation(run: RunDir, config: Config | None, done: bool) -> Found:
     for path in sorted(run.samples.glob("*/[!.]*.npz")):
         yield from readable(path, load_samples)
-    for path in _parts(run):
-        yield from readable(path, read_part)
+    yield from _scores(run, num_combinations(config) if config else None)
     certificate = yield from _certificate(run)
+    planned = []
     if config and certificate:
         yield from _planned_parts(run, config, probe_name(certificate), done)
+        planned = [job.samples for job in make_jobs(run, config, probe_name(certificate))]
+    names = [path.name for path in _parts(run)]
+    for path in sorted({*run.samples.glob("*/[!.]*.npz")} - {*planned}):
+        if not is_sampled_for(path, names):
+            what = "no scores of it; scripts/evaluate.py with its settings makes them"
+            yield Finding("missing" if done else "note", path, what)
+
+
+def _scores(run: RunDir, combinations: int | None) -> Found:
+    for path in _parts(run):
+        table = yield from readable(path, read_part)
+        if table is not None:
+            yield from damaged(path, wrong_part(path.name, table, combinations))
+    for path in overlapping(_parts(run)):
+        what = "its images are part of another of the same settings, with more: read one of the two"
+        yield Finding("note", path, what)
 
 
 def _parts(run: RunDir) -> list[Path]:
@@ -248,7 +271,7 @@ def _planned_parts(run: RunDir, config: Config, probe: str, done: bool) -> Found
 
 
 def _leftovers(run: RunDir, status: Mapping[str, Any]) -> Found:
-    held = [name for name in ("train", "evaluate") if _is_held(run.path / f".{name}.lock")]
+    held = [name for name in ("train", "evaluate") if run.is_held(name)]
     for writer in status:
         if _is(status, writer, "running") and writer not in held:
             what = f"{writer} is said to be running, but its process has died"
@@ -258,20 +281,11 @@ def _leftovers(run: RunDir, status: Mapping[str, Any]) -> Found:
     unfinished = [*run.path.rglob(".*.tmp*"), *run.path.glob(".*.reserve")]
     for path in sorted(unfinished) if not held else ():
         yield Finding("note", path, "left behind by a writer that was killed")
+    for path in sorted(run.samples.glob("*/*.tiles")) if "evaluate" not in held else ():
+        what = "drawn so far for an evaluation that is not finished; the same command goes on"
+        yield Finding("note", path, what)
 
 
 def _is(status: Mapping[str, Any], writer: str, state: str) -> bool:
     entry = status.get(writer)
     return isinstance(entry, dict) and entry.get("state") == state
-
-
-def _is_held(lock: Path) -> bool:
-    """True if another process is at it."""
-    if not lock.exists():
-        return False
-    with lock.open("rb") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False

@@ -32,3 +32,10 @@ def tiny_job(script: str, runs: Path, steps: int, snapshots: int, *, ranks: int 
     command += ["--train.max-steps", str(steps), "--train.snapshots", f"linear:{snapshots}"]
     command += ["--evaluate.snapshots", f"linear:{snapshots}"]
     return Job(command, runs / "tiny", {"OMP_NUM_THREADS": "1"})
+
+
+def evaluation(trained: Path, *settings: str, ranks: int = 1) -> Job:
+    """Of a trained run, with settings that are not its own."""
+    launcher = (*TORCHRUN, "--") if ranks > 1 else ()  # else torchrun takes --run for its own
+    command = [sys.executable, *launcher, str(ROOT / "scripts" / "evaluate.py")]
+    return Job([*command, "--run", str(trained), *settings], trained, {"OMP_NUM_THREADS": "1"})

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import CLIPTextConfig, CLIPTextModel, T5Config, T5EncoderModel
 
+from classifiers.certificate import probe_name
 from data_gen.dataset import training_set
 from data_gen.endings import Mistake
 from data_gen.files import hashes
@@ -26,6 +27,7 @@ from studies.findings import Findings
 from studies.forecast import Weights
 from studies.models import new_model, task_of
 from studies.plans import memorised_file
+from studies.probing import read_certificate
 from studies.run_dir import RunDir
 from studies.samples import load_samples
 
@@ -175,7 +177,7 @@ def test_the_memoriser_is_scored_beside_the_model(config, tmp_path, objective):
             differing = sum(a != b for a, b in zip(shown, combination, strict=True))
             assert differing == (combination in world.split.held_out)
             assert distance.min() < 12  # grey levels: what the last step of a sampler leaves
-    scores = read_planned_scores(run, config, stages.probe_name(stages.read_certificate(run)))
+    scores = read_planned_scores(run, config, probe_name(read_certificate(run)))
     rows = scores[scores["run"] == "memoriser"]
     assert len(rows) == 8 * 3 * 3 and set(rows["sampler"]) == {"ddpm"}
     assert set(rows["step"]) == {1 if objective == "variational" else -1}  # whose schedule it is

@@ -42,12 +42,20 @@ def test_a_run_does_not_start_with_a_probe_below_its_gate(config, tmp_path):
 
 
 def test_image_k_starts_from_the_same_noise_whatever_else_is_asked_for():
-    few, many = (paired_noise(0, 3, n, (3, 4, 4)).view(3, n, 3, 4, 4) for n in (4, 9))
+    few, many = (paired_noise(0, range(3 * n), n, (3, 4, 4)).view(3, n, 3, 4, 4) for n in (4, 9))
     assert torch.equal(few, many[:, :4])
     assert len({image.sum().item() for image in few.flatten(0, 1)}) == 12
-    assert not torch.equal(few.flatten(0, 1), paired_noise(1, 3, 4, (3, 4, 4)))
-    few, many = (image_index(3, n).view(3, n) for n in (4, 9))
+    assert not torch.equal(few.flatten(0, 1), paired_noise(1, range(12), 4, (3, 4, 4)))
+    few, many = (image_index(range(3 * n), n).view(3, n) for n in (4, 9))
     assert torch.equal(few, many[:, :4]) and len(few.unique()) == 12
+
+
+@pytest.mark.parametrize("images", [range(0, 5), range(5, 12), range(3, 4), range(4, 8)])
+def test_some_of_a_plans_images_start_as_in_the_whole(images):
+    part = slice(images.start, images.stop)
+    whole = paired_noise(0, range(12), 4, (3, 4, 4))
+    assert torch.equal(paired_noise(0, images, 4, (3, 4, 4)), whole[part])
+    assert torch.equal(image_index(images, 4), image_index(range(12), 4)[part])
 
 
 def test_runs_of_different_worlds_or_one_name_are_not_drawn_together(config, tmp_path: Path):

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import re
 import runpy
 import shutil
 import signal
@@ -11,11 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from safetensors.torch import load_file, save_file
 
 from classifiers.certificate import load_probe
-from classifiers.scores import read_part
+from classifiers.scores import SCHEMA, read_part, write_part
 from data_gen.endings import Mistake
 from data_gen.files import hash_rows, hashes, read_json, write_directory, write_json
 from diffusion.snapshots import step_directory, thin
@@ -283,6 +287,79 @@ def test_parts_are_missing_once_the_evaluation_is_done(run):
     assert only(run) == ("missing", f"scores.parquet/{part.name}", what)
     set_status(run, "evaluate", "preempted")
     assert notes(run) == ["scores.parquet: to come: 1 of 5 parts"]
+
+
+def test_a_part_without_samples_or_samples_without_a_part_are_named(run):
+    """Of other settings than the config's too, which no plan knows."""
+    for path in (*run.samples.glob("step_00000002/*"), *run.scores.glob("step_00000002*")):
+        shutil.copy(path, path.with_name(path.name.replace("-g1-", "-g2-")))
+    (part,) = run.scores.glob("step_00000002*-g2-*")
+    write_part(part, read_part(part).assign(guidance_scale=2.0), {})
+    assert bad(run) == []
+    part.unlink()
+    (samples,) = run.samples.glob("*/*-g2-*")
+    what = "no scores of it; scripts/evaluate.py with its settings makes them"
+    assert only(run) == ("missing", str(samples.relative_to(run.path)), what)
+    set_status(run, "evaluate", "preempted")
+    assert notes(run) == [f"{samples.name}: {what}"]
+    next(run.samples.glob("step_00000004/*.npz")).unlink()
+    assert only(run)[0] == "missing" and only(run)[2].startswith("scored, but not there; move")
+
+
+def test_a_doubled_part_is_named(run):
+    """Under a name of its own, or in another's place."""
+    (part,) = run.scores.glob("step_00000002*")
+    double = part.with_name(part.name.replace("step_00000002", "step_00000003"))
+    shutil.copy(part, double)
+    what = f"holds the rows of {part.name}: doubled, or mixed up"
+    assert only(run) == ("damaged", f"scores.parquet/{double.name}", what)
+    (other,) = run.scores.glob("step_00000004*")
+    double.rename(other)
+    assert only(run) == ("damaged", f"scores.parquet/{other.name}", what)
+    other.rename(part.with_name("copy.parquet"))
+    assert sorted(finding.level for finding in bad(run)) == ["damaged", "missing"]
+
+
+def rewritten(path: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+    """A part that reads well, its page checksums too."""
+    table = pa.Table.from_pandas(change(read_part(path)), SCHEMA, preserve_index=False)
+    pq.write_table(table, path, write_page_checksum=True)
+
+
+@pytest.mark.parametrize(
+    "change, what",
+    [
+        (lambda t: t[:0], "has no rows"),
+        (lambda t: t[1:], "has 47 rows, expected 48: 8 combinations, 2 images of each, 3 concepts"),
+        (lambda t: t[t["sample"] == 0], "holds the rows of step_00000002-.*-n1-.*: doubled, or"),
+        (lambda t: t[t["combination"] != "square red large"], "has 42 rows, expected 48: 8 comb"),
+        (lambda t: pd.concat([t, t[3:5]]), "row 48 has the key of row 3; 2 rows are doubled"),
+        (lambda t: t.assign(prompt=[None, *t["prompt"][1:]]), "row 0 has a null in its key"),
+        (lambda t: t.assign(step=[4, *t["step"][1:]]), "mixes rows of step 4 and 2"),
+        (lambda t: t.assign(weights="raw"), "holds the rows of step_00000002-raw-.*: doubled, or"),
+        (lambda t: t.assign(probe="another"), "holds the rows of .*-another.parquet: doubled"),
+    ],
+)
+def test_rows_that_are_missing_doubled_or_mixed_up_are_named(finished, change, what):
+    (path,) = finished.scores.glob("step_00000002*")
+    before = path.read_bytes()
+    rewritten(path, change)
+    try:
+        level, where, found = only(finished)
+    finally:
+        path.write_bytes(before)
+    assert (level, where) == ("damaged", f"scores.parquet/{path.name}")
+    assert re.match(what, found), found
+
+
+def test_the_same_evaluation_with_more_images_is_no_damage(run, root):
+    config = run.read_config()
+    more = replace(config, evaluate=replace(config.evaluate, images_per_combination=3))
+    stages.evaluate_stage(more, run, lambda line: None)
+    what = "its images are part of another of the same settings, with more: read one of the two"
+    (fewer, other) = sorted(path.name for path in run.scores.glob("step_00000002*"))
+    assert "-n2-" in fewer and "-n3-" in other
+    assert f"{fewer}: {what}" in notes(run) and len(notes(run)) == 2  # of step 0 too
 
 
 def test_runs_of_older_versions_have_no_memoriser(run):

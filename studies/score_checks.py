@@ -1,0 +1,97 @@
+"""Is every image scored once? What can be wrong with the parts of scores.parquet, each readable."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from pathlib import Path
+
+import pandas as pd
+
+from classifiers.scores import KEY
+from studies.plans import Plan, part_name
+
+COUNT = re.compile(r"-n(\d+)-")  # images per combination, in a part's name
+OF_A_PLAN = tuple(field.name for field in fields(Plan) if field.name in KEY)
+THE_SAME = (*OF_A_PLAN, "intervention", "probe")  # in all rows of a part
+
+
+def wrong_part(name: str, scores: pd.DataFrame, combinations: int | None) -> str:
+    """What is wrong with one part, on one line, or nothing.
+
+    combinations: of the world, all of which a part has; None if that is not known.
+    """
+    if scores.empty:
+        return "has no rows"
+    return (
+        _bad_key(scores)
+        or _mixed(scores)
+        or _incomplete(scores, combinations)
+        or _misnamed(name, scores)
+    )
+
+
+def _bad_key(scores: pd.DataFrame) -> str:
+    key = scores[list(KEY)]
+    empty = key.isna().any(axis=1)
+    if empty.any():
+        return f"row {int(empty.argmax())} has a null in its key"
+    doubled = key.duplicated()
+    if doubled.any():
+        row = int(doubled.argmax())
+        first = int((key == key.iloc[row]).all(axis=1).argmax())
+        return f"row {row} has the key of row {first}; {doubled.sum()} rows are doubled"
+    return ""
+
+
+def _mixed(scores: pd.DataFrame) -> str:
+    for column in THE_SAME:
+        values = scores[column].unique()
+        if len(values) > 1:
+            return f"mixes rows of {column} {values[0]} and {values[1]}"
+    return ""
+
+
+def _incomplete(scores: pd.DataFrame, combinations: int | None) -> str:
+    """Every combination has all images, an image all concepts; of a partial prompt, fewer."""
+    if "partial" in set(scores["split"]):
+        return ""
+    kinds = combinations or scores["combination"].nunique()
+    images, concepts = int(scores["sample"].max()) + 1, scores["concept"].nunique()
+    expected = kinds * images * concepts
+    if len(scores) == expected:
+        return ""
+    return (
+        f"has {len(scores)} rows, expected {expected}: {kinds} combinations, {images} images of "
+        f"each, {concepts} concepts"
+    )
+
+
+def _misnamed(name: str, scores: pd.DataFrame) -> str:
+    """A part under the name of another: it is doubled, or takes another's place."""
+    row = scores.iloc[0]
+    plan = Plan(
+        **{column: row[column] for column in OF_A_PLAN},
+        images_per_combination=int(scores["sample"].max()) + 1,
+    )
+    expected = part_name(plan, row["probe"])
+    return "" if name == expected else f"holds the rows of {expected}: doubled, or mixed up"
+
+
+def overlapping(parts: Iterable[Path]) -> list[Path]:
+    """Parts whose rows are in another too, of the same settings but more images per combination:
+    the keys are the same. What an evaluation with more images leaves behind."""
+    by_settings: dict[str, list[Path]] = {}
+    for path in parts:
+        by_settings.setdefault(COUNT.sub("-", path.name), []).append(path)
+    sizes = [sorted(paths, key=_count) for paths in by_settings.values()]
+    return [path for paths in sizes for path in paths[:-1]]
+
+
+def _count(path: Path) -> int:
+    found = COUNT.search(path.name)
+    return int(found[1]) if found else 0
+
+
+def is_sampled_for(samples: Path, parts: Sequence[str]) -> bool:
+    """True if some probe has scored a samples file, by the names of both."""
+    return any(name.startswith(f"{samples.parent.name}-{samples.stem}-") for name in parts)

@@ -1,0 +1,45 @@
+"""Is a run trained, and which of its snapshots may go once they are scored?"""
+
+from classifiers.certificate import probe_name
+from diffusion.snapshots import complete_steps, thin, thinned_steps
+from studies.config import Config, differences, identity, scored_steps, snapshot_steps
+from studies.plans import planned_parts
+from studies.probing import read_certificate
+from studies.run_dir import RunDir
+
+
+def is_trained(config: Config, run: RunDir) -> bool:
+    """True if this experiment's snapshots and last state have all been written.
+
+    States may have been deleted since; then the status tells.
+    """
+    if not run.config_file.is_file() or differences(identity(run.read_config()), identity(config)):
+        return False
+    there = {*complete_steps(run.snapshots), *thinned_steps(run.snapshots)}
+    if not set(snapshot_steps(config)) <= there:
+        return False
+    return run.state_of("train") == "done" or config.train.max_steps in complete_steps(run.states)
+
+
+def thin_scored(config: Config, run: RunDir) -> list[str]:
+    """Remove the snapshots that evaluate.keep does not name, once training is done.
+
+    Returns what to say of it.
+    """
+    if config.evaluate.keep == "all" or not is_trained(config, run):
+        return []
+    keep = scored_steps(config) if config.evaluate.keep == "scored" else ()
+    with run.locked("evaluate"), run.locked("train"):
+        last = max(complete_steps(run.snapshots))
+        if not _is_scored(run) or last > config.train.max_steps:
+            return [f"evaluate.keep: {run.config_file} plans more than is scored; all kept"]
+        spare = {*complete_steps(run.snapshots), *thinned_steps(run.snapshots)} - {*keep, last}
+        for step in sorted(spare):
+            thin(run.snapshots, step)
+    return [f"evaluate.keep: {config.evaluate.keep}; {len(spare)} snapshots are removed"]
+
+
+def _is_scored(run: RunDir) -> bool:
+    """True if all that the run's own config plans is scored, whatever else was asked for."""
+    probe = probe_name(read_certificate(run))
+    return all(part.is_file() for part in planned_parts(run, run.read_config(), probe))
