@@ -37,8 +37,8 @@ PRECISIONS = ("float32", "bf16")
 STRETCH = 50  # steps whose losses are averaged
 LABELS = {
     "loss": "mean loss of 50 steps",
-    "train": "joint accuracy, training combinations",
-    "held_out": "joint accuracy, held-out combination",
+    "train": "joint accuracy,\ntraining combinations",
+    "held_out": "joint accuracy,\nheld-out combination",
 }
 
 
@@ -83,7 +83,7 @@ def outside(summary: pd.DataFrame) -> dict[str, str]:
 
 
 def draw(summary: pd.DataFrame) -> Figure:
-    figure = Figure(figsize=(7.0, 2.4), layout="constrained")
+    figure = Figure(figsize=(7.0, 2.6), layout="constrained")
     for panel, (curve, label) in zip(figure.subplots(1, 3), LABELS.items(), strict=True):
         for precision, colour, style in zip(PRECISIONS, PALETTE, ("-", "--"), strict=False):
             line: Any = summary.loc[precision, curve]
@@ -91,10 +91,12 @@ def draw(summary: pd.DataFrame) -> Figure:
             panel.fill_between(line.index, line["low"], line["high"], color=colour, alpha=0.2)
         panel.set_title(label, fontsize=8)
         panel.set_xlabel("step", fontsize=8)
-        panel.tick_params(labelsize=8)
         if curve == "loss":
             panel.set_yscale("log")
             panel.legend(fontsize=8, frameon=False)
+        else:
+            panel.set_ylim(0, max(0.1, 1.05 * panel.get_ylim()[1]))
+        panel.tick_params(which="both", labelsize=8)
     return figure
 
 

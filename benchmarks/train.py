@@ -241,8 +241,8 @@ def ratios(seconds: dict[str, list[float]]) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--turns", type=int, default=10)
-    parser.add_argument("--steps", type=int, default=10, help="timed ones of a block")
+    parser.add_argument("--turns", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=5, help="timed ones of a block")
     parser.add_argument("--workers", type=int, default=2, help="of the plain loop's DataLoader")
     parser.add_argument("--threads", type=int, help="default: as many as cores")
     arguments = parser.parse_args()

@@ -27,7 +27,7 @@ CONCEPTS = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kills", type=int, default=3, help="SIGKILLs per launcher (test_kills.py)")
+    parser.addoption("--kills", type=int, default=2, help="SIGKILLs per launcher (test_kills.py)")
     parser.addoption("--stops", type=int, default=1, help="stops per signal (test_stops.py)")
 
 
