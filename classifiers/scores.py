@@ -12,7 +12,7 @@ from torch import Tensor
 
 from classifiers.probe import Probe
 from data_gen.endings import Mistake, first_line
-from data_gen.files import whole_file
+from data_gen.files import hash_file, whole_file, write_text
 
 SCHEMA_VERSION = 1
 SCHEMA = pa.schema(
@@ -94,11 +94,21 @@ def write_part(path: Path, scores: pd.DataFrame, facts: Mapping[str, str]) -> No
     table = pa.Table.from_pandas(scores, SCHEMA.with_metadata(metadata), preserve_index=False)
     with whole_file(path) as temporary:
         pq.write_table(table, temporary, write_page_checksum=True)
+        write_text(digest_file(path), hash_file(temporary) + "\n")
+
+
+def digest_file(path: Path) -> Path:
+    """Where the SHA-256 of a part is: hidden, so that readers of the directory pass it over."""
+    return path.with_name(f".{path.name}.sha256")
 
 
 def read_part(path: Path) -> pd.DataFrame:
-    """One part, its checksums verified. Mistake names a file that is not as it was written."""
+    """One part. Mistake names a file that is not as it was written: not what its hash says or,
+    if that was lost, its pages' checksums."""
     try:
+        digest = digest_file(path)
+        if digest.is_file() and digest.read_text().strip() != hash_file(path):
+            raise ValueError("it has changed")
         table = pq.read_table(path, partitioning=None, page_checksum_verification=True)
         if not table.schema.equals(SCHEMA):
             raise ValueError("its columns are not those of scores")

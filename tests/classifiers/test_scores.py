@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from classifiers.probe import Probe
+from classifiers.probe import Probe, ProbeReadings
 from classifiers.scores import KEY, SCHEMA, score_images, write_part
 
 VALUES = {"shape": ("circle", "square"), "color": ("red", "blue", "green")}
@@ -20,16 +20,15 @@ COMMON = {
 class Fixed(Probe):
     """A probe that reads what it is told."""
 
-    def __init__(self, answers):
+    def __init__(self, answers, unsure=(False, False)):
         super().__init__(VALUES, 8)
-        self.answers = answers
+        self.answers = ProbeReadings(answers, torch.tensor(unsure))
 
-    def probabilities(self, images, batch_size=512):
+    def read(self, images, batch_size=512):
         return self.answers
 
 
-@pytest.fixture
-def scores() -> pd.DataFrame:
+def scored(unsure=(False, False)) -> pd.DataFrame:
     answers = {
         "shape": torch.tensor([[0.9, 0.1], [0.25, 0.75]]),
         "color": torch.tensor([[0.5, 0.25, 0.25], [0.125, 0.75, 0.125]]),
@@ -40,7 +39,12 @@ def scores() -> pd.DataFrame:
         dict(combination="circle blue", split="held_out", prompt="a blue", sample=0),
     ]
     targets = [{"shape": "circle", "color": "red"}, {"color": "green"}]
-    return score_images(Fixed(answers), images, rows, targets, COMMON)
+    return score_images(Fixed(answers, unsure), images, rows, targets, COMMON)
+
+
+@pytest.fixture
+def scores() -> pd.DataFrame:
+    return scored()
 
 
 def test_one_row_per_image_and_asked_concept(scores):
@@ -49,6 +53,12 @@ def test_one_row_per_image_and_asked_concept(scores):
     assert scores["predicted"].tolist() == ["circle", "red", "blue"]
     assert scores["p_target"].tolist() == pytest.approx([0.9, 0.5, 0.125])
     assert scores["probabilities"][2] == [0.125, 0.75, 0.125]
+
+
+def test_of_an_image_that_is_no_scene_nothing_is_read():
+    scores = scored(unsure=(True, False))
+    assert scores["predicted"].isna().tolist() == [True, True, False]
+    assert scores["p_target"].tolist() == pytest.approx([0.9, 0.5, 0.125])
 
 
 def test_parts_read_as_one_table_with_their_facts(scores, tmp_path: Path):

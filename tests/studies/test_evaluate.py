@@ -86,8 +86,8 @@ def scored(trained, config, tmp_path_factory) -> RunDir:
 
 
 def files(run: RunDir) -> dict[str, str]:
-    """{path: SHA-256} of samples and scores."""
-    found = [path for folder in (run.samples, run.scores) for path in folder.rglob("*")]
+    """{path: SHA-256} of samples and scores, but for the hidden hashes of these."""
+    found = [path for folder in (run.samples, run.scores) for path in folder.rglob("[!.]*")]
     return {str(p.relative_to(run.path)): hash_file(p) for p in sorted(found) if p.is_file()}
 
 
@@ -112,7 +112,11 @@ class Side(Processes):
 
 def sides(run: RunDir, config: Config, count: int) -> list[Evaluator]:
     barrier, turn = threading.Barrier(count, timeout=30), threading.Lock()
-    values, world, probe = [None] * count, scored_world(config), load_run_probe(run)
+    values, world, probe = (
+        [None] * count,
+        scored_world(config),
+        load_run_probe(run, scored_world(config)),
+    )
     alike = [Side(rank, values, turn, barrier) for rank in range(count)]
     return [Evaluator(run, config, world, *probe, side) for side in alike]
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from classifiers.bump_oracle import BumpOracle
-from data_gen.bumps.config import BumpsConfig
+from studies.config import read_config
 from studies.probing import labelled_batch
 from studies.second_readings import reader_of
 
@@ -20,8 +20,8 @@ def test_scenes_are_read_in_words_and_noise_is_not(tiny_world):
     assert all(set(seen.values()) == {None} for seen in read(noise.to(torch.uint8)))
 
 
-def test_bumps_are_read_in_pixels():
-    config = BumpsConfig(image_size_px=16, sigma_x=1.0, sigma_y=1.0, periodic=True)
+def test_bumps_are_read_in_pixels(root):
+    config = read_config(root / "configs" / "bumps_torus_small.yaml").world
     oracle = BumpOracle(config)
     images = oracle.renders(3, 20)
     known = oracle.read(images).centres.tolist()

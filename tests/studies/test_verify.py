@@ -19,9 +19,9 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from classifiers.certificate import load_probe
-from classifiers.scores import SCHEMA, read_part, write_part
+from classifiers.scores import SCHEMA, digest_file, read_part, write_part
 from data_gen.endings import Mistake
-from data_gen.files import hash_rows, hashes, read_json, write_directory, write_json
+from data_gen.files import hash_file, hash_rows, hashes, read_json, write_directory, write_json
 from diffusion.snapshots import step_directory, thin
 from studies import stages
 from studies.checks import Finding, wrong_metrics, wrong_ranks
@@ -165,7 +165,7 @@ def test_every_file_of_a_directory_is_named(finished, turn, harm):
 @pytest.mark.parametrize(
     "name, damage",
     [
-        ("config.yaml", "UTF-8|has no section|broken YAML|missing"),
+        ("config.yaml", "UTF-8|has no section|broken YAML|missing|: got None, allowed"),
         ("env.json", "not readable as JSON"),
         ("status.json", "not readable as JSON"),
         ("metrics.jsonl", "line 2: not readable|line 3: not readable|has . rows, but the state"),
@@ -315,15 +315,17 @@ def test_a_doubled_part_is_named(run):
     assert only(run) == ("damaged", f"scores.parquet/{double.name}", what)
     (other,) = run.scores.glob("step_00000004*")
     double.rename(other)
+    digest_file(other).write_text(hash_file(other))
     assert only(run) == ("damaged", f"scores.parquet/{other.name}", what)
     other.rename(part.with_name("copy.parquet"))
     assert sorted(finding.level for finding in bad(run)) == ["damaged", "missing"]
 
 
 def rewritten(path: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
-    """A part that reads well, its page checksums too."""
+    """A part that reads well, its checksums and its hash too."""
     table = pa.Table.from_pandas(change(read_part(path)), SCHEMA, preserve_index=False)
     pq.write_table(table, path, write_page_checksum=True)
+    digest_file(path).write_text(hash_file(path))
 
 
 @pytest.mark.parametrize(
@@ -342,12 +344,13 @@ def rewritten(path: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Non
 )
 def test_rows_that_are_missing_doubled_or_mixed_up_are_named(finished, change, what):
     (path,) = finished.scores.glob("step_00000002*")
-    before = path.read_bytes()
+    before = {file: file.read_bytes() for file in (path, digest_file(path))}
     rewritten(path, change)
     try:
         level, where, found = only(finished)
     finally:
-        path.write_bytes(before)
+        for file, data in before.items():
+            file.write_bytes(data)
     assert (level, where) == ("damaged", f"scores.parquet/{path.name}")
     assert re.match(what, found), found
 
