@@ -9,16 +9,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
 SETTINGS = (
     *("--train.batch-size", "8", "--train.state-every", "5", "--train.threads", "1"),
-    *(
-        "--world.num-images",
-        "64",
-        "--probe.steps",
-        "40",
-        "--probe.gate",
-        "0.3",
-        "--probe.certificate-images",
-        "64",
-    ),
+    *("--world.num-images", "64", "--probe.steps", "40", "--probe.gate", "0.3"),
+    *("--probe.certificate-images", "64"),
     *("--evaluate.num-inference-steps", "2", "--evaluate.images-per-combination", "2"),
     *("--evaluate.final-images-per-combination", "8"),
 )

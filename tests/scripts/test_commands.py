@@ -21,16 +21,8 @@ TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc_per_node", "2")
 SHORT = (
     *("--train.max-steps", "8", "--train.batch-size", "8", "--train.state-every", "4"),
     *("--train.threads", "1", "--world.num-images", "64"),
-    *(
-        "--probe.steps",
-        "40",
-        "--probe.gate",
-        "0.3",
-        "--probe.certificate-images",
-        "64",
-        "--evaluate.num-inference-steps",
-        "2",
-    ),
+    *("--probe.steps", "40", "--probe.gate", "0.3", "--evaluate.num-inference-steps", "2"),
+    *("--probe.certificate-images", "64"),
     *("--evaluate.final-images-per-combination", "8"),
 )
 
