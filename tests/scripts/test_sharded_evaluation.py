@@ -42,7 +42,7 @@ def test_two_ranks_write_the_bytes_of_one_process(trained, scored):
     job = evaluation(copy(trained.run_directory, "two"), *SEVERAL_TILES, ranks=2)
     run_to_end(job)
     assert first_difference(job.run_directory, scored) is None
-    parts = {path.name: path.read_bytes() for path in (scored / "scores.parquet").glob("*")}
+    parts = {path.name: path.read_bytes() for path in (scored / "scores.parquet").glob("[!.]*")}
     assert len(parts) == 5
     for name, data in parts.items():
         assert (job.run_directory / "scores.parquet" / name).read_bytes() == data
