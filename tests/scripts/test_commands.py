@@ -245,11 +245,11 @@ def test_figures_of_several_runs(runs, tmp_path):
 
 def test_a_later_evaluation_adds_to_the_scores(runs):
     run = runs / "tiny"
-    before = {path.name for path in (run / "scores.parquet").iterdir()}
+    before = {path.name for path in (run / "scores.parquet").glob("[!.]*")}
     arguments = ("--run", str(run), "--evaluate.guidance-scale", "2.0")
     status, out, err = call("evaluate", *arguments, "--evaluate.snapshots", "0")
     assert status == 0, err
-    added = {path.name for path in (run / "scores.parquet").iterdir()} - before
+    added = {path.name for path in (run / "scores.parquet").glob("[!.]*")} - before
     assert len(added) == 2 and all("-g2-" in name for name in added)
     status, out, _ = call("run", "--config", TINY, "--runs", str(runs), *SHORT)
     assert status == 0 and "evaluate: finished before" in out
