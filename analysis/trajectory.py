@@ -74,23 +74,34 @@ def prompt_effect(scores: pd.DataFrame) -> pd.Series:
     """How much asking for a value moves what is seen, per concept, at the last step of each run.
 
     P(reads v | asked v) − P(reads v | asked another value), averaged over the values v: 1 if
-    prompts are obeyed, 0 if they have no effect, whatever the images look like. Concepts with a
-    single value have none and are left out.
+    prompts are obeyed, 0 if they have no effect, whatever the images look like: where the probe is
+    unsure, its likeliest value counts. Concepts with a single value have none and are left out.
     """
     generated = _generated(scores)
     last = generated[generated["step"] == generated.groupby("run")["step"].transform("max")]
     choices = last.groupby("concept")["target"].transform("nunique")
-    grouped = last[choices > 1].groupby("concept", sort=False)[["target", "predicted"]]
+    grouped = last[choices > 1].groupby("concept", sort=False)[list(last.columns)]
     return grouped.apply(_effect)
 
 
 def _effect(rows: pd.DataFrame) -> float:
     """Mean over values of the difference of two columns of the table asked × read."""
-    effects = []
+    effects, predicted = (
+        [],
+        _likeliest(rows) if rows["predicted"].isna().any() else rows["predicted"],
+    )
     for value in rows["target"].unique():
-        asked, reads = rows["target"] == value, rows["predicted"] == value
+        asked, reads = rows["target"] == value, predicted == value
         effects.append(reads[asked].mean() - reads[~asked].mean())
     return float(np.mean(effects))
+
+
+def _likeliest(rows: pd.DataFrame) -> pd.Series:
+    """The value of the largest probability; where a value's stands is where its p_target does."""
+    p = np.stack(rows["probabilities"].to_list())
+    place = pd.Series((p == rows["p_target"].to_numpy()[:, None]).argmax(1), rows.index)
+    values = {int(at.mode()[0]): value for value, at in place.groupby(rows["target"])}
+    return pd.Series(p.argmax(1), rows.index).map(values)
 
 
 def final_accuracy(curves: pd.DataFrame) -> pd.DataFrame:
