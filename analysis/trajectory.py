@@ -86,10 +86,8 @@ def prompt_effect(scores: pd.DataFrame) -> pd.Series:
 
 def _effect(rows: pd.DataFrame) -> float:
     """Mean over values of the difference of two columns of the table asked × read."""
-    effects, predicted = (
-        [],
-        _likeliest(rows) if rows["predicted"].isna().any() else rows["predicted"],
-    )
+    unsure, effects = rows["predicted"].isna(), []
+    predicted = _likeliest(rows) if unsure.any() else rows["predicted"]
     for value in rows["target"].unique():
         asked, reads = rows["target"] == value, predicted == value
         effects.append(reads[asked].mean() - reads[~asked].mean())

@@ -218,3 +218,12 @@ def test_the_effect_is_that_of_the_last_step_of_each_run():
     )
     assert prompt_effect(scores)["shape"] == 0
     assert prompt_effect(prompted("xx", "xx")).empty
+
+
+def test_prompts_have_an_effect_on_images_that_are_read_as_no_scene():
+    """red, blue and blue are likeliest, asked for red, blue and red: effects of 1/2 each."""
+    p = [[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]]
+    scores = prompted("xyx", "xyy").assign(
+        predicted=["x", None, None], probabilities=p, p_target=[0.9, 0.8, 0.3]
+    )
+    assert prompt_effect(scores)["shape"] == pytest.approx(0.5)
