@@ -1,0 +1,134 @@
+"""Figures of the structured identity mapping task, from arrays (seed × time).
+
+A panel for each variant. Thin lines are single seeds, thick ones medians over all seeds, bands the
+middle 80 % of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis.figures import PALETTE, figure_style, panels_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SHOWN_SEEDS = 12
+BAND = (0.1, 0.9)
+
+
+def path_figure(paths: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray]) -> Figure:
+    """Output trajectories at the probe in the plane of the first two concepts.
+
+    paths: (seed, time, s ≥ 2) by variant, in concept coordinates. targets: (s,), the probe.
+    """
+    with figure_style():
+        figure, panels = panels_of(len(paths), min(3, len(paths)), 2.4)
+        for panel, (name, outputs) in zip(panels, paths.items(), strict=True):
+            _draw_paths(panel, outputs[..., :2], targets[name][:2])
+            panel.set_title(name)
+            panel.set_xlabel("output along concept 1")
+        panels[0].set_ylabel("output along concept 2")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return figure
+
+
+def _draw_paths(panel: Axes, outputs: np.ndarray, target: np.ndarray) -> None:
+    for path in outputs[:SHOWN_SEEDS]:
+        panel.plot(
+            *path.T, color="0.6", linewidth=0.5, label="one seed" if path is outputs[0] else None
+        )
+    middle = np.nanmedian(outputs, axis=0)
+    panel.plot(*middle.T, color=PALETTE[0], linewidth=1.6, label=f"median of {len(outputs)}")
+    panel.plot(
+        [0, target[0]], [0, target[1]], color="0.3", linewidth=0.6, linestyle=":", label="straight"
+    )
+    panel.plot(*target, color=PALETTE[1], marker="*", markersize=9, linewidth=0, label="target")
+
+
+def curve_figure(
+    curves: Mapping[str, Mapping[str, np.ndarray]],
+    t: Mapping[str, np.ndarray],
+    time_label: str,
+    value_label: str,
+    *,
+    log: bool = False,
+) -> Figure:
+    """Curves against time: a panel for each variant, a colour for each kind of curve.
+
+    curves: (seed, time) by kind, by variant. t: (time,) by variant.
+    """
+    with figure_style():
+        figure, panels = panels_of(len(curves), min(2, len(curves)), 2.1)
+        for panel, (name, kinds) in zip(panels, curves.items(), strict=True):
+            for color, (kind, values) in zip(PALETTE, kinds.items(), strict=False):
+                _draw_curves(panel, t[name], values, kind, color)
+            panel.set(title=name, xlabel=time_label, ylabel=value_label)
+            if log:
+                panel.set_yscale("log")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return figure
+
+
+def _draw_curves(panel: Axes, t: np.ndarray, values: np.ndarray, kind: str, color: str) -> None:
+    low, middle, high = np.nanquantile(values, (BAND[0], 0.5, BAND[1]), axis=0)
+    panel.fill_between(t, low, high, color=color, alpha=0.18, linewidth=0)
+    for curve in values[: SHOWN_SEEDS // 3]:
+        panel.plot(t, curve, color=color, linewidth=0.4, alpha=0.6)
+    panel.plot(t, middle, color=color, linewidth=1.6, label=kind)
+
+
+def interval_figure(
+    points: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]],
+    x_label: str,
+    y_label: str,
+    *,
+    log_x: bool = False,
+) -> Figure:
+    """Estimates with 95 % intervals against a setting: (x, estimate, low, high) by kind."""
+    with figure_style():
+        figure, (panel,) = panels_of(1, 1, 2.8)
+        for color, (kind, (x, y, low, high)) in zip(PALETTE, points.items(), strict=False):
+            panel.errorbar(
+                x,
+                y,
+                (y - low, high - y),
+                color=color,
+                marker="o",
+                markersize=4,
+                linewidth=1,
+                capsize=2,
+                label=kind,
+            )
+        panel.set(xlabel=x_label, ylabel=y_label)
+        if log_x:
+            panel.set_xscale("log")
+        panel.legend()
+    return figure
+
+
+def phase_figure(
+    values: np.ndarray,
+    rows: Sequence[object],
+    columns: Sequence[object],
+    row_label: str,
+    column_label: str,
+    value_label: str,
+) -> Figure:
+    """A phase diagram: values (rows, columns) ≥ 0, written into their cells too."""
+    with figure_style():
+        figure, (panel,) = panels_of(1, 1, 3.2)
+        image = panel.imshow(values, cmap="cividis", vmin=0, aspect="auto", origin="lower")
+        bright = values > 0.6 * max(values.max(), 1e-12)
+        for (i, j), value in np.ndenumerate(values):
+            color = "black" if bright[i, j] else "white"
+            panel.text(j, i, f"{value:.2f}", ha="center", va="center", color=color)
+        panel.set_xticks(range(len(columns)), [str(c) for c in columns])
+        panel.set_yticks(range(len(rows)), [str(r) for r in rows])
+        panel.set(xlabel=column_label, ylabel=row_label)
+        figure.colorbar(image, ax=panel, label=value_label)
+    return figure

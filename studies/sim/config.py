@@ -1,0 +1,152 @@
+"""configs/sim/*.yaml: which runs of the structured identity mapping task, how they are drawn, and
+for which claims.
+
+A file says what all runs share (`base`) and, by name, in what each differs (`variants`, or every
+combination of a `grid`), as `task: {mu: [1, 2]}` or, in a grid, `task.mu`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any, Literal
+
+from theory.networks import Network
+from theory.settings import Training
+from theory.task import SimTask
+
+from data_gen.endings import Mistake
+from studies.reading import read_as, read_yaml
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Of the runs: count of them, from first on."""
+
+    first: int = 1000
+    count: int = 256
+
+    @property
+    def all(self) -> range:
+        return range(self.first, self.first + self.count)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Multilayer perceptrons under gradient descent.
+
+    epochs: how long. records: at how many moments, equally far apart, beside the start.
+    """
+
+    task: SimTask = SimTask()
+    network: Network = Network()
+    training: Training = Training()
+    epochs: int = 40
+    records: int = 40
+    kind: Literal["trained"] = "trained"
+
+    def __post_init__(self) -> None:
+        for key in ("epochs", "records"):
+            if getattr(self, key) < 1:
+                raise Mistake(f"{key}: got {getattr(self, key)}, allowed are 1 and more")
+
+
+@dataclass(frozen=True)
+class Symmetric:
+    """The network U Uᵀ under its flow, in the paper's printed clock.
+
+    Attributes:
+        mu: the probe x̂; a concept without signal has mu 0.
+        sigma: of each concept, a standard deviation. A = diag(sigma² + mu²/P), P the number of
+            concepts with a signal.
+        width: columns of U.
+        init: uniform, entries in [0, init_scale); gaussian, with standard deviation init_scale.
+        power: 1, A as in the paper's equation; 2, A² as in its released figures.
+        method, step, num_steps, every: of the integration; every so many steps are recorded.
+    """
+
+    mu: tuple[float, ...]
+    sigma: tuple[float, ...]
+    width: int
+    init: Literal["uniform", "gaussian"] = "uniform"
+    init_scale: float = 0.2
+    power: Literal[1, 2] = 1
+    method: Literal["euler", "rk4"] = "euler"
+    step: float = 0.01
+    num_steps: int = 2000
+    every: int = 10
+    kind: Literal["symmetric"] = "symmetric"
+
+    def __post_init__(self) -> None:
+        if len(self.sigma) != len(self.mu):
+            raise Mistake(
+                f"sigma: got {len(self.sigma)} numbers, allowed are as many as mu, {len(self.mu)}"
+            )
+        if min(self.sigma, default=0) < 0:
+            raise Mistake(f"sigma: got {min(self.sigma):g}, allowed are numbers from 0")
+        if not any(self.mu):
+            raise Mistake("mu: got no concept with a signal, allowed are numbers, one above 0")
+
+    @property
+    def moment(self) -> tuple[float, ...]:
+        """a_p = sigma_p² + mu_p²/P, the diagonal of A."""
+        clusters = sum(mu != 0 for mu in self.mu)
+        return tuple(s**2 + m**2 / clusters for m, s in zip(self.mu, self.sigma, strict=True))
+
+
+Run = Trained | Symmetric
+
+
+@dataclass(frozen=True)
+class SimConfig:
+    """One study of the task.
+
+    Attributes:
+        name: of its folder of results.
+        question: what it is for.
+        runs: by name, what is run for every seed.
+        figure: how it is drawn; a name of studies/sim/figures.py.
+        claims: that are decided from it; names of claims.yaml.
+    """
+
+    name: str
+    question: str
+    runs: dict[str, Run]
+    figure: str
+    seeds: Seeds = field(default_factory=Seeds)
+    claims: tuple[str, ...] = ()
+
+
+def read_sim_config(path: Path) -> SimConfig:
+    """Raises Mistake for what is wrong, with its key and what is allowed."""
+    data = read_yaml(path)
+    base, variants = data.pop("base", {}), data.pop("variants", None)
+    grid = data.pop("grid", None)
+    if (variants is None) == (grid is None):
+        raise Mistake(f"{path}: give variants, or a grid of them")
+    if grid is not None:
+        variants = _all_of(grid)
+    runs = {str(name): _merged(base, change) for name, change in variants.items()}
+    return read_as(SimConfig, {**data, "runs": runs}, "")
+
+
+def _all_of(grid: Mapping[str, list[Any]]) -> dict[str, Any]:
+    """Every combination of the values that a grid lists, under a name that says them."""
+    cells = {}
+    for values in product(*grid.values()):
+        change: dict[str, Any] = {}
+        for key, value in zip(grid, values, strict=True):
+            change = _merged(change, _nested(key.split("."), value))
+        cells[", ".join(f"{k} {v}" for k, v in zip(grid, values, strict=True))] = change
+    return cells
+
+
+def _nested(keys: list[str], value: Any) -> Any:
+    return {keys[0]: _nested(keys[1:], value)} if keys else value
+
+
+def _merged(base: Any, change: Any) -> Any:
+    """Mappings key by key; of anything else the change."""
+    if not isinstance(base, Mapping) or not isinstance(change, Mapping):
+        return change
+    return {**base, **{key: _merged(base.get(key, {}), value) for key, value in change.items()}}

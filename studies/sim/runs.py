@@ -1,0 +1,145 @@
+"""The runs of a study: computed once, kept as arrays (seed × time)."""
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from theory.integrator import integrate
+from theory.settings import Setting
+from theory.symmetric import SymmetricFlow, gaussian_factors, uniform_factors
+from theory.training import train
+from tqdm import tqdm
+
+from data_gen.endings import Mistake
+from data_gen.files import hash_json, whole_file
+from studies.sim.config import Run, Seeds, SimConfig, Symmetric, Trained
+
+RUNS_VERSION = 1  # raise it when the numbers of runs change
+SEEDS_AT_ONCE = 64  # one bite of work: between two the bar moves
+
+
+@dataclass(frozen=True)
+class Paths:
+    """What the runs of one variant did; float64, a row per seed.
+
+    Attributes:
+        t: (time,), epochs of training; of flows, time of the printed clock.
+        outputs: (seed, time, s) at the probe, in concept coordinates.
+        corner_losses: (seed, time, 2^s), the loss at every corner, in binary order, the probe last.
+        train_loss: (seed, time).
+        errors: (seed, time, s), ‖(W − I)e_k‖ of linear networks; nan of others.
+        W: (seed, time, s, s), in concept coordinates, of symmetric networks; else empty.
+    """
+
+    t: np.ndarray
+    outputs: np.ndarray
+    corner_losses: np.ndarray
+    train_loss: np.ndarray
+    errors: np.ndarray
+    W: np.ndarray
+
+    @property
+    def loss(self) -> np.ndarray:
+        """(seed, time) at the probe."""
+        return self.corner_losses[..., -1]
+
+
+def run_study(config: SimConfig, folder: Path) -> dict[str, Paths]:
+    """Paths of every variant; those that are in the folder already are read."""
+    total = config.seeds.count * len(config.runs)
+    with tqdm(total=total, desc=config.name, unit="run", disable=None) as bar:
+        return {name: _kept(run, config.seeds, folder, bar) for name, run in config.runs.items()}
+
+
+def _kept(run: Run, seeds: Seeds, folder: Path, bar: tqdm) -> Paths:
+    """Bites of seeds, each in a file of its own: a stop loses one of them at most."""
+    parts = []
+    for bite in _bites(seeds.all):
+        file = folder / f"{_identity(run, bite)}.npz"
+        if not file.is_file():
+            with whole_file(file) as temporary, temporary.open("wb") as stream:
+                np.savez_compressed(stream, **dataclasses.asdict(_run(run, bite)))
+        parts.append(_read(file))
+        bar.update(len(bite))
+    t = parts[0].t
+    names = [field.name for field in dataclasses.fields(Paths) if field.name != "t"]
+    return Paths(t, **{name: np.concatenate([getattr(p, name) for p in parts]) for name in names})
+
+
+def _bites(seeds: range) -> Iterator[range]:
+    """Cut at multiples: other numbers of seeds find the same files."""
+    start = seeds.start
+    while start < seeds.stop:
+        stop = min(seeds.stop, (start // SEEDS_AT_ONCE + 1) * SEEDS_AT_ONCE)
+        yield range(start, stop)
+        start = stop
+
+
+def _identity(run: Run, seeds: range) -> str:
+    facts = {"version": RUNS_VERSION, "kind": run.kind, "run": dataclasses.asdict(run)}
+    return f"{hash_json(facts)[:16]}-{seeds.start}-{seeds.stop}"
+
+
+def _read(file: Path) -> Paths:
+    try:
+        with np.load(file) as arrays:
+            return Paths(**{name: arrays[name] for name in arrays})
+    except (OSError, ValueError, TypeError) as error:
+        raise Mistake(f"{file}: cannot be read ({error}); remove it, it is made again") from None
+
+
+def _run(run: Run, seeds: range) -> Paths:
+    return _train(run, seeds) if isinstance(run, Trained) else _flow(run, seeds)
+
+
+def _train(run: Trained, seeds: range) -> Paths:
+    setting = Setting(run.task, run.network, run.training)
+    last = run.epochs * setting.steps_per_epoch
+    record = sorted({round(last * i / run.records) for i in range(run.records + 1)})
+    seen = train(run.task, run.network, run.training, seeds, record)
+    s = run.task.s
+    errors = torch.full_like(seen.outputs, math.nan)
+    if seen.maps is not None:
+        errors = seen.maps[..., :s].norm(dim=-2)
+    return Paths(
+        t=seen.steps.double().numpy() / setting.steps_per_epoch,
+        outputs=_double(seen.outputs),
+        corner_losses=_double(seen.corner_losses),
+        train_loss=_double(seen.train_loss),
+        errors=_double(errors),
+        W=np.empty((len(seeds), 0)),
+    )
+
+
+def _flow(run: Symmetric, seeds: range) -> Paths:
+    x = torch.tensor(run.mu, dtype=torch.float64)
+    flow = SymmetricFlow(torch.diag(torch.tensor(run.moment, dtype=torch.float64)), run.power)
+    draw = uniform_factors if run.init == "uniform" else gaussian_factors
+    scale = 1 / run.init_scale if run.init == "uniform" else run.init_scale
+    U_0 = draw(torch.tensor(list(seeds)), len(x), run.width, scale)
+    path = integrate(
+        flow, U_0, step=run.step, num_steps=run.num_steps, every=run.every, method=run.method
+    )
+    error = path.W - torch.eye(len(x), dtype=torch.float64)
+    at_corners = torch.stack([(error @ (v * x)).square().sum(-1) / 2 for v in _corners(len(x))], -1)
+    return Paths(
+        t=_double(path.t),
+        outputs=_double(path.W @ x),
+        corner_losses=_double(at_corners),
+        train_loss=_double(flow.training_loss(path.W)),
+        errors=_double(error.norm(dim=-2)),
+        W=_double(path.W),
+    )
+
+
+def _corners(s: int) -> torch.Tensor:
+    """{0, 1}^s in binary order, float64."""
+    return torch.cartesian_prod(*[torch.tensor([0.0, 1.0]).double()] * s).view(-1, s)
+
+
+def _double(values: torch.Tensor) -> np.ndarray:
+    return values.double().numpy()
