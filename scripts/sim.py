@@ -31,13 +31,13 @@ def main() -> None:
     if arguments.num_seeds is not None and arguments.num_seeds < 1:
         raise Mistake(f"--num-seeds: got {arguments.num_seeds}, allowed 1 or more")
     from studies.sim.config import read_sim_config, with_seeds
-    from studies.sim.study import describe, study
+    from studies.sim.study import describe, run_and_write
 
     config = with_seeds(read_sim_config(arguments.config), arguments.num_seeds)
     if arguments.dry_run:
         say(describe(config))
     else:
-        study(config, arguments.out / config.name, say)
+        run_and_write(config, arguments.out / config.name, say)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """configs/sim/*.yaml: which runs of the structured identity mapping task, how they are drawn, and
 for which claims.
 
-A file says what all runs share (`base`) and, by name, in what each differs (`variants`, or every
-combination of a `grid`), as `task: {mu: [1, 2]}` or, in a grid, `task.mu`.
+A file says what all runs share (`base`) and, by name, in what each differs: in `variants`, or in
+every combination of the axes of a `grid`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import reduce
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -130,19 +131,12 @@ def read_sim_config(path: Path) -> SimConfig:
     return read_as(SimConfig, {**data, "runs": runs}, "")
 
 
-def _all_of(grid: Mapping[str, list[Any]]) -> dict[str, Any]:
-    """Every combination of the values that a grid lists, under a name that says them."""
-    cells = {}
-    for values in product(*grid.values()):
-        change: dict[str, Any] = {}
-        for key, value in zip(grid, values, strict=True):
-            change = _merged(change, _nested(key.split("."), value))
-        cells[", ".join(f"{k} {v}" for k, v in zip(grid, values, strict=True))] = change
-    return cells
-
-
-def _nested(keys: list[str], value: Any) -> Any:
-    return {keys[0]: _nested(keys[1:], value)} if keys else value
+def _all_of(grid: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """One value of each of the grid's axes, in all combinations; their names say which."""
+    return {
+        ", ".join(names): reduce(_merged, (grid[a][n] for a, n in zip(grid, names, strict=True)))
+        for names in product(*grid.values())
+    }
 
 
 def _merged(base: Any, change: Any) -> Any:
@@ -150,3 +144,9 @@ def _merged(base: Any, change: Any) -> Any:
     if not isinstance(base, Mapping) or not isinstance(change, Mapping):
         return change
     return {**base, **{key: _merged(base.get(key, {}), value) for key, value in change.items()}}
+
+
+def with_seeds(config: SimConfig, count: int | None) -> SimConfig:
+    """The first `count` seeds; all if it is None."""
+    seeds = config.seeds if count is None else replace(config.seeds, count=count)
+    return replace(config, seeds=seeds)

@@ -1,41 +1,110 @@
-"""One study from its config to files: figure, numbers, verdicts."""
+"""One study from its config to files: numbers, figure, verdicts."""
 
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from analysis.figures import save_figure
 from data_gen.files import whole_file, write_json
-from studies.sim.config import SimConfig
-from studies.sim.figures import draw
-from studies.sim.runs import run_study
-from studies.sim.verdicts import decide
+from studies.sim.claims import CLAIMS
+from studies.sim.config import SimConfig, Symmetric
+from studies.sim.figures import FIGURES
+from studies.sim.findings import Finding, Study
+from studies.sim.measures import rising, swings
+from studies.sim.rules import Rules, check_claims, read_rules, rules_hash
+from studies.sim.runs import Paths, run_study
+from studies.sim.tables import curves_table, runs_table
 
 Say = Callable[[str], None]
 
 
 def describe(config: SimConfig) -> str:
     """What would be run."""
-    return "\n".join(
-        [
-            f"{config.name}: {config.question}",
-            f"seeds: {config.seeds.first} to {config.seeds.all.stop - 1}, {config.seeds.count} in all",
-            *(f"{name}: {run}" for name, run in config.runs.items()),
-            f"figure: {config.figure}",
-            f"claims: {', '.join(config.claims) or 'none'}",
-        ]
-    )
+    seeds = config.seeds
+    lines = [
+        f"{config.name}: {config.question}",
+        f"seeds: {seeds.first} to {seeds.all.stop - 1}, {seeds.count} in all",
+        *(f"{name}: {run}" for name, run in config.runs.items()),
+        f"figure: {config.figure}",
+        f"claims: {', '.join(config.claims) or 'none'}",
+    ]
+    return "\n".join(lines)
 
 
-def study(config: SimConfig, folder: Path, say: Say) -> None:
-    """Run what is missing; write curves.csv, runs.csv, the figure and claims.json into the folder."""
-    paths = run_study(config, folder / "paths")
-    for name, table in (("curves", curves(paths)), ("runs", per_run(config, paths))):
-        with whole_file(folder / f"{name}.csv") as temporary:
-            table.to_csv(temporary, index=False, float_format="%.6g")
-    verdicts = decide(config, paths)
-    write_json(folder / "claims.json", [asdict(verdict) for verdict in verdicts])
-    for file in save_figure(draw(config, paths), folder / "figure"):
-        say(f"wrote {file}")
-    for verdict in verdicts:
-        say(verdict.line())
+def run_and_write(config: SimConfig, folder: Path, say: Say) -> None:
+    """Run what is missing; write curves.csv, runs.csv, claims.json and the figure."""
+    rules = read_rules()
+    check_claims(config.claims, rules)
+    study = Study(config, run_study(config, folder / "paths"), rules)
+    _write_table(folder / "curves.csv", curves_table(config, study.paths))
+    _write_table(folder / "runs.csv", runs_table(study))
+    save_figure(FIGURES[config.figure](study), folder / "figure")
+    gate = open_gate(study, folder)
+    rows = [row for finding in findings(study) for row in as_rows(finding, gate)]
+    write_json(folder / "claims.json", {"rules": rules_hash(), "verdicts": rows})
+    for row in rows:
+        say(line(row))
+    say(f"rules: {rules_hash()}; wrote {folder}/figure.png, curves.csv, runs.csv, claims.json")
+
+
+def findings(study: Study) -> list[Finding]:
+    return [finding for claim in study.config.claims for finding in CLAIMS[claim](study)]
+
+
+def open_gate(study: Study, folder: Path) -> str:
+    """Why the claims cannot be decided, or nothing: other seeds than the rules', or flows of which
+    too few show the same at half the step."""
+    config, rules = study.config, study.rules
+    if config.seeds != rules.seeds:
+        return f"not the seeds {rules.seeds.first} to {rules.seeds.all.stop - 1}"
+    flows = {n: r for n, r in config.runs.items() if isinstance(r, Symmetric)}
+    finer = replace(config, runs={name: _halved(run) for name, run in flows.items()})
+    for name, paths in run_study(finer, folder / "paths").items():
+        same = _agreement(flows[name], study.paths[name], paths, rules)
+        if same < rules.same_share:
+            return f"{name}: {same:.3f} of the runs show the same at half the step"
+    return ""
+
+
+def _halved(run: Symmetric) -> Symmetric:
+    return replace(run, step=run.step / 2, num_steps=2 * run.num_steps, every=2 * run.every)
+
+
+def _agreement(run: Symmetric, paths: Paths, finer: Paths, rules: Rules) -> float:
+    """Share of runs that rise, and whose first coordinate swings, alike."""
+    alike = rising(paths, rules) == rising(finer, rules)
+    alike &= swings(run, paths, rules) == swings(run, finer, rules)
+    return float(alike.mean())
+
+
+def as_rows(finding: Finding, gate: str) -> list[Mapping[str, Any]]:
+    """A row per part: what was measured, and the word of the whole claim."""
+    word = f"undecided ({gate})" if gate else finding.word
+    return [
+        {
+            "claim": finding.claim,
+            "variant": finding.variant,
+            "verdict": word if part.rule else "reported",
+            "what": what,
+            "rule": part.rule,
+            "effect": part.effect,
+            "low": part.interval.low,
+            "high": part.interval.high,
+        }
+        for what, part in finding.parts
+    ]
+
+
+def line(row: Mapping[str, Any]) -> str:
+    """A row as one line of text."""
+    interval = f"{row['effect']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+    rule = f", {row['rule']}" if row["rule"] else ""
+    return f"{row['claim']} | {row['variant']} | {row['what']}: {interval}{rule} | {row['verdict']}"
+
+
+def _write_table(path: Path, table: pd.DataFrame) -> None:
+    with whole_file(path) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g")

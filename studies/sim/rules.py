@@ -1,0 +1,52 @@
+"""configs/sim/claims.yaml: the claims, and the numbers that decide them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_gen.endings import Mistake
+from data_gen.files import hash_file
+from studies.reading import read_as, read_yaml
+from studies.sim.config import Seeds
+
+RULES_FILE = Path(__file__).resolve().parents[2] / "configs" / "sim" / "claims.yaml"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """claim: what is said. margin: δ of a rule about a difference."""
+
+    claim: str
+    margin: float = 0.0
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The fields are explained in the file."""
+
+    seeds: Seeds
+    rise: float
+    swing: float
+    arrived: float
+    rates: tuple[float, ...]
+    order: float
+    monotone: float
+    least_runs: int
+    left: float
+    same_share: float
+    claims: dict[str, Claim]
+
+
+def read_rules(path: Path = RULES_FILE) -> Rules:
+    return read_as(Rules, read_yaml(path), "")
+
+
+def rules_hash(path: Path = RULES_FILE) -> str:
+    """SHA-256 of the file, as 12 hexadecimal digits."""
+    return hash_file(path)[:12]
+
+
+def check_claims(names: tuple[str, ...], rules: Rules) -> None:
+    """Mistake for a claim that has no rule."""
+    for name in names:
+        if name not in rules.claims:
+            raise Mistake(f"claims: got {name!r}, allowed {', '.join(rules.claims)}")
