@@ -27,26 +27,22 @@ def path_figure(paths: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarra
     paths: (seed, time, s ≥ 2) by variant, in concept coordinates. targets: (s,), the probe.
     """
     with figure_style():
-        figure, panels = panels_of(len(paths), min(3, len(paths)), 2.4)
+        figure, panels = panels_of(len(paths), min(3, len(paths)), 2.2)
         for panel, (name, outputs) in zip(panels, paths.items(), strict=True):
             _draw_paths(panel, outputs[..., :2], targets[name][:2])
             panel.set_title(name)
-            panel.set_xlabel("output along concept 1")
-        panels[0].set_ylabel("output along concept 2")
+        figure.supxlabel("output along concept 1", fontsize=8)
+        figure.supylabel("output along concept 2", fontsize=8)
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 
 def _draw_paths(panel: Axes, outputs: np.ndarray, target: np.ndarray) -> None:
-    for path in outputs[:SHOWN_SEEDS]:
-        panel.plot(
-            *path.T, color="0.6", linewidth=0.5, label="one seed" if path is outputs[0] else None
-        )
+    singles = panel.plot(*outputs[:SHOWN_SEEDS].T, color="0.6", linewidth=0.5)
+    singles[0].set_label("one seed")
     middle = np.nanmedian(outputs, axis=0)
     panel.plot(*middle.T, color=PALETTE[0], linewidth=1.6, label=f"median of {len(outputs)}")
-    panel.plot(
-        [0, target[0]], [0, target[1]], color="0.3", linewidth=0.6, linestyle=":", label="straight"
-    )
+    panel.axline((0, 0), tuple(target), color="0.3", linewidth=0.6, linestyle=":", label="straight")
     panel.plot(*target, color=PALETTE[1], marker="*", markersize=9, linewidth=0, label="target")
 
 

@@ -16,24 +16,26 @@ class Arguments:
     Attributes:
         config: the study's YAML file, such as configs/sim/fig02a.yaml.
         out: folder of the results; those of a study are in the folder of its name.
-        num_seeds: run so many instead of all, for a look; claims stay undecided.
+        pilot: run so many other seeds, for a look; claims stay undecided.
         dry_run: print what would be run, then stop.
     """
 
     config: Path
     out: Path = Path("runs/sim")
-    num_seeds: int | None = None
+    pilot: int | None = None
     dry_run: bool = False
 
 
 def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
-    if arguments.num_seeds is not None and arguments.num_seeds < 1:
-        raise Mistake(f"--num-seeds: got {arguments.num_seeds}, allowed 1 or more")
-    from studies.sim.config import read_sim_config, with_seeds
+    if arguments.pilot is not None and arguments.pilot < 8:
+        raise Mistake(f"--pilot: got {arguments.pilot}, allowed 8 or more")
+    from studies.sim.config import on_pilot_seeds, read_sim_config
     from studies.sim.study import describe, run_and_write
 
-    config = with_seeds(read_sim_config(arguments.config), arguments.num_seeds)
+    config = read_sim_config(arguments.config)
+    if arguments.pilot is not None:
+        config = on_pilot_seeds(config, arguments.pilot)
     if arguments.dry_run:
         say(describe(config))
     else:

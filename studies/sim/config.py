@@ -36,7 +36,7 @@ class Seeds:
 class Trained:
     """Multilayer perceptrons under gradient descent.
 
-    epochs: how long. records: at how many moments, equally far apart, beside the start.
+    epochs: how long. records: at how many moments beside the start, about equally far apart.
     """
 
     task: SimTask = SimTask()
@@ -146,7 +146,6 @@ def _merged(base: Any, change: Any) -> Any:
     return {**base, **{key: _merged(base.get(key, {}), value) for key, value in change.items()}}
 
 
-def with_seeds(config: SimConfig, count: int | None) -> SimConfig:
-    """The first `count` seeds; all if it is None."""
-    seeds = config.seeds if count is None else replace(config.seeds, count=count)
-    return replace(config, seeds=seeds)
+def on_pilot_seeds(config: SimConfig, count: int) -> SimConfig:
+    """For a look: seeds 0 to count − 1, on which no claim is decided."""
+    return replace(config, seeds=Seeds(0, count))

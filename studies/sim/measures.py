@@ -26,8 +26,9 @@ def coordinates(run: Run, paths: Paths) -> np.ndarray:
 
 
 def bows(run: Run, paths: Paths, rules: Rules) -> np.ndarray:
-    """B after every record but the start."""
-    return bow(coordinates(run, paths)[:, 1:, :2], rules.arrived)
+    """B over whole epochs."""
+    ends = (paths.t > 0) & (paths.t % 1 == 0)
+    return bow(coordinates(run, paths)[:, ends, :2], rules.arrived)
 
 
 def heights(paths: Paths) -> np.ndarray:
