@@ -31,8 +31,8 @@ def path_figure(paths: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarra
         for panel, (name, outputs) in zip(panels, paths.items(), strict=True):
             _draw_paths(panel, outputs[..., :2], targets[name][:2])
             panel.set_title(name)
-        figure.supxlabel("output along concept 1", fontsize=8)
-        figure.supylabel("output along concept 2", fontsize=8)
+            panel.locator_params(nbins=5)
+            _label_edges(panel, "output along concept 1", "output along concept 2")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
@@ -44,6 +44,13 @@ def _draw_paths(panel: Axes, outputs: np.ndarray, target: np.ndarray) -> None:
     panel.plot(*middle.T, color=PALETTE[0], linewidth=1.6, label=f"median of {len(outputs)}")
     panel.axline((0, 0), tuple(target), color="0.3", linewidth=0.6, linestyle=":", label="straight")
     panel.plot(*target, color=PALETTE[1], marker="*", markersize=9, linewidth=0, label="target")
+
+
+def _label_edges(panel: Axes, x_label: str, y_label: str) -> None:
+    """Axes are named once, at the foot and on the left."""
+    place = panel.get_subplotspec()
+    panel.set_xlabel(x_label if place.is_last_row() else "")
+    panel.set_ylabel(y_label if place.is_first_col() else "")
 
 
 def curve_figure(
@@ -63,7 +70,8 @@ def curve_figure(
         for panel, (name, kinds) in zip(panels, curves.items(), strict=True):
             for color, (kind, values) in zip(PALETTE, kinds.items(), strict=False):
                 _draw_curves(panel, t[name], values, kind, color)
-            panel.set(title=name, xlabel=time_label, ylabel=value_label)
+            panel.set_title(name)
+            _label_edges(panel, time_label, value_label)
             if log:
                 panel.set_yscale("log")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
