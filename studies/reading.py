@@ -61,7 +61,7 @@ def read_as(kind: Any, value: Any, key: str) -> Any:
     if origin is tuple:
         return _read_tuple(arguments[0], value, key)
     if origin is dict:
-        entries = _mapping(value, key).items()
+        entries = as_mapping(value, key).items()
         return {name: read_as(arguments[1], entry, f"{key}.{name}") for name, entry in entries}
     if origin is Literal:
         if value in arguments:
@@ -77,7 +77,7 @@ def _choose(kinds: list[Any], value: Any, key: str) -> Any:
     if len(kinds) == 1:
         return kinds[0]
     known = {kind.__dataclass_fields__["kind"].default: kind for kind in kinds}
-    asked = _mapping(value, key).get("kind", next(iter(known)))
+    asked = as_mapping(value, key).get("kind", next(iter(known)))
     if not isinstance(asked, str) or asked not in known:
         hint = nearest(str(asked), tuple(known))
         raise Mistake(f"{key}.kind: got {asked!r}{hint}, allowed {', '.join(known)}")
@@ -88,7 +88,7 @@ def _read_dataclass(kind: Any, value: Any, key: str) -> Any:
     known = get_type_hints(kind)
     first = next(iter(known))
     short = isinstance(value, list) and get_origin(known[first]) is tuple
-    data = {first: value} if short else _mapping(value, key)
+    data = {first: value} if short else as_mapping(value, key)
     prefix = f"{key}." if key else ""
     for name in data:
         if name not in known:
@@ -112,7 +112,8 @@ def _read_tuple(kind: Any, value: Any, key: str) -> tuple[Any, ...]:
     return tuple(read_as(kind, entry, f"{key}[{i}]") for i, entry in enumerate(value))
 
 
-def _mapping(value: Any, key: str) -> Mapping[str, Any]:
+def as_mapping(value: Any, key: str) -> Mapping[str, Any]:
+    """`value`, a mapping from texts. Mistake names `key`."""
     if not isinstance(value, Mapping):
         raise Mistake(f"{key}: got {value!r}, allowed a mapping of keys to values")
     for name in value:

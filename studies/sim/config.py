@@ -17,7 +17,7 @@ from theory.settings import Training
 from theory.task import SimTask
 
 from data_gen.endings import Mistake
-from studies.reading import read_as, read_yaml
+from studies.reading import as_mapping, read_as, read_yaml
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,10 @@ class Seeds:
 
     first: int = 1000
     count: int = 256
+
+    def __post_init__(self) -> None:
+        if self.first < 0 or self.count < 1:
+            raise Mistake(f"seeds: got {self}, allowed are first from 0 and count from 1")
 
     @property
     def all(self) -> range:
@@ -79,6 +83,9 @@ class Symmetric:
     kind: Literal["symmetric"] = "symmetric"
 
     def __post_init__(self) -> None:
+        for key in ("width", "num_steps", "every"):
+            if getattr(self, key) < 1:
+                raise Mistake(f"{key}: got {getattr(self, key)}, allowed are 1 and more")
         if len(self.sigma) != len(self.mu):
             raise Mistake(
                 f"sigma: got {len(self.sigma)} numbers, allowed are as many as mu, {len(self.mu)}"
@@ -121,21 +128,22 @@ class SimConfig:
 def read_sim_config(path: Path) -> SimConfig:
     """Raises Mistake for what is wrong, with its key and what is allowed."""
     data = read_yaml(path)
-    base, variants = data.pop("base", {}), data.pop("variants", None)
-    grid = data.pop("grid", None)
+    base, variants, grid = (data.pop(key, None) for key in ("base", "variants", "grid"))
     if (variants is None) == (grid is None):
         raise Mistake(f"{path}: give variants, or a grid of them")
-    if grid is not None:
-        variants = _all_of(grid)
-    runs = {str(name): _merged(base, change) for name, change in variants.items()}
+    changes = as_mapping(variants, "variants") if grid is None else _all_of(grid)
+    runs = {name: _merged(base or {}, change) for name, change in changes.items()}
+    if not runs:
+        raise Mistake(f"{path}: variants: got none, allowed are one and more")
     return read_as(SimConfig, {**data, "runs": runs}, "")
 
 
 def _all_of(grid: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """One value of each of the grid's axes, in all combinations; their names say which."""
+    axes = [as_mapping(axis, f"grid.{key}") for key, axis in as_mapping(grid, "grid").items()]
     return {
-        ", ".join(names): reduce(_merged, (grid[a][n] for a, n in zip(grid, names, strict=True)))
-        for names in product(*grid.values())
+        ", ".join(names): reduce(_merged, (axis[n] for axis, n in zip(axes, names, strict=True)))
+        for names in product(*axes)
     }
 
 

@@ -8,15 +8,17 @@ from typing import Any
 import pandas as pd
 
 from analysis.figures import save_figure
+from data_gen.endings import Mistake
 from data_gen.files import whole_file, write_json
 from studies.sim.claims import CLAIMS
-from studies.sim.config import SimConfig, Symmetric
+from studies.sim.config import SimConfig, Symmetric, Trained
 from studies.sim.figures import FIGURES
 from studies.sim.findings import Finding, Study
 from studies.sim.measures import rising, swings
 from studies.sim.rules import Rules, check_claims, read_rules, rules_hash
 from studies.sim.runs import Paths, run_study
 from studies.sim.tables import curves_table, runs_table
+from theory.settings import Setting, check_settings
 
 Say = Callable[[str], None]
 
@@ -34,10 +36,20 @@ def describe(config: SimConfig) -> str:
     return "\n".join(lines)
 
 
+def check_study(config: SimConfig, rules: Rules) -> None:
+    """Raises Mistake for what cannot be run, drawn or decided, before the work."""
+    check_claims(config.claims, rules)
+    if config.figure not in FIGURES:
+        raise Mistake(f"figure: got {config.figure!r}, allowed {', '.join(FIGURES)}")
+    for run in config.runs.values():
+        if isinstance(run, Trained):
+            check_settings([Setting(run.task, run.network, run.training)])
+
+
 def run_and_write(config: SimConfig, folder: Path, say: Say) -> None:
     """Run what is missing; write curves.csv, runs.csv, claims.json and the figure."""
     rules = read_rules()
-    check_claims(config.claims, rules)
+    check_study(config, rules)
     study = Study(config, run_study(config, folder / "paths"), rules)
     _write_table(folder / "curves.csv", curves_table(config, study.paths))
     _write_table(folder / "runs.csv", runs_table(study))

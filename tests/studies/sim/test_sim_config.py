@@ -1,0 +1,131 @@
+"""Studies of the identity mapping task: what their files may say."""
+
+from pathlib import Path
+
+import pytest
+
+from data_gen.endings import Mistake
+from studies.sim.claims import CLAIMS
+from studies.sim.config import Symmetric, on_pilot_seeds, read_sim_config
+from studies.sim.figures import FIGURES
+from studies.sim.rules import check_claims, read_rules
+from studies.sim.study import check_study, describe
+from theory.settings import Setting, check_settings
+
+ROOT = Path(__file__).resolve().parents[3]
+CONFIGS = sorted(
+    set((ROOT / "configs" / "sim").glob("*.yaml")) - {ROOT / "configs/sim/claims.yaml"}
+)
+SMALL = """
+name: small
+question: Does it run?
+base: {kind: trained, task: {dim: 4, num_points: 8}, network: {bias: false}}
+figure: paths
+"""
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_study_is_whole(path):
+    config = read_sim_config(path)
+    check_study(config, read_rules())
+    assert config.name == path.stem
+    assert config.figure in FIGURES and set(config.claims) <= set(CLAIMS)
+    for run in config.runs.values():
+        if not isinstance(run, Symmetric):
+            check_settings([Setting(run.task, run.network, run.training)])
+
+
+def test_every_claim_has_a_rule_and_a_study():
+    assert set(CLAIMS) == set(read_rules().claims)
+    decided = {claim for path in CONFIGS for claim in read_sim_config(path).claims}
+    assert decided == set(CLAIMS)
+
+
+def test_claims_are_decided_on_the_seeds_of_the_rules():
+    for path in CONFIGS:
+        config = read_sim_config(path)
+        assert not config.claims or config.seeds == read_rules().seeds
+
+
+def read(tmp_path, text):
+    path = tmp_path / "small.yaml"
+    path.write_text(SMALL + text)
+    return read_sim_config(path)
+
+
+def test_a_variant_changes_what_it_names_alone(tmp_path):
+    config = read(tmp_path, "variants: {a: {}, b: {task: {mu: [3, 2]}}}")
+    a, b = config.runs.values()
+    assert b.task.mu == (3.0, 2.0) and b.task.dim == a.task.dim == 4
+    assert a.network == b.network and not a.network.bias
+
+
+def test_a_grid_is_all_combinations(tmp_path):
+    grid = "grid: {m: {weak: {task: {mu: [1, 2]}}, strong: {task: {mu: [3, 2]}}}, L: {one: {}, two: {network: {num_layers: 2}}}}"
+    config = read(tmp_path, grid)
+    assert list(config.runs) == ["weak, one", "weak, two", "strong, one", "strong, two"]
+    assert config.runs["strong, two"].task.mu == (3.0, 2.0)
+    assert config.runs["strong, two"].network.num_layers == 2
+
+
+def test_the_moment_of_the_symmetric_network():
+    """a_p = sigma_p² + mu_p² / P, where a concept without signal is no cluster."""
+    run = Symmetric(mu=(1.0, 1.5, 0.0), sigma=(0.05, 0.05, 0.05), width=3)
+    assert run.moment == pytest.approx((0.5025, 1.1275, 0.0025))
+
+
+def test_pilot_seeds_are_not_those_of_the_rules():
+    config = read_sim_config(CONFIGS[0])
+    assert not set(on_pilot_seeds(config, 256).seeds.all) & set(read_rules().seeds.all)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("variants: {a: {}}\ngrid: {a: {b: {}}}", "give variants, or a grid of them"),
+        ("", "give variants, or a grid of them"),
+        ("variants: {}", "variants: got none"),
+        ("variants: [a]", "variants: got \\['a'\\], allowed a mapping"),
+        ("variants: {a: {task: {dims: 3}}}", "runs.a.task.dims: unknown key .did you mean 'dim'"),
+        ("variants: {a: {task: {dim: 1}}}", "dim: got 1, allowed are 2 and more"),
+        ("variants: {a: {task: {sigma: [-1, 0]}}}", "sigma: got -1"),
+        ("variants: {a: {epochs: 0}}", "epochs: got 0, allowed are 1 and more"),
+        ("variants: {a: {kind: flow}}", "runs.a.kind: got 'flow', allowed trained, symmetric"),
+        ("variants: {a: {training: {lr: 90}}}", "lr: got 90, allowed is less than"),
+        ("variants: {a: {}}\nclaims: [p1.fig99]", "claims: got 'p1.fig99', allowed p1.thm41"),
+        (
+            "variants: {a: {}}\nseeds: {count: 0}",
+            "seeds: got Seeds.first=1000, count=0.*count from 1",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, text, message):
+    with pytest.raises(Mistake, match=message):
+        check_study(read(tmp_path, text), read_rules())
+
+
+def test_an_unknown_figure_is_refused(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text(SMALL.replace("paths", "path") + "variants: {a: {}}")
+    with pytest.raises(Mistake, match="figure: got 'path', allowed paths, losses"):
+        check_study(read_sim_config(path), read_rules())
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"sigma": (0.1,)}, "sigma: got 1 numbers, allowed are as many as mu, 2"),
+        ({"sigma": (0.1, -0.1)}, "sigma: got -0.1, allowed are numbers from 0"),
+        ({"mu": (0.0, 0.0)}, "mu: got no concept with a signal"),
+        ({"width": 0}, "width: got 0, allowed are 1 and more"),
+    ],
+)
+def test_a_symmetric_network_that_cannot_be_is_refused(change, message):
+    whole = {"mu": (1.0, 2.0), "sigma": (0.1, 0.1), "width": 2}
+    with pytest.raises(Mistake, match=message):
+        Symmetric(**{**whole, **change})
+
+
+def test_a_plan_says_what_would_run():
+    text = describe(read_sim_config(ROOT / "configs" / "sim" / "fig05.yaml"))
+    assert "1000 to 1255, 256 in all" in text and "p1.fig5" in text and "power=2" in text
