@@ -15,7 +15,7 @@ from theory.reduction import Batches, join, make_batches, reduce_layers
 from theory.settings import Setting
 from theory.task import as_seeds, corners, draw_frames, draw_points
 
-DRAWN_AT_ONCE = 2  # runs whose points are drawn together: more would not stay in a core's cache
+DRAWN_AT_ONCE = 4  # runs whose points are drawn together: more would not stay in a core's cache
 CACHE_BYTES = 1 << 20  # of what a step touches
 MEMORY_BYTES = 1 << 27  # of an epoch's batches
 MOST_RUNS = 1024

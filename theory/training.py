@@ -86,7 +86,7 @@ def _train_runs(runs: Sequence[Run], record: Sequence[int]) -> Look:
     return _joined(looks, lambda parts: torch.stack(parts, dim=1))
 
 
-def _joined(looks: Sequence[Look], join: Callable[[Sequence[Tensor]], Tensor]) -> Look:
+def _joined(looks: Sequence[Look], join: Callable[[tuple[Tensor, ...]], Tensor]) -> Look:
     columns = zip(*looks, strict=True)
     return Look._make(None if parts[0] is None else join(parts) for parts in columns)
 
