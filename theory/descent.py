@@ -58,11 +58,11 @@ class Deep:
             self._step(batches.input(step), batches.metric[step])
 
     def _descend(self, inputs: Tensor, metric: Tensor) -> None:
-        self.stack.descend(inputs, metric, self.s, onto=self.stack.trained)
+        self.stack.descend(inputs, metric, self.s, onto=self.stack.layers)
 
     def _flow(self, inputs: Tensor, metric: Tensor) -> None:
         """One step of the classical Runge–Kutta method."""
-        layers = self.stack.trained
+        layers = self.stack.layers
         start, total = ([layer.clone() for layer in layers] for _ in range(2))
         for weight, reach in ((1 / 6, 1 / 2), (1 / 3, 1 / 2), (1 / 3, 1), (1 / 6, 0)):
             slopes = [torch.zeros_like(layer) for layer in start]

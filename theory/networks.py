@@ -84,21 +84,20 @@ def _draw(network: Network, purpose: str, layer: int, seeds: Tensor, width: int)
 
 class Stack:
     """Layers at work, in homogeneous coordinates: inputs carry a last row of ones, and every hidden
-    layer with biases a last row (0 … 0 1) that passes it on and is not trained.
+    layer with biases has a last row (0 … 0 1) that passes it on and is not trained.
 
     `inputs` is (runs, columns of the first layer, batch): points side by side. For a linear network
     it may also be the identity, whose images are the whole map (see theory/reduction.py).
     """
 
     def __init__(self, layers: Sequence[Tensor], relu: bool, bias: bool):
-        hidden, last = [layer.clone() for layer in layers[:-1]], layers[-1].clone()
-        self.layers = [*(map(_with_ones_row, hidden) if bias else hidden), last]
-        self.trained = [layer[:, :-1] if bias else layer for layer in self.layers[:-1]] + [last]
+        hidden = [_with_ones_row(layer) if bias else layer.clone() for layer in layers[:-1]]
+        self.layers = [*hidden, layers[-1].clone()]
         self.relu, self.bias = relu, bias
 
     def values(self, inputs: Tensor) -> list[Tensor]:
         """What every layer gets, and last what the network gives."""
-        values = [inputs.expand(len(self.layers[0]), -1, -1)]
+        values = [inputs]
         for layer in self.layers[:-1]:
             hidden = torch.bmm(layer, values[-1])
             values.append(hidden.relu_() if self.relu else hidden)
@@ -113,24 +112,28 @@ class Stack:
         return errors.mul(metric) if self.relu else torch.bmm(errors, metric)
 
     def descend(self, inputs: Tensor, metric: Tensor, s: int, onto: Sequence[Tensor]) -> None:
-        """Add one step of gradient descent to the tensors `onto`, one for each of `trained`.
+        """Add one step of gradient descent to the tensors `onto`, one for each of `layers`.
 
-        `metric` holds the step size. `onto` may be `trained`: a layer is used before it changes.
+        `metric` holds the step size. `onto` may be `layers`: one is used before it changes.
         """
         values = self.values(inputs)
         back = self.weigh(_minus_target(values.pop(), inputs, s), metric)
         for number in reversed(range(len(self.layers))):
-            target, value, above = onto[number], values[number], back
+            above, value = back, values[number]
             if number:
-                back = self._below(number, above, value)
-            target.baddbmm_(above, value.mT, alpha=-1)
+                back = self._below(self.layers[number], above, value)
+            onto[number].baddbmm_(above, value.mT, alpha=-1)
 
-    def _below(self, number: int, above: Tensor, value: Tensor) -> Tensor:
-        """The gradient with respect to what layer `number` gets, without the row of ones."""
-        columns = value.shape[1] - self.bias
-        back = torch.bmm(self.trained[number][:, :, :columns].mT, above)
+    def _below(self, layer: Tensor, above: Tensor, value: Tensor) -> Tensor:
+        """The gradient with respect to what a layer gets, 0 for the row of ones.
+
+        All tensors stay whole: products of parts of them are several times as slow.
+        """
+        back = torch.bmm(layer.mT, above)
         if self.relu:
-            back = torch.ops.aten.threshold_backward(back, value[:, :columns], 0)
+            back = torch.ops.aten.threshold_backward(back, value, 0)
+        if self.bias:
+            back[:, -1] = 0
         return back
 
 
