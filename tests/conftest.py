@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from jaxtyping import install_import_hook
 
-install_import_hook(["data_gen", "diffusion", "classifiers"], "beartype.beartype")
+install_import_hook(["data_gen", "diffusion", "classifiers", "theory"], "beartype.beartype")
 
 from data_gen.captions import CaptionConfig  # noqa: E402
 from data_gen.concepts import Concept  # noqa: E402

@@ -1,0 +1,53 @@
+"""The task trained as everyone would: nn.Linear in all dimensions, mse_loss, torch.optim.SGD."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss
+
+from theory.networks import draw_layers
+from theory.settings import Setting
+from theory.task import as_seeds, corners, draw_frames, draw_points
+
+
+def build(setting: Setting, seed: int) -> nn.Sequential:
+    """The setting's network in float64, with the seed's initial weights."""
+    modules: list[nn.Module] = []
+    for layer in draw_layers(setting.network, setting.task.dim, as_seeds([seed])):
+        columns = layer.shape[2] - setting.network.bias
+        linear = nn.Linear(columns, layer.shape[1], setting.network.bias).double()
+        linear.weight.data = layer[0, :, :columns].clone()
+        if setting.network.bias:
+            linear.bias.data = layer[0, :, -1].clone()
+        modules += [linear, nn.ReLU()] if setting.network.activation == "relu" else [linear]
+    return nn.Sequential(*modules[:-1] if setting.network.activation == "relu" else modules)
+
+
+def look(network: nn.Module, setting: Setting, frame: Tensor, x: Tensor) -> dict[str, Tensor]:
+    targets = corners(setting.task) @ frame[:, : setting.task.s].T
+    with torch.no_grad():
+        outputs = network(targets)
+        return {
+            "outputs": outputs[-1] @ frame[:, : setting.task.s],
+            "corner_losses": (outputs - targets).square().mean(1),
+            "train_loss": mse_loss(network(x), x),
+        }
+
+
+def train_plainly(setting: Setting, seed: int, record: list[int]) -> dict[str, Tensor]:
+    """Fields of `Trajectories` for one seed: (time, …)."""
+    frame = draw_frames(setting.task, as_seeds([seed]))[0]
+    network, looks, step = build(setting, seed), [], 0
+    optimizer = torch.optim.SGD(network.parameters(), lr=setting.training.lr)
+    for epoch in range(record[-1] // setting.steps_per_epoch + 1):
+        shuffled = epoch if setting.training.order == "reshuffled" else 0
+        points = draw_points(setting.task, as_seeds([seed]), shuffled)
+        x = points.z[0] @ frame[:, : setting.task.s].T
+        sizes = setting.batch_size
+        for batch, kept in zip(x.split(sizes), points.kept[0].split(sizes), strict=True):
+            if step in record:
+                looks.append(look(network, setting, frame, x[points.kept[0]]))
+            step += 1
+            optimizer.zero_grad()
+            mse_loss(network(batch[kept]), batch[kept]).backward()
+            optimizer.step()
+    return {key: torch.stack([one[key] for one in looks]) for key in looks[0]}
