@@ -9,7 +9,7 @@ from data_gen.photos.world import PhotosConfig, check_photos
 from studies.reading import read_as
 from studies.worlds import WorldFile, build_world
 
-PACKAGES = ("data_gen", "diffusion", "classifiers", "analysis", "studies")
+PACKAGES = ("data_gen", "diffusion", "classifiers", "analysis", "theory", "studies")
 
 
 @pytest.fixture(scope="module")
