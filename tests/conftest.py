@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from jaxtyping import install_import_hook
 
-install_import_hook(["data_gen", "diffusion", "classifiers", "theory"], "beartype.beartype")
+ARRAYS = ("dynamics", "intervals", "learning_times", "rates", "swing_test", "verdicts")
+CHECKED = ["data_gen", "diffusion", "classifiers", "theory", *(f"analysis.{a}" for a in ARRAYS)]
+install_import_hook(CHECKED, "beartype.beartype")
 
 from data_gen.captions import CaptionConfig  # noqa: E402
 from data_gen.concepts import Concept  # noqa: E402

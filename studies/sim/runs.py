@@ -5,18 +5,19 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
-from theory.integrator import integrate
-from theory.settings import Setting
-from theory.symmetric import SymmetricFlow, gaussian_factors, uniform_factors
-from theory.training import train
 from tqdm import tqdm
 
 from data_gen.endings import Mistake
 from data_gen.files import hash_json, whole_file
 from studies.sim.config import Run, Seeds, SimConfig, Symmetric, Trained
+from theory.integrator import integrate
+from theory.settings import Setting
+from theory.symmetric import SymmetricFlow, gaussian_factors, uniform_factors
+from theory.training import train
 
 RUNS_VERSION = 1  # raise it when the numbers of runs change
 SEEDS_AT_ONCE = 64  # one bite of work: between two the bar moves
@@ -88,7 +89,7 @@ def _read(file: Path) -> Paths:
     try:
         with np.load(file) as arrays:
             return Paths(**{name: arrays[name] for name in arrays})
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, BadZipFile) as error:
         raise Mistake(f"{file}: cannot be read ({error}); remove it, it is made again") from None
 
 

@@ -8,7 +8,7 @@ from data_gen.endings import Mistake
 from studies.sim.claims import CLAIMS
 from studies.sim.config import Symmetric, on_pilot_seeds, read_sim_config
 from studies.sim.figures import FIGURES
-from studies.sim.rules import check_claims, read_rules
+from studies.sim.rules import read_rules
 from studies.sim.study import check_study, describe
 from theory.settings import Setting, check_settings
 
@@ -61,8 +61,9 @@ def test_a_variant_changes_what_it_names_alone(tmp_path):
 
 
 def test_a_grid_is_all_combinations(tmp_path):
-    grid = "grid: {m: {weak: {task: {mu: [1, 2]}}, strong: {task: {mu: [3, 2]}}}, L: {one: {}, two: {network: {num_layers: 2}}}}"
-    config = read(tmp_path, grid)
+    signals = "{weak: {task: {mu: [1, 2]}}, strong: {task: {mu: [3, 2]}}}"
+    layers = "{one: {}, two: {network: {num_layers: 2}}}"
+    config = read(tmp_path, f"grid: {{mu: {signals}, L: {layers}}}")
     assert list(config.runs) == ["weak, one", "weak, two", "strong, one", "strong, two"]
     assert config.runs["strong, two"].task.mu == (3.0, 2.0)
     assert config.runs["strong, two"].network.num_layers == 2

@@ -1,0 +1,121 @@
+"""Eq. 4.3 entry by entry, and stages where they are known."""
+
+import pytest
+import torch
+
+from theory.deep_linear import balanced_mode, mode_time
+from theory.integrator import integrate
+from theory.stages import (
+    alone,
+    growth,
+    initial_growth,
+    matrix_flow,
+    noise,
+    predicted_stage_times,
+    stage_times,
+    suppression,
+    time_alone,
+)
+from theory.symmetric import SymmetricFlow, gaussian_factors
+
+A_P = torch.tensor([0.5, 1.2, 0.1, 2.0], dtype=torch.float64)
+U = gaussian_factors(torch.arange(5), 4, 4, 0.4)
+W = U @ U.mT
+
+
+def test_growth_less_suppression_and_noise_is_the_flow():
+    found = growth(W, A_P) - suppression(W, A_P) - noise(W, A_P)
+    torch.testing.assert_close(found, matrix_flow(W, torch.diag(A_P)))
+
+
+def test_every_entry_as_the_paper_writes_it():
+    w, a, d = W[0], A_P, range(4)
+    for i in d:
+        for j in d:
+            S = w[i, i] * (3 * a[i] + a[j]) + (w[j, j] * (3 * a[j] + a[i]) if i != j else 0)
+            others = [k for k in d if k not in (i, j)]
+            N = sum(w[k, i] * w[k, j] * (a[i] + a[j] + 2 * a[k]) for k in others)
+            torch.testing.assert_close(growth(w, a)[i, j], w[i, j] * (a[i] + a[j]))
+            torch.testing.assert_close(suppression(w, a)[i, j], w[i, j] * S / 2)
+            torch.testing.assert_close(noise(w, a)[i, j], N / 2)
+
+
+def diagonal(*w: float) -> torch.Tensor:
+    return torch.diag(torch.tensor(w, dtype=torch.float64).sqrt())[None]
+
+
+def test_a_diagonal_alone_is_a_logistic():
+    flow, w_0 = SymmetricFlow(torch.diag(A_P)), torch.tensor([0.1, 0.3, 0.6, 0.01]).double()
+    path = integrate(flow, torch.diag(w_0.sqrt())[None], step=0.02, num_steps=200)
+    logistic = torch.stack([alone(w, a, path.t) for w, a in zip(w_0, A_P, strict=True)], 1)
+    torch.testing.assert_close(path.W[0].diagonal(dim1=1, dim2=2), logistic, atol=1e-7, rtol=0)
+    wait = time_alone(w_0, A_P[0])
+    torch.testing.assert_close(wait, torch.log(1 / w_0 - 1) / (2 * A_P[0]))
+
+
+def test_small_entries_grow_exponentially():
+    small = 1e-4 * U
+    path = integrate(SymmetricFlow(torch.diag(A_P)), small, step=0.02, num_steps=100)
+    expected = initial_growth(small @ small.mT, A_P, path.t)
+    torch.testing.assert_close(path.W, expected, rtol=1e-4, atol=1e-20)
+
+
+def test_stages_come_when_predicted_if_the_diagonals_are_nearly_alone():
+    a = torch.tensor([0.3, 1.5], dtype=torch.float64)
+    U_0 = diagonal(0.001, 0.01)
+    U_0[:, 0, 1] = 1e-5
+    path = integrate(SymmetricFlow(torch.diag(a)), U_0, step=0.05, num_steps=300)
+    found = stage_times(path.t, path.W, a, weak=0, strong=1)
+    predicted = predicted_stage_times(path.W[:, 0], a, weak=0, strong=1)
+    assert found.suppression.item() == pytest.approx(predicted.suppression.item(), rel=0.01)
+    assert found.second_growth.item() == pytest.approx(predicted.second_growth.item(), rel=1e-3)
+    assert found.suppression < found.second_growth
+
+
+def test_a_stage_that_does_not_come_has_no_time():
+    a = torch.tensor([0.3, 1.5], dtype=torch.float64)
+    path = integrate(SymmetricFlow(torch.diag(a)), diagonal(0.01, 0.01), step=0.1, num_steps=5)
+    assert all(time.isnan() for time in stage_times(path.t, path.W, a, 0, 1))
+
+
+def test_saxes_balanced_mode_is_the_symmetric_diagonal():
+    t, w_0 = torch.linspace(0, 4, 9).double(), torch.tensor([0.05, 0.3]).double()
+    a = A_P[:2]
+    modes = balanced_mode(w_0, a, a, t)
+    torch.testing.assert_close(modes[1], alone(w_0[1], a[1], t))
+
+
+@pytest.mark.parametrize("start", [(0.1, 0.3), (2.0, 1.5)], ids=["from below", "from above"])
+def test_saxes_time_is_that_of_the_integrated_network(start):
+    from scipy.integrate import solve_ivp
+
+    s, moment = 0.9, 0.6
+
+    def velocity(_, w):
+        push = s - moment * w[0] * w[1]
+        return [w[1] * push, w[0] * push]
+
+    t = torch.linspace(0, 2.5, 11).double()
+    kwargs = {"t_eval": t.numpy(), "method": "DOP853", "rtol": 1e-12, "atol": 1e-14}
+    w = torch.from_numpy(solve_ivp(velocity, (0, 2.5), start, **kwargs).y)
+    imbalance = torch.full((11,), abs(start[0] ** 2 - start[1] ** 2)).double()
+    ones = torch.ones(11, dtype=torch.float64)
+    u_0 = ones * start[0] * start[1]
+    time = mode_time(w[0] * w[1], u_0, s * ones, moment * ones, imbalance)
+    torch.testing.assert_close(time, t, atol=1e-8, rtol=0)
+
+
+def test_saxes_balanced_mode_against_its_network():
+    u_0, s, moment = (torch.tensor([x]).double() for x in (0.02, 0.9, 0.6))
+    t = torch.linspace(0, 5, 5001).double()
+    u = balanced_mode(u_0, s, moment, t)[0]
+    slope = (u[2:] - u[:-2]) / (t[2] - t[0])
+    torch.testing.assert_close(slope, (2 * u * (s - moment * u))[1:-1], atol=1e-4, rtol=0)
+    assert u[0] == pytest.approx(0.02) and u[-1] == pytest.approx(1.5, abs=0.02)
+
+
+@pytest.mark.parametrize("u, imbalance, message", [(2.0, 0.1, "both sides"), (0.5, 0.0, "above 0")])
+def test_modes_that_cannot_be_are_refused(u, imbalance, message):
+    u_0, one = torch.tensor([0.1]).double(), torch.ones(1).double()
+    with pytest.raises(ValueError, match=message):
+        mode_time(u * one, u_0, one, one, imbalance * one)

@@ -1,0 +1,127 @@
+"""One linear layer, exactly: Theorem 4.1 of Yang et al. (arXiv:2410.08309), any initialisation.
+
+Gradient flow on ½ E‖Wx − x‖² is dW/dt = −(W − I)M with M = E[xxᵀ], so
+
+    W(t) = I + (W(0) − I) e^{−Mt}.
+
+M is any symmetric positive semidefinite matrix: diag(a) of the population, or the second moment
+of a sample. With biases write W for [W b] and M for the augmented moment [[A, m], [mᵀ, 1]]: the
+same equation holds with [I 0] for I. So W is (k, m) here, k outputs and m inputs, and the target
+is the identity of that shape. Rows are independent: any subset of the outputs may be given.
+Time is flow time (`theory.clocks`).
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from data_gen.endings import Mistake
+
+
+def augmented_moment(
+    A: Float[Tensor, "*batch s s"], m: Float[Tensor, "*batch s"]
+) -> Float[Tensor, "*batch s+1 s+1"]:
+    """E[(x, 1)(x, 1)ᵀ] from A = E[xxᵀ] and m = E[x]: what stands for A where there are biases."""
+    top = torch.cat([A, m[..., None]], dim=-1)
+    bottom = torch.cat([m, torch.ones_like(m[..., :1])], dim=-1)
+    return torch.cat([top, bottom[..., None, :]], dim=-2)
+
+
+def mode_rates(
+    M: Float[Tensor, "*batch m m"],
+) -> tuple[Float[Tensor, "*batch m"], Float[Tensor, "*batch m m"]]:
+    """The rates at which W's error decays, ascending, and along which inputs (columns): eigh of M.
+
+    Raises Mistake unless M is symmetric and positive semidefinite, both up to rounding.
+    """
+    scale = M.abs().amax() * M.shape[-1]
+    tolerance = 16 * torch.finfo(M.dtype).eps * scale
+    if (M - M.mT).abs().amax() > tolerance:
+        raise Mistake("second moment: got a matrix that is not symmetric, E[xxᵀ] always is")
+    rates, modes = torch.linalg.eigh(M)
+    if rates.amin() < -tolerance:
+        least = f"{rates.amin().item():.3g}"
+        raise Mistake(
+            f"second moment: got an eigenvalue of {least}, allowed are those of E[xxᵀ]: ≥ 0"
+        )
+    return rates, modes
+
+
+def one_layer(
+    W_0: Float[Tensor, "*batch k m"], M: Float[Tensor, "*#batch m m"], t: Float[Tensor, " times"]
+) -> Float[Tensor, "*batch times k m"]:
+    """W at the flow times t. Raises Mistake as `mode_rates` does."""
+    rates, modes = mode_rates(M)
+    return _decayed(W_0, modes, torch.exp(-t[:, None] * rates[..., None, :]))
+
+
+def one_layer_output(
+    W_0: Float[Tensor, "*batch k m"],
+    M: Float[Tensor, "*#batch m m"],
+    x: Float[Tensor, " m"],
+    t: Float[Tensor, " times"],
+) -> Float[Tensor, "*batch times k"]:
+    """Outputs at the probe x (with biases: (x, 1)) at the flow times t, without W(t).
+
+    For M = diag(a), coordinate k is (1 − e^{−a_k t}) x_k + Σ_i e^{−a_i t} w_ki(0) x_i.
+    """
+    rates, modes = mode_rates(M)
+    seen = torch.exp(-t[:, None] * rates[..., None, :]) * (modes.mT @ x)[..., None, :]
+    error = (seen @ modes.mT) @ (W_0 - _identity(W_0)).mT
+    return _identity(W_0) @ x + error
+
+
+def one_layer_descent(
+    W_0: Float[Tensor, "*batch k m"],
+    M: Float[Tensor, "*#batch m m"],
+    step: float,
+    num_steps: Int[Tensor, " times"],
+) -> Float[Tensor, "*batch times k m"]:
+    """W after so many steps of full-batch gradient descent, each `step` of flow time.
+
+    I + (W(0) − I)(I − step · M)ⁿ. Raises Mistake as `mode_rates` does, and where it diverges.
+    """
+    rates, modes = mode_rates(M)
+    if not 0 < step * rates.amax() < 2:
+        limit = f"2 / the largest rate = {2 / rates.amax().item():.4g}"
+        raise Mistake(
+            f"step: got {step:.4g} of flow time, gradient descent is stable in (0, {limit})"
+        )
+    return _decayed(W_0, modes, (1 - step * rates[..., None, :]) ** num_steps[:, None])
+
+
+def concept_clocks(
+    W: Float[Tensor, "*batch k m"], M: Float[Tensor, "*#batch m m"]
+) -> Float[Tensor, "*batch m"]:
+    """The rate −d/dt ln‖(W − I)e_p‖ at which each column's error decays now.
+
+    a_p for ever if M = diag(a); otherwise a mixture of the modes that changes with time.
+    """
+    error = W - _identity(W)
+    return ((error @ M) * error).sum(-2) / error.square().sum(-2)
+
+
+def descent_lag_bound(
+    x: Float[Tensor, "*batch"], num_steps: Int[Tensor, "*#batch"]
+) -> Float[Tensor, "*batch"]:
+    """How far n steps of gradient descent run ahead of the flow at most, per mode:
+
+        0 ≤ e^{−nx} − (1 − x)ⁿ ≤ n x² e^{−nx} / (2(1 − x)),   x = step · rate in (0, 1).
+
+    Raises Mistake for other x.
+    """
+    if not ((x > 0) & (x < 1)).all():
+        outside = x[(x <= 0) | (x >= 1)][0].item()
+        raise Mistake(f"x: got {outside:.4g}, the bound holds for step · rate in (0, 1)")
+    return num_steps * x**2 * torch.exp(-num_steps * x) / (2 * (1 - x))
+
+
+def _identity(W: Tensor) -> Tensor:
+    """[I 0] in W's shape."""
+    return torch.eye(W.shape[-2], W.shape[-1], dtype=W.dtype, device=W.device)
+
+
+def _decayed(W_0: Tensor, modes: Tensor, decay: Tensor) -> Tensor:
+    """I + (W(0) − I) Q diag(decay) Qᵀ for every time; decay (*batch, times, m)."""
+    error = ((W_0 - _identity(W_0)) @ modes)[..., None, :, :] * decay[..., :, None, :]
+    return _identity(W_0) + error @ modes.mT[..., None, :, :]

@@ -1,0 +1,59 @@
+"""Two-layer linear networks f(x) = W₂W₁x, mode by mode: Saxe, McClelland & Ganguli, 2013
+(arXiv:1312.6120), beside the symmetric network.
+
+Along an input of second moment `moment` (λ) whose correlation with the target is `s`, one weight
+w₁ and one w₂ grow by gradient flow on ½ E(w₂w₁x − y)²:
+
+    dw₁/dt = w₂(s − λu),   dw₂/dt = w₁(s − λu),   u = w₂w₁,   w₂² − w₁² = const.
+
+Targets equal to the inputs make s = λ = a_p. Time is flow time; in the printed clock, the
+symmetric network's diagonal alone obeys the balanced equation.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from data_gen.endings import Mistake
+
+
+def balanced_mode(
+    u_0: Float[Tensor, "*modes"],
+    s: Float[Tensor, "*modes"],
+    moment: Float[Tensor, "*modes"],
+    t: Float[Tensor, " times"],
+) -> Float[Tensor, "*modes times"]:
+    """u(t) for w₁ = w₂ at the start, u_0 > 0: du/dt = 2u(s − λu), a logistic to s/λ."""
+    end = (s / moment)[..., None]
+    return end / (1 + (end / u_0[..., None] - 1) * torch.exp(-2 * s[..., None] * t))
+
+
+def mode_time(
+    u: Float[Tensor, "*modes"],
+    u_0: Float[Tensor, "*modes"],
+    s: Float[Tensor, "*modes"],
+    moment: Float[Tensor, "*modes"],
+    imbalance: Float[Tensor, "*modes"],
+) -> Float[Tensor, "*modes"]:
+    """When a mode that started at u_0 is at u, for imbalance c = |w₂² − w₁²| above 0.
+
+    du/dt = √(c² + 4u²) (s − λu), which 2u = c·sinh θ and tanh(θ/2) integrate. u and u_0 lie on one
+    side of s/λ. Raises Mistake where they do not, or where c is 0 (`balanced_mode`).
+    """
+    if not (imbalance > 0).all():
+        least = imbalance.min().item()
+        raise Mistake(f"imbalance: got {least:.3g}, allowed are those above 0")
+    if not ((s - moment * u) * (s - moment * u_0) > 0).all():
+        raise Mistake("u: got values on both sides of s / moment, which no mode ever passes")
+    return _time_from(u, s, moment, imbalance) - _time_from(u_0, s, moment, imbalance)
+
+
+def _time_from(u: Tensor, s: Tensor, moment: Tensor, c: Tensor) -> Tensor:
+    """∫ du / (√(c² + 4u²)(s − λu)) = (2/q) artanh((2s·tanh(θ/2) + λc)/q), q² = 4s² + λ²c².
+
+    Where the argument x is above 1, beyond s/λ, ½ ln|(1 + x)/(1 − x)| is the same integral.
+    """
+    tanh_half = 2 * u / (c + torch.sqrt(c**2 + 4 * u**2))
+    q = torch.sqrt(4 * s**2 + moment**2 * c**2)
+    x = (2 * s * tanh_half + moment * c) / q
+    return torch.log(((1 + x) / (1 - x)).abs()) / q
