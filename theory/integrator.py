@@ -6,6 +6,7 @@ stay in the processor's cache. Meant for few dimensions: work grows with d³ · 
 """
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 import torch
@@ -57,31 +58,27 @@ def integrate(
     that of the path. Raises Mistake for a step at or beyond the stability of the method.
     """
     _refuse(flow, U_0, step, num_steps, every, method)
-    a, Q = torch.linalg.eigh(flow.moment)
-    pull = (a[..., :, None] + a[..., None, :]) * flow_time_per_unit(flow.clock)
+    a, Q = torch.linalg.eigh(flow.moment.expand(len(U_0), -1, -1))
+    pull = (a[:, :, None] + a[:, None]) * flow_time_per_unit(flow.clock)
     U = Q.mT @ narrowed(U_0)
-    W = U.new_empty(len(U), num_steps // every + 1, U.shape[1], U.shape[1])
+    W = U.new_empty(len(U), num_steps // every + 1, *pull.shape[1:])
     gap = U.new_zeros(len(U))
     for runs in torch.arange(len(U)).split(max(1, BLOCK // (U.shape[1] * U[0].numel()))):
-        own = pull[runs].permute(1, 2, 0) if pull.ndim == 3 else pull[..., None]
-        walk = _walk(_velocity(own), U[runs].permute(1, 2, 0), step, num_steps, METHODS[method])
-        for n, (coarse, fine) in enumerate(walk):
-            if n % every == 0:
-                at = _gram(coarse)
-                off = (at - _gram(fine)).square().sum((0, 1)).sqrt()
-                W[runs, n // every] = at.permute(2, 0, 1)
-                gap[runs] = torch.maximum(gap[runs], off)
-    order = METHODS[method].order
+        velocity, start = _velocity(_runs_last(pull[runs])), _runs_last(U[runs])
+        walk = _walk(velocity, start, step, num_steps, METHODS[method])
+        path, gap[runs] = _recorded(walk, every)
+        turn = Q[runs, None]
+        W[runs] = turn @ path @ turn.mT
     t = torch.arange(0, num_steps + 1, every, dtype=U.dtype) * step
-    turn = Q[:, None] if Q.ndim == 3 else Q
-    return MatrixPath(t, turn @ W @ turn.mT, gap * 2**order / (2**order - 1))
+    order = METHODS[method].order
+    return MatrixPath(t, W, gap * 2**order / (2**order - 1))
 
 
 def _walk(
     velocity: Velocity, U: Tensor, step: float, num_steps: int, method: Method
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """U after 0, 1, …, num_steps steps, and after twice as many of half the size."""
-    coarse = fine = U.contiguous()
+    coarse = fine = U
     yield coarse, fine
     for _ in range(num_steps):
         coarse = method.advance(velocity, coarse, step)
@@ -89,8 +86,16 @@ def _walk(
         yield coarse, fine
 
 
+def _recorded(walk: Iterator[tuple[Tensor, Tensor]], every: int) -> tuple[Tensor, Tensor]:
+    """W (runs, times, d, d) of the coarse walk, and its largest distance from the fine one."""
+    taken = [(_gram(coarse), _gram(fine)) for coarse, fine in islice(walk, 0, None, every)]
+    coarse, fine = (torch.stack(W) for W in zip(*taken, strict=True))
+    gap = (coarse - fine).square().sum((1, 2)).sqrt().amax(0)
+    return coarse.permute(3, 0, 1, 2), gap
+
+
 def _velocity(pull: Tensor) -> Velocity:
-    """dU/dt of U (d, width, runs) for pull (d, d, runs or 1)."""
+    """dU/dt of U (d, width, runs) for pull (d, d, runs)."""
     identity = torch.eye(len(pull), dtype=pull.dtype)[..., None]
 
     def velocity(U: Tensor) -> Tensor:
@@ -98,6 +103,10 @@ def _velocity(pull: Tensor) -> Velocity:
         return (K[:, :, None] * U[None]).sum(1)
 
     return velocity
+
+
+def _runs_last(x: Tensor) -> Tensor:
+    return x.permute(1, 2, 0).contiguous()
 
 
 def _gram(U: Tensor) -> Tensor:

@@ -50,17 +50,17 @@ def test_gradient_flow_is_twice_as_fast():
 
 @pytest.mark.parametrize("flow", FLOWS, ids=["A", "A²", "flow", "rotated"])
 def test_batches_follow_the_reference_within_their_error(flow):
-    path = integrate(flow, U_0, step=0.1, num_steps=100, every=20)
-    exact = torch.stack([reference(flow, U, path.t) for U in U_0])
+    path = integrate(flow, U_0[:2], step=0.1, num_steps=100, every=20)
+    exact = torch.stack([reference(flow, U, path.t) for U in U_0[:2]])
     error = torch.linalg.matrix_norm(path.W - exact).amax(1)
     assert error.max() < 1e-4 and (error < 1.3 * path.error).all()
     assert (error > 0.7 * path.error).all()
 
 
 def test_small_steps_reach_the_reference():
-    path = integrate(FLOWS[0], U_0[:2], step=0.02, num_steps=500, every=100)
-    exact = torch.stack([reference(FLOWS[0], U, path.t) for U in U_0[:2]])
-    assert (path.W - exact).abs().max() < 1e-8
+    path = integrate(FLOWS[0], U_0[:1], step=0.02, num_steps=500, every=100)
+    exact = reference(FLOWS[0], U_0[0], path.t)
+    assert (path.W[0] - exact).abs().max() < 1e-8
 
 
 @pytest.mark.parametrize("method, order", [("euler", 1), ("rk4", 4)])
