@@ -21,11 +21,12 @@ from classifiers.probe import Probe
 from classifiers.scores import read_part, score_images, write_part
 from data_gen.endings import Mistake
 from data_gen.files import hash_json
+from data_gen.photos.world import PhotoWorld
 from data_gen.world import World
 from diffusion.pipeline import ConceptPipeline
 from diffusion.processes import Processes
 from diffusion.snapshots import find_snapshot
-from studies.baselines import Draw, memorised, true_renders
+from studies.baselines import Draw, memorised
 from studies.config import Config, identity
 from studies.plans import (
     MEMORISER,
@@ -39,6 +40,7 @@ from studies.plans import (
 from studies.run_dir import RunDir
 from studies.samples import load_samples, save_samples, save_tile
 from studies.units import Job, Tile, deal, drop_tiles, join_tiles, make_jobs, undrawn
+from studies.world_images import images_of
 
 
 def shown_parts(run: RunDir, config: Config, probe: str) -> list[Path]:
@@ -65,7 +67,7 @@ class Evaluator:
         self,
         run: RunDir,
         config: Config,
-        world: World,
+        world: World | PhotoWorld,
         probe: Probe,
         certificate: Any,
         processes: Processes,
@@ -142,20 +144,21 @@ class Evaluator:
             check()
             self._write(job, self._images(job))
 
-    def _images(self, job: Job) -> np.ndarray:
-        """uint8 (combinations, images_per_combination, h, w, 3), put together or read back."""
+    def _images(self, job: Job) -> Sequence[np.ndarray]:
+        """Per combination uint8 (n, h, w, 3), put together or read back."""
         plan, kinds = job.plan, len(self.world.space)
         if job.samples is None:
-            return true_renders(self.world, plan.eval_seed, plan.images_per_combination)
+            return images_of(self.world).originals(plan.eval_seed, plan.images_per_combination)
         if not job.samples.is_file():
             save_samples(job.samples, join_tiles(plan, kinds, job.samples), self.world)
         drop_tiles(job.samples)
-        return load_samples(job.samples)
+        return list(load_samples(job.samples))
 
-    def _write(self, job: Job, images: np.ndarray) -> None:
-        """Score images (combinations, n, h, w, 3)."""
+    def _write(self, job: Job, images: Sequence[np.ndarray]) -> None:
+        """Score images (n, h, w, 3) of every combination."""
         space, captioner = self.world.space, self.world.captioner
-        each = [(c, k) for c in space.combinations for k in range(images.shape[1])]
+        counts = zip(space.combinations, map(len, images), strict=True)
+        each = [(c, k) for c, count in counts for k in range(count)]
         rows = [
             {
                 "combination": space.name(combination),
@@ -166,7 +169,7 @@ class Evaluator:
             for combination, sample in each
         ]
         targets = [dict(zip(space.names, combination, strict=True)) for combination, _ in each]
-        flat = torch.from_numpy(images).flatten(0, 1).permute(0, 3, 1, 2)
+        flat = torch.from_numpy(np.concatenate(images)).permute(0, 3, 1, 2)
         common = {**_common(job.plan), "intervention": "none", "probe": self.probe_name}
         write_part(job.scores, score_images(self.probe, flat, rows, targets, common), self.facts)
 

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from data_gen import streams
-from data_gen.world import WorldConfig
+from data_gen.bumps.config import BumpsConfig
 from diffusion.snapshots import step_directory
 from studies.config import (
     MOST_IMAGES,
@@ -94,7 +94,7 @@ def shown_plans(config: Config) -> list[Plan]:
 
 def num_combinations(config: Config) -> int:
     """How many are drawn and scored at every planned snapshot; 0 of a world of bumps."""
-    if not isinstance(config.world, WorldConfig):
+    if isinstance(config.world, BumpsConfig):
         return 0
     return math.prod(len(concept.values) for concept in config.world.concepts.values())
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from data_gen.endings import Mistake
 from data_gen.files import whole_file
-from data_gen.world import World
+from data_gen.wording import Captioned
 
 UNREADABLE = (  # what damage to an npz may raise, wherever in the file it lies
     *(OSError, EOFError, ValueError, KeyError, RuntimeError, SyntaxError),
@@ -20,7 +20,7 @@ UNREADABLE = (  # what damage to an npz may raise, wherever in the file it lies
 )
 
 
-def save_samples(path: Path, images: np.ndarray, world: World) -> None:
+def save_samples(path: Path, images: np.ndarray, world: Captioned) -> None:
     """images: uint8 (combinations, n, h, w, 3); stored flat with a label per image."""
     count = images.shape[1]
     combination = [world.space.name(c) for c in world.space.combinations for _ in range(count)]

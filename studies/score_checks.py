@@ -8,25 +8,29 @@ from pathlib import Path
 import pandas as pd
 
 from classifiers.scores import KEY
-from studies.plans import Plan, part_name
+from studies.plans import RENDER, Plan, part_name
 
 COUNT = re.compile(r"-n(\d+)-")  # images per combination, in a part's name
 OF_A_PLAN = tuple(field.name for field in fields(Plan) if field.name in KEY)
 THE_SAME = (*OF_A_PLAN, "intervention", "probe")  # in all rows of a part
 
 
-def wrong_part(name: str, scores: pd.DataFrame, combinations: int | None) -> str:
+def wrong_part(
+    name: str, scores: pd.DataFrame, combinations: int | None, real: bool = False
+) -> str:
     """What is wrong with one part, on one line, or nothing.
 
     combinations: of the world, all of which a part has; None if that is not known.
+    real: the ceiling is of real images, of which there may be fewer than asked for.
     """
     if scores.empty:
         return "has no rows"
+    uneven = real and scores["run"].iloc[0] == RENDER
     return (
         _bad_key(scores)
         or _mixed(scores)
-        or _incomplete(scores, combinations)
-        or _misnamed(name, scores)
+        or _incomplete(scores, combinations, uneven)
+        or _misnamed(name, scores, uneven)
     )
 
 
@@ -51,13 +55,17 @@ def _mixed(scores: pd.DataFrame) -> str:
     return ""
 
 
-def _incomplete(scores: pd.DataFrame, combinations: int | None) -> str:
-    """Every combination has all images, an image all concepts; of a partial prompt, fewer."""
+def _incomplete(scores: pd.DataFrame, combinations: int | None, uneven: bool) -> str:
+    """Every combination has all images (or, uneven, at least one), an image all concepts; of a
+    partial prompt, fewer."""
     if "partial" in set(scores["split"]):
         return ""
-    kinds = combinations or scores["combination"].nunique()
-    images, concepts = int(scores["sample"].max()) + 1, scores["concept"].nunique()
+    counts = scores.groupby("combination")["sample"].max() + 1
+    kinds = combinations or len(counts)
+    images, concepts = int(counts.max()), scores["concept"].nunique()
     expected = kinds * images * concepts
+    if uneven and len(counts) == kinds:
+        expected = int(counts.sum()) * concepts
     if len(scores) == expected:
         return ""
     return (
@@ -66,12 +74,13 @@ def _incomplete(scores: pd.DataFrame, combinations: int | None) -> str:
     )
 
 
-def _misnamed(name: str, scores: pd.DataFrame) -> str:
-    """A part under the name of another: it is doubled, or takes another's place."""
-    row = scores.iloc[0]
+def _misnamed(name: str, scores: pd.DataFrame, uneven: bool) -> str:
+    """A part under the name of another: it is doubled, or takes another's place. An uneven one is
+    named by the number of images that were asked for."""
+    row, images = scores.iloc[0], int(scores["sample"].max()) + 1
     plan = Plan(
         **{column: row[column] for column in OF_A_PLAN},
-        images_per_combination=int(scores["sample"].max()) + 1,
+        images_per_combination=max(images, _count(name)) if uneven else images,
     )
     expected = part_name(plan, row["probe"])
     return "" if name == expected else f"holds the rows of {expected}: doubled, or mixed up"
@@ -83,12 +92,12 @@ def overlapping(parts: Iterable[Path]) -> list[Path]:
     by_settings: dict[str, list[Path]] = {}
     for path in parts:
         by_settings.setdefault(COUNT.sub("-", path.name), []).append(path)
-    sizes = [sorted(paths, key=_count) for paths in by_settings.values()]
+    sizes = [sorted(paths, key=lambda path: _count(path.name)) for paths in by_settings.values()]
     return [path for paths in sizes for path in paths[:-1]]
 
 
-def _count(path: Path) -> int:
-    found = COUNT.search(path.name)
+def _count(name: str) -> int:
+    found = COUNT.search(name)
     return int(found[1]) if found else 0
 
 
