@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def degradation_figure(curves: pd.DataFrame) -> Figure:
-    """How each instrument reads renders under noise and blur: a panel per instrument and kind.
+    """How each instrument reads images under noise and blur: a panel per instrument and kind.
 
     curves: a row per instrument, kind (noise or blur), level and concept, with `accuracy` (unsure
         counts as wrong) and `unsure`, shares in [0, 1].
@@ -26,8 +26,9 @@ def degradation_figure(curves: pd.DataFrame) -> Figure:
         for panel, ((instrument, kind), rows) in zip(panels, groups, strict=True):
             _draw(panel, rows)
             panel.set(title=f"{instrument}: {kind}", ylim=(-0.03, 1.03), yticks=(0, 0.5, 1))
+            panel.locator_params(axis="x", nbins=5)
             panel.set_xlabel("px" if kind == "blur" else "standard deviation")
-        figure.supylabel("share of renders", fontsize=8)
+        figure.supylabel("share of images", fontsize=8)
         handles = panels[0].get_lines()
         figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     return figure

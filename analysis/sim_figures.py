@@ -49,6 +49,7 @@ def _draw_paths(panel: Axes, outputs: np.ndarray, target: np.ndarray) -> None:
 def _label_edges(panel: Axes, x_label: str, y_label: str) -> None:
     """Axes are named once, at the foot and on the left."""
     place = panel.get_subplotspec()
+    assert place is not None
     panel.set_xlabel(x_label if place.is_last_row() else "")
     panel.set_ylabel(y_label if place.is_first_col() else "")
 

@@ -29,11 +29,11 @@ class ProbeRefused(Mistake):
     """The probe is not good enough to measure with."""
 
 
-def certify(probe: Probe, batch: Batch) -> dict[str, Any]:
-    """Clean accuracy, calibration error and confusion per concept, on labelled renders; what
-    share of them, and of images that are no scene, the probe is unsure of.
+def certify(probe: Probe, batch: Batch, of: str = "renders") -> dict[str, Any]:
+    """Clean accuracy, calibration error and confusion per concept, on labelled images; what share
+    of them, and of images that are no scene, the probe is unsure of.
 
-    Accuracy is of what it would say if it were never unsure.
+    of: what the images are called. Accuracy is of what it would say if it were never unsure.
     """
     images, targets = batch
     seen = probe.read(images)
@@ -42,7 +42,7 @@ def certify(probe: Probe, batch: Batch) -> dict[str, Any]:
         for i, (name, values) in enumerate(probe.values.items())
     }
     unsure = {kind: _unsure(probe, these) for kind, these in no_scenes(images).items()}
-    unsure = {"renders": seen.unsure.double().mean().item(), **unsure}
+    unsure = {of: seen.unsure.double().mean().item(), **unsure}
     return {"num_images": len(images), "concepts": concepts, "unsure": unsure}
 
 
@@ -116,13 +116,15 @@ def _concept_certificate(
     }
 
 
-def check_gate(certificate: Mapping[str, Any], gate: float) -> None:
+def check_gate(
+    certificate: Mapping[str, Any], gate: float, advice: str = "make the world easier to read"
+) -> None:
     """Refuse a probe below the gate. Raises ProbeRefused naming the concept."""
     for name, concept in certificate["concepts"].items():
         if concept["accuracy"] < gate:
             raise ProbeRefused(
                 f"probe: clean accuracy for {name} is {concept['accuracy']:.4f}, below "
-                f"probe.gate = {gate}; raise probe.steps or make the world easier to read"
+                f"probe.gate = {gate}; raise probe.steps or {advice}"
             )
 
 

@@ -52,12 +52,26 @@ def degradation(
     data = labelled_set(world, seed, "degradation", 0, count)
     images = data.images.permute(0, 2, 3, 1).contiguous()
     values = torch.tensor([world.space.value_indices(c) for c in world.space.combinations])
-    targets, rows = values[data.combination], []
+    targets = values[data.combination]
+    return degraded(world.space.names, images, targets, reader, seed, noises, blurs_px)
+
+
+def degraded(
+    concepts: Sequence[str],
+    images: UInt8[Tensor, "n h w 3"],
+    targets: Int[Tensor, "n c"],
+    reader: Reader,
+    seed: int,
+    noises: Sequence[float] = NOISES,
+    blurs_px: Sequence[float] = BLURS_PX,
+) -> list[Degraded]:
+    """`degradation` of any images, which show the places `targets` of the concepts' values."""
+    rows = []
     for level in noises:
         noisy = with_noise(images, level, seed, "degradation.noise")
-        rows += _rows(world, "noise", level, reader(noisy), targets)
+        rows += _rows(concepts, "noise", level, reader(noisy), targets)
     for level in blurs_px:
-        rows += _rows(world, "blur", level, reader(with_blur(images, level)), targets)
+        rows += _rows(concepts, "blur", level, reader(with_blur(images, level)), targets)
     return rows
 
 
@@ -80,11 +94,15 @@ def limit_at(
 
 
 def _rows(
-    world: World, kind: str, level: float, read: Int[Tensor, "n c"], targets: Int[Tensor, "n c"]
+    concepts: Sequence[str],
+    kind: str,
+    level: float,
+    read: Int[Tensor, "n c"],
+    targets: Int[Tensor, "n c"],
 ) -> list[Degraded]:
     right = (read == targets).double().mean(0).tolist()
     unsure = (read < 0).double().mean(0).tolist()
-    parts = zip(world.space.names, right, unsure, strict=True)
+    parts = zip(concepts, right, unsure, strict=True)
     return [Degraded(kind, level, *part, num_images=len(targets)) for part in parts]
 
 

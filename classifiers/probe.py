@@ -14,6 +14,7 @@ from classifiers.probe_config import ProbeConfig
 from data_gen import streams
 
 Batch = tuple[UInt8[Tensor, "n 3 h w"], Int[Tensor, "n c"]]
+Others = tuple[UInt8[Tensor, "m 3 h w"], Int[Tensor, "m c"]]  # of another size, beside a Batch
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def _blurred(images: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def calibrate(probe: Probe, fitted: Batch, others: Batch, config: ProbeConfig) -> None:
+def calibrate(probe: Probe, fitted: Batch, others: Others, config: ProbeConfig) -> None:
     """Teach a trained probe what scenes look like, and when to be unsure.
 
     fitted, others: labelled renders, different ones; all combinations are among the first. Half

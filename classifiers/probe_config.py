@@ -18,8 +18,9 @@ class ProbeConfig:
         unsure_rate: share of renders, half of them blurred and noisy as in training, that may be
             taken for no scene.
         certificate_images: renders it is certified on, as many again to learn what scenes look
-            like, and to set the limit of that.
-        gate: least clean accuracy per concept; a probe below it is refused.
+            like, and to set the limit of that; of real images at most so many.
+        gate: least clean accuracy per concept; a probe below it is refused. The default is for
+            renders.
     """
 
     seed: int = 0

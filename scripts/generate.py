@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import tyro
 
 from data_gen.endings import Mistake
+from data_gen.photos.world import PhotoTerms
 from data_gen.world import World
 from diffusion.composition import add_terms
 from diffusion.sampler_names import SamplerName
@@ -83,7 +84,7 @@ def check_arguments(arguments: Arguments, world: object) -> tuple[str, ...]:
     if arguments.out.suffix != ".png":
         raise Mistake(f"--out: got {arguments.out}, allowed a file name that ends in .png")
     prompts = tuple(add_terms(p, arguments.also, arguments.never) for p in arguments.prompt)
-    if isinstance(world, World):
+    if isinstance(world, World | PhotoTerms):
         for prompt in prompts:
             what_is_asked(world, prompt)
     return prompts

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from data_gen.photos.world import PhotoTerms
 from data_gen.world import World
 from diffusion.composition import parse_composition
 
@@ -23,7 +24,7 @@ class Asked:
         )
 
 
-def what_is_asked(world: World, prompt: str) -> Asked:
+def what_is_asked(world: World | PhotoTerms, prompt: str) -> Asked:
     """Raises Mistake for a prompt that cannot be read; terms of weight 0 ask for nothing."""
     composition = parse_composition(prompt)
     read = {text: world.captioner.parse(text) for text in composition.prompts}

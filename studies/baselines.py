@@ -1,4 +1,5 @@
-"""What a run's images are compared with: true renders (the ceiling) and the memoriser (the floor).
+"""What a run's images are compared with: the memoriser (the floor), beside the ceiling, which a
+world's own images are (world_images.py).
 
 The memoriser knows the training images by heart and nothing else: where a model's held-out
 combinations read better than its, the model composes.
@@ -6,13 +7,12 @@ combinations read better than its, the model composes.
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from diffusers import DDPMScheduler
 from jaxtyping import UInt8
 from torch import Tensor
 
-from data_gen.dataset import labelled_set, training_set
+from data_gen.photos.world import PhotoWorld
 from data_gen.world import World
 from diffusion.memoriser import Memoriser
 from diffusion.pipeline import to_pixels
@@ -21,27 +21,21 @@ from diffusion.sampling import in_tiles, sample
 from diffusion.snapshots import find_snapshot
 from studies.plans import Plan, image_index, paired_noise
 from studies.run_dir import RunDir
+from studies.world_images import images_of
 
 # Draws some of a plan's images, uint8 (n, h, w, 3); calls its check before every network
 # evaluation, and what that raises ends the drawing.
 Draw = Callable[[range, Callable[[], None]], Tensor]
 
 
-def true_renders(world: World, seed: int, count: int) -> np.ndarray:
-    """uint8 (combinations, count, h, w, 3)."""
-    kinds = len(world.space)
-    images = labelled_set(world, seed, "render", 0, count * kinds).images.permute(0, 2, 3, 1)
-    return images.unflatten(0, (count, kinds)).transpose(0, 1).numpy()
-
-
-def memorised(world: World, run: RunDir, plan: Plan) -> Draw:
+def memorised(world: World | PhotoWorld, run: RunDir, plan: Plan) -> Draw:
     """What the memoriser draws under `memoriser_plan`, from the same noise as the model and on its
     noise schedule."""
     directory = find_snapshot(run.snapshots, plan.step if plan.step >= 0 else None)
     schedule = DDPMScheduler.from_pretrained(directory, subfolder="scheduler")
     count, shape = plan.images_per_combination, world.image_shape
     values = torch.tensor([world.space.value_indices(c) for c in world.space.combinations])
-    data = training_set(world)
+    data = images_of(world).training_set()
     memoriser = Memoriser(
         data.images,
         values[data.combination],

@@ -17,6 +17,7 @@ from data_gen.dataset import Dataset
 from data_gen.endings import Mistake
 from data_gen.factors import FACTORS
 from data_gen.scenes import class_tables
+from data_gen.wording import Captioned
 from data_gen.world import World
 from diffusion.conditioning import NumberConditioner, TextConditioner
 from diffusion.model_config import Size
@@ -49,7 +50,7 @@ class Conditioning:
 
 
 def make_conditioning(
-    world: World, kind: str, size: Size, name: str | None = None, frozen: bool = True
+    world: Captioned, kind: str, size: Size, name: str | None = None, frozen: bool = True
 ) -> Conditioning:
     """The conditioning of a kind (`model.conditioning`) for a world.
 
@@ -89,7 +90,7 @@ def bump_conditioning(config: BumpsConfig) -> Conditioning:
 
 
 def condition_rows(
-    world: World, data: Dataset, conditioning: Conditioning
+    world: Captioned, data: Dataset, conditioning: Conditioning
 ) -> tuple[Tensor, Int[Tensor, " n"]]:
     """What the n images of a training set are told: the inputs of the conditioner, one row per
     condition, and for each image which row is its own.
@@ -125,7 +126,7 @@ class _Layout:
         default: float32 (k,), the row of a prompt that says nothing.
     """
 
-    def __init__(self, world: World, kind: str):
+    def __init__(self, world: Captioned, kind: str):
         widths = _widths(world, kind)
         ends = dict(zip(widths, itertools.accumulate(widths.values()), strict=True))
         self.entries = {n: slice(ends[n] - widths[n], ends[n]) for n in world.space.names}
@@ -134,13 +135,15 @@ class _Layout:
             name: torch.stack([rows[place == v][0] for v in place.unique()])[:, self.entries[name]]
             for name, place in zip(world.space.names, places, strict=True)
         }
-        ranges = [(FACTORS[n].low, FACTORS[n].high) for n, w in widths.items() for _ in range(w)]
-        self.spans = ranges if kind == "coordinates" else []
+        numbers = {n: w for n, w in widths.items() if kind == "coordinates"}
+        self.spans = [
+            (FACTORS[n].low, FACTORS[n].high) for n, w in numbers.items() for _ in range(w)
+        ]
         self.default = torch.zeros(rows.shape[1])
         if self.spans:  # what is not said lies outside of its span
             self.default = torch.tensor([2 * low - high for low, high in self.spans])
 
-    def words(self, world: World) -> dict[str, dict[str, float]]:
+    def words(self, world: Captioned) -> dict[str, dict[str, float]]:
         """What every word of the captions sets, as `NumberPrompts` takes it."""
         words: dict[str, dict[str, float]] = {filler: {} for filler in world.captioner.fillers}
         for name, values in world.space.items():
@@ -151,7 +154,7 @@ class _Layout:
         return words
 
 
-def _of_numbers(world: World, kind: str) -> Conditioning:
+def _of_numbers(world: Captioned, kind: str) -> Conditioning:
     layout = _Layout(world, kind)
     default, words = layout.default.tolist(), layout.words(world)
     counts = [len(values) for values in world.space.values]
@@ -164,7 +167,7 @@ def _of_numbers(world: World, kind: str) -> Conditioning:
     )
 
 
-def _widths(world: World, kind: str) -> dict[str, int]:
+def _widths(world: Captioned, kind: str) -> dict[str, int]:
     """Numbers of every factor, in the order of a row. Mistake for a concept that has none."""
     counts = {name: len(values) for name, values in world.space.items()}
     widths = counts
@@ -183,29 +186,29 @@ def _widths(world: World, kind: str) -> dict[str, int]:
     return widths
 
 
-def _class_rows(world: World, kind: str) -> Float[Tensor, "combinations k"]:
+def _class_rows(world: Captioned, kind: str) -> Float[Tensor, "combinations k"]:
     """The rows at the class means of every combination."""
-    if kind == "vector":
+    if kind == "vector" and isinstance(world, World):
         return class_vector(world)
-    if kind == "coordinates":
+    if kind == "coordinates" and isinstance(world, World):
         tables = class_tables(world)
         return torch.cat([tables[n][0] for n in world.space.names if FACTORS[n].channels], dim=1)
     return one_hot(world.space, torch.arange(len(world.space)))
 
 
-def _image_rows(world: World, data: Dataset, kind: str) -> Float[Tensor, "n k"]:
-    if kind == "vector":
+def _image_rows(world: Captioned, data: Dataset, kind: str) -> Float[Tensor, "n k"]:
+    if kind == "vector" and isinstance(world, World):
         return vector(world, data)
-    if kind == "coordinates":
+    if kind == "coordinates" and isinstance(world, World):
         return coordinates(world, data)
     return one_hot(world.space, data.combination)
 
 
-def _value_places(world: World) -> Int[Tensor, "combinations concepts"]:
+def _value_places(world: Captioned) -> Int[Tensor, "combinations concepts"]:
     return torch.tensor([world.space.value_indices(c) for c in world.space.combinations])
 
 
-def _said(world: World, captions: Sequence[str]) -> Int[Tensor, "captions concepts"]:
+def _said(world: Captioned, captions: Sequence[str]) -> Int[Tensor, "captions concepts"]:
     """Place of the value that a caption names for each concept; −1: none."""
     said = [world.captioner.parse(caption) for caption in captions]
     return torch.tensor(
@@ -219,7 +222,7 @@ def _said(world: World, captions: Sequence[str]) -> Int[Tensor, "captions concep
     )
 
 
-def _longest_captions(world: World, tokenizer: Any) -> list[str]:
+def _longest_captions(world: Captioned, tokenizer: Any) -> list[str]:
     """One of every template, with the words of most tokens."""
 
     def longest(values: Sequence[str]) -> str:

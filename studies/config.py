@@ -13,6 +13,7 @@ from classifiers.probe_config import ProbeConfig, check_probe
 from data_gen.bumps.config import BumpsConfig, check_bumps
 from data_gen.captions import CaptionConfig
 from data_gen.endings import Mistake
+from data_gen.photos.world import PhotosConfig, PhotoTerms, PhotoWorld
 from data_gen.world import World, WorldConfig
 from diffusion.model_config import ModelConfig, check_model
 from diffusion.objective_config import ObjectiveConfig, check_objective
@@ -30,6 +31,7 @@ MOST_GUIDANCE = 1000
 MOST_IMAGES = 1 << 20  # per combination: their numbers leave room for no more
 MOST_COMBINATIONS = (1 << 32) // MOST_IMAGES  # a number of 32 bits for every image, see plans.py
 RESERVED_NAMES = ("render", "memoriser")  # what the `run` column of scores calls its baselines
+PLACES = ("folder", "table")  # fields of a world that say where its files lie, not what they hold
 
 
 @dataclass(frozen=True)
@@ -69,14 +71,14 @@ class Config:
 
     Attributes:
         name: of the run directory, runs/<name>.
-        world: of shapes, or of Gaussian bumps and stripes, which no probe reads: a model of them is
-            trained and asked to draw, but not scored.
+        world: of shapes, of real images, or of Gaussian bumps and stripes, which no probe reads: a
+            model of them is trained and asked to draw, but not scored.
         question: what the experiment asks; printed in its report.
         seed: of training alone; world, probe and evaluation have seeds of their own.
     """
 
     name: str
-    world: WorldConfig | BumpsConfig
+    world: WorldConfig | BumpsConfig | PhotosConfig
     question: str = ""
     seed: int = 0
     captions: CaptionConfig = field(default_factory=CaptionConfig)
@@ -95,7 +97,7 @@ def read_config(path: Path) -> Config:
     return config
 
 
-def check_config(config: Config) -> World | BumpsConfig:
+def check_config(config: Config) -> World | PhotoTerms | BumpsConfig:
     """Every rule that needs no training; returns what `check_world` does."""
     if not re.fullmatch(r"\w[\w.=+-]*", config.name) or config.name in RESERVED_NAMES:
         raise Mistake(
@@ -121,23 +123,34 @@ def check_config(config: Config) -> World | BumpsConfig:
     return world
 
 
-def check_world(config: WorldConfig | BumpsConfig, captions: CaptionConfig) -> World | BumpsConfig:
-    """The checked world; of bumps the checked config, since their labels need torch."""
+def check_world(
+    config: WorldConfig | BumpsConfig | PhotosConfig, captions: CaptionConfig
+) -> World | PhotoTerms | BumpsConfig:
+    """The checked world; of bumps the checked config, since their labels need torch, and of
+    photographs all but what is in their files, which a finished run no longer needs."""
     if isinstance(config, WorldConfig):
         return World(config, captions)
+    if isinstance(config, PhotosConfig):
+        return PhotoTerms(config, captions)
     check_bumps(config)
     if captions != CaptionConfig():
         raise Mistake("captions: worlds of bumps have none; leave the section out")
     return config
 
 
-def scored_world(config: Config) -> World:
+def scored_world(config: Config) -> World | PhotoWorld:
     """The checked world of an experiment that is scored. Raises Mistake if no probe reads it."""
+    world = scored_terms(config)
+    return world if isinstance(world, World) else PhotoWorld(world.config, world.captions)
+
+
+def scored_terms(config: Config) -> World | PhotoTerms:
+    """… as far as it goes without its files."""
     world = check_config(config)
     if isinstance(world, BumpsConfig):
         raise Mistake(
-            f"world.kind: got {world.kind!r}, allowed 'shapes': there is no probe that reads "
-            f"bumps; train with scripts/train.py, draw with scripts/generate.py"
+            f"world.kind: got {world.kind!r}, allowed 'shapes', 'photos': there is no probe that "
+            f"reads bumps; train with scripts/train.py, draw with scripts/generate.py"
         )
     return world
 
@@ -149,6 +162,11 @@ def _check_conditioning(config: Config) -> None:
             f"model.conditioning: got {kind!r}, allowed 'coordinates': the labels of bumps are "
             f"numbers, not words"
         )
+    if isinstance(config.world, PhotosConfig) and kind in ("vector", "coordinates"):
+        raise Mistake(
+            f"model.conditioning: got {kind!r}, allowed one_hot, embeddings, captions, "
+            f"captions_contextual, pretrained: photographs have words, but no numbers"
+        )
 
 
 def _check_evaluate(config: Config) -> None:
@@ -157,7 +175,7 @@ def _check_evaluate(config: Config) -> None:
         if not 1 <= getattr(evaluate, key) <= MOST_IMAGES:
             got = getattr(evaluate, key)
             raise Mistake(f"evaluate.{key}: got {got}, allowed 1 to {MOST_IMAGES}")
-    concepts = config.world.concepts if isinstance(config.world, WorldConfig) else {}
+    concepts = {} if isinstance(config.world, BumpsConfig) else config.world.concepts
     combinations = math.prod(len(concept.values) for concept in concepts.values())
     if combinations > MOST_COMBINATIONS:
         raise Mistake(
@@ -176,8 +194,8 @@ def _check_evaluate(config: Config) -> None:
         )
 
 
-def _check_prompts(config: Config, world: World | BumpsConfig) -> None:
-    if isinstance(world, World):
+def _check_prompts(config: Config, world: World | PhotoTerms | BumpsConfig) -> None:
+    if not isinstance(world, BumpsConfig):
         all_questions(world, config.evaluate.prompts)
     elif config.evaluate.prompts:
         raise Mistake("evaluate.prompts: a world of bumps is not scored; leave them out")
@@ -191,7 +209,7 @@ def scored_steps(config: Config) -> tuple[int, ...]:
     """None of a world that no probe reads."""
     evaluate, end = config.evaluate, config.train.max_steps
     steps = parse_schedule(evaluate.snapshots, end, "evaluate.snapshots")
-    return steps if isinstance(config.world, WorldConfig) else ()
+    return () if isinstance(config.world, BumpsConfig) else steps
 
 
 def scored_weights(evaluate: EvaluateConfig) -> tuple[str, ...]:
@@ -230,6 +248,7 @@ def identity(config: Config) -> dict[str, Any]:
     """What makes another experiment under the same name if it changes."""
     data = to_dict(config)
     keep = {key: data[key] for key in ("seed", "world", "captions", "model", "objective")}
+    keep["world"] = {key: value for key, value in data["world"].items() if key not in PLACES}
     free = {"state_every", "log_every", "tracker", "threads"}
     if config.train.reduction == "all_reduce":  # in_order, it is what fixes the bits
         free.add("micro_batch_size")

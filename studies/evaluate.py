@@ -20,11 +20,12 @@ from classifiers.probe import Probe
 from classifiers.scores import read_part, score_images, write_part
 from data_gen.endings import Mistake
 from data_gen.files import hash_json
+from data_gen.photos.world import PhotoWorld
 from data_gen.world import World
 from diffusion.pipeline import ConceptPipeline
 from diffusion.processes import Processes
 from diffusion.snapshots import find_snapshot
-from studies.baselines import Draw, memorised, true_renders
+from studies.baselines import Draw, memorised
 from studies.config import Config, identity
 from studies.plans import (
     MEMORISER,
@@ -40,6 +41,7 @@ from studies.prompt_sets import all_questions
 from studies.run_dir import RunDir
 from studies.samples import load_samples, save_samples, save_tile
 from studies.units import Job, Tile, deal, drop_tiles, join_tiles, make_jobs, undrawn
+from studies.world_images import images_of
 
 
 def read_planned_scores(run: RunDir, config: Config, probe: str) -> pd.DataFrame:
@@ -67,7 +69,7 @@ class Evaluator:
         self,
         run: RunDir,
         config: Config,
-        world: World,
+        world: World | PhotoWorld,
         probe: Probe,
         certificate: Any,
         processes: Processes,
@@ -150,21 +152,21 @@ class Evaluator:
             check()
             self._write(job, self._images(job))
 
-    def _images(self, job: Job) -> np.ndarray:
-        """uint8 (prompts, images_per_combination, h, w, 3), put together or read back."""
+    def _images(self, job: Job) -> Sequence[np.ndarray]:
+        """Per prompt uint8 (n, h, w, 3), put together or read back."""
         plan = job.plan
         if job.samples is None:
-            return true_renders(self.world, plan.eval_seed, plan.images_per_combination)
+            return images_of(self.world).originals(plan.eval_seed, plan.images_per_combination)
         if not job.samples.is_file():
             images = join_tiles(plan, self._kinds(job), job.samples)
             save_samples(job.samples, images, self.questions[plan.intervention])
         drop_tiles(job.samples)
-        return load_samples(job.samples)
+        return list(load_samples(job.samples))
 
-    def _write(self, job: Job, images: np.ndarray) -> None:
-        """Score images (prompts, n, h, w, 3)."""
-        asked = self.questions[job.plan.intervention]
-        each = [(question, k) for question in asked for k in range(images.shape[1])]
+    def _write(self, job: Job, images: Sequence[np.ndarray]) -> None:
+        """Score images (n, h, w, 3) of every prompt."""
+        asked = zip(self.questions[job.plan.intervention], images, strict=True)
+        each = [(question, k) for question, own in asked for k in range(len(own))]
         rows = [
             {
                 "combination": question.combination,
@@ -175,7 +177,7 @@ class Evaluator:
             for question, sample in each
         ]
         targets = [question.targets for question, _ in each]
-        flat = torch.from_numpy(images).flatten(0, 1).permute(0, 3, 1, 2)
+        flat = torch.from_numpy(np.concatenate(images)).permute(0, 3, 1, 2)
         common = {**_common(job.plan), "probe": self.probe_name}
         write_part(job.scores, score_images(self.probe, flat, rows, targets, common), self.facts)
 

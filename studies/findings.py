@@ -31,11 +31,13 @@ from data_gen.dataset import Dataset
 from data_gen.endings import Mistake
 from data_gen.files import hash_file, hash_json, read_json, read_rows, write_json
 from data_gen.leaks import LeakReport
+from data_gen.photos.world import PhotoTerms
+from data_gen.wording import Captioned
 from data_gen.world import World
 from studies.config import Config, scored_weights, to_dict, to_yaml
 from studies.evaluate import read_planned_scores
 from studies.plans import MEMORISER, RENDER, planned_parts, shown_plans
-from studies.probing import read_certificate
+from studies.probing import ORIGINALS, read_certificate
 from studies.prompt_findings import curves_of_prompts, rows_of_prompts
 from studies.run_dir import RunDir
 from studies.samples import load_samples
@@ -43,6 +45,7 @@ from studies.samples import load_samples
 BOOTSTRAP_SEED = 0
 REPORT_VERSION = 3  # raise it when figures or report change
 SOURCES = "sources.json"
+COMPARED = 4096  # training images beside a sample at once
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Findings:
 
     runs: Sequence[RunDir]
     configs: Sequence[Config]
-    world: World
+    world: World | PhotoTerms
 
     @cached_property
     def certificate(self) -> dict[str, Any]:
@@ -130,7 +133,7 @@ class Findings:
         return _joint_accuracy(generated[generated["step"] == generated["step"].min()])
 
     def ceiling(self) -> float:
-        """Joint accuracy of true renders of all combinations through the same probe."""
+        """Joint accuracy of the world's own images of all combinations, by the same probe."""
         return _joint_accuracy(self.scores[self.scores["run"] == RENDER])
 
     def floor(self) -> str:
@@ -163,13 +166,14 @@ class Findings:
 
 
 def _joint_accuracy(scores: pd.DataFrame) -> float:
-    """Share of images with every concept right."""
+    """Share of images with every concept right; combinations count alike, however many images
+    there are of each."""
     right = scores["predicted"] == scores["target"]
     keys = [scores[key] for key in ("run", "combination", "sample")]
-    return float(right.groupby(keys).min().mean())
+    return float(right.groupby(keys).min().groupby("combination").mean().mean())
 
 
-def sample_grid(run: RunDir, config: Config, world: World) -> Any:
+def sample_grid(run: RunDir, config: Config, world: Captioned) -> Any:
     """Rows: held-out prompts (all, if none is held out); columns: snapshots; sample 0 of each."""
     shown = world.split.held_out or world.split.train
     rows = [world.space.index(combination) for combination in shown]
@@ -183,29 +187,35 @@ def sample_grid(run: RunDir, config: Config, world: World) -> Any:
 
 
 def nearest_training_images(
-    run: RunDir, config: Config, world: World, data: Dataset
+    run: RunDir, config: Config, world: Captioned, data: Dataset
 ) -> list[Neighbour]:
     """For each held-out combination, sample 0 of the last snapshot beside its nearest neighbour.
 
     Distance: root mean square over pixels and channels, in grey levels.
     """
     samples = load_samples(shown_plans(config)[-1].samples_file(run))
-    training = data.images.permute(0, 2, 3, 1).numpy().astype(np.float32)
+    training = data.images.permute(0, 2, 3, 1).numpy()
     neighbours = []
     for combination in world.split.held_out:
         sample = samples[world.space.index(combination), 0]
-        distance = np.sqrt(((training - sample) ** 2).mean(axis=(1, 2, 3)))
+        parts = (training[i : i + COMPARED] for i in range(0, len(training), COMPARED))
+        distance = np.concatenate([_distance(part, sample) for part in parts])
         i = int(distance.argmin())
         neighbours.append(
             Neighbour(
                 prompt=world.captioner.write(combination),
                 sample=sample,
-                nearest=training[i].astype(np.uint8),
+                nearest=training[i],
                 nearest_caption=data.captions[int(data.caption[i])],
                 distance=float(distance[i]),
             )
         )
     return neighbours
+
+
+def _distance(images: np.ndarray, sample: np.ndarray) -> np.ndarray:
+    """float32 (n,) of uint8 (n, h, w, 3)."""
+    return np.sqrt(((images.astype(np.float32) - sample) ** 2).mean(axis=(1, 2, 3)))
 
 
 def speed_facts(run: RunDir) -> dict[str, str]:
@@ -236,7 +246,9 @@ def certificate_facts(certificate: Mapping[str, Any]) -> dict[str, Any]:
     unsure = {kind: f"{share:.1%}" for kind, share in certificate["unsure"].items()}
     concepts = certificate["concepts"].items()
     oracle = certificate["oracle"]
-    agreement = {name: f"{share:.4f}" for name, share in oracle["agreement"].items()}
+    agreement = oracle  # in words, where there is none
+    if not isinstance(oracle, str):
+        agreement = {name: f"{share:.4f}" for name, share in oracle["agreement"].items()}
     return {
         **probe_facts(certificate),
         "calibration error": {name: f"{c['calibration_error']:.4f}" for name, c in concepts},
@@ -254,9 +266,10 @@ def certificate_facts(certificate: Mapping[str, Any]) -> dict[str, Any]:
 
 def probe_facts(certificate: Mapping[str, Any]) -> dict[str, str]:
     """Clean accuracy per concept, to print and to report."""
-    images = certificate["num_images"]
+    kind = ORIGINALS[certificate["identity"]["world"]["kind"]]
+    images = f"{certificate['num_images']} {kind}"
     return {
-        f"{name}, clean accuracy": f"{concept['accuracy']:.4f} of {images} renders"
+        f"{name}, clean accuracy": f"{concept['accuracy']:.4f} of {images}"
         for name, concept in certificate["concepts"].items()
     }
 
@@ -266,13 +279,14 @@ def write_run_report(
 ) -> None:
     """report.html of one run."""
     run, config, world = findings.runs[0], findings.configs[0], findings.world
+    originals = ORIGINALS[world.config.kind]
+    instruments = " and ".join(f"the {name}" for name in findings.certificate["degradation"])
     captions = {
         "accuracy": "Accuracy against training images seen, by the probe.",
         "trajectories": "Paths of the held-out combinations through concept space: mean "
         "probability that the probe gives the asked value.",
         "prompts": "Joint accuracy of every set of prompts, from the same noise.",
-        "certificate": "How the probe, and the oracle beside it, read true renders under noise and "
-        "blur.",
+        "certificate": f"How {instruments} read {originals} under noise and blur.",
         "samples": "One sample of each prompt at every snapshot, along a row from the same noise.",
     }
     guess = findings.chance["joint"]
@@ -283,7 +297,7 @@ def write_run_report(
             **{f"{name} in training": value for name, value in speed_facts(run).items()},
             "weights": findings.weights(),
             "joint accuracy at step 0": f"{findings.first_step_accuracy():.3f}",
-            "joint accuracy of true renders": f"{findings.ceiling():.3f}",
+            f"joint accuracy of {originals}": f"{findings.ceiling():.3f}",
             "joint accuracy of the memoriser, which only copies": findings.floor(),
             "effect of prompts, P(v | asked v) - P(v | asked another)": findings.prompt_effect(),
         },

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from classifiers.probe import Probe
 from data_gen.bumps.config import BumpsConfig
 from data_gen.endings import Mistake
+from data_gen.photos.world import PhotoTerms
 from data_gen.world import World
 from diffusion.composition import parse_composition
 from diffusion.pipeline import ConceptPipeline
@@ -70,7 +71,7 @@ class Drawn:
         images: uint8 (prompts, images of each, h, w, c); c is 1 of bumps.
         readings: of the images in turn; none where there is no probe.
         oracle: what the oracle sees in each in turn: per concept its value, null where it is
-            unsure; of bumps `centre_px`, null where there is no bump.
+            unsure; of bumps `centre_px`, null where there is no bump; none of photographs.
     """
 
     step: int
@@ -98,7 +99,7 @@ def chosen_steps(run: RunDir, steps: Sequence[int] | Literal["all"] | None) -> l
 
 def draw(
     run: RunDir,
-    world: World | BumpsConfig,
+    world: World | PhotoTerms | BumpsConfig,
     prompts: Sequence[str],
     settings: EvaluateConfig,
     *,
@@ -112,7 +113,7 @@ def draw(
     anything is loaded.
     """
     probe, asked, oracle = None, {}, reader_of(world)
-    if isinstance(world, World):
+    if isinstance(world, World | PhotoTerms):
         asked = {prompt: what_is_asked(world, prompt) for prompt in prompts}
         probe = load_run_probe(run, world)[0] if run.probe.is_symlink() else None
     repeated = [prompt for prompt in prompts for _ in range(num_images)]
@@ -200,7 +201,7 @@ def records(drawn: Drawn, prompts: Sequence[str], settings: EvaluateConfig) -> l
 
 def _readings(drawn: Drawn, i: int) -> dict[str, Any]:
     probe = {"probe": drawn.readings[i].facts()} if drawn.readings else {}
-    return {**probe, "oracle": drawn.oracle[i]}
+    return {**probe, **({"oracle": drawn.oracle[i]} if drawn.oracle else {})}
 
 
 def _terms(prompt: str) -> list[dict[str, Any]]:

@@ -7,13 +7,16 @@ import torch
 
 from data_gen.bumps.config import BumpsConfig
 from data_gen.bumps.world import EXAMPLES, SPLITS, BumpWorld, check_leaks, draw
-from data_gen.dataset import Dataset, leak_check, training_set
+from data_gen.dataset import Dataset
+from data_gen.photos.world import PhotoWorld
+from data_gen.wording import Captioned
 from data_gen.world import World
 from diffusion.model import DiffusionModel, build_model
 from diffusion.model_config import ModelConfig
 from diffusion.training_data import TrainingData
 from studies.conditions import Conditioning, bump_conditioning, condition_rows, make_conditioning
-from studies.config import Config, check_config
+from studies.config import Config, check_config, scored_world
+from studies.world_images import images_of
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,12 @@ class Task:
 
 
 def task_of(config: Config) -> Task:
-    """Raises Mistake for a text encoder that is not to be had, numbers that tell too little, and
-    bumps of which nothing is left to train on."""
+    """Raises Mistake for a text encoder that is not to be had, numbers that tell too little,
+    bumps of which nothing is left to train on, and photographs that are not as their table says."""
     world = check_config(config)
     if isinstance(world, BumpsConfig):
         return bump_task(BumpWorld(world))
-    return shape_task(world, config.model)
+    return captioned_task(scored_world(config), config.model)
 
 
 def new_model(config: Config, task: Task) -> DiffusionModel:
@@ -48,27 +51,27 @@ def new_model(config: Config, task: Task) -> DiffusionModel:
     return build_model(config.model, config.objective, build, task.image_shape, config.seed)
 
 
-def shape_task(world: World, model: ModelConfig) -> Task:
-    """Captioned images of shapes, told as `model.conditioning` says."""
-    size, encoder = world.config.image_size_px, model.text_encoder
+def captioned_task(world: World | PhotoWorld, model: ModelConfig) -> Task:
+    """Captioned images, rendered or real, told as `model.conditioning` says."""
+    source, encoder = images_of(world), model.text_encoder
     conditioning = make_conditioning(
         world, model.conditioning, model.widths, encoder.name, encoder.frozen
     )
 
     def load() -> tuple[TrainingData, list[str]]:
-        images = training_set(world)
-        leaks = leak_check(world, images).lines()
+        images = source.training_set()
+        leaks = source.leak_check(images).lines()
         return training_data(world, images, conditioning), leaks
 
     shown = (
         f"{len(world.split.train)} training and {len(world.split.held_out)} held-out "
         f"combinations, {world.num_training_images} images"
     )
-    return Task(shown, (3, size, size), conditioning, load)
+    return Task(shown, world.image_shape, conditioning, load)
 
 
-def training_data(world: World, shown: Dataset, conditioning: Conditioning) -> TrainingData:
-    """The images of a world of shapes, each under its condition."""
+def training_data(world: Captioned, shown: Dataset, conditioning: Conditioning) -> TrainingData:
+    """Captioned images, each under its condition."""
     inputs, row = condition_rows(world, shown, conditioning)
     names = tuple(world.space.name(combination) for combination in world.space.combinations)
     null = conditioning.prompts.inputs([""])

@@ -9,13 +9,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from data_gen import streams
-from data_gen.world import World, WorldConfig
+from data_gen.bumps.config import BumpsConfig
 from diffusion.snapshots import step_directory
 from studies.config import (
     MOST_IMAGES,
     RESERVED_NAMES,
     Config,
     scored_steps,
+    scored_terms,
     scored_weights,
 )
 from studies.prompt_sets import PLAIN, Questions, all_questions
@@ -100,9 +101,9 @@ def shown_plans(config: Config, intervention: str = PLAIN) -> list[Plan]:
 
 def questions_of(config: Config) -> Questions:
     """What is asked at every planned snapshot; nothing of a world of bumps."""
-    if not isinstance(config.world, WorldConfig):
+    if isinstance(config.world, BumpsConfig):
         return {}
-    return all_questions(World(config.world, config.captions), config.evaluate.prompts)
+    return all_questions(scored_terms(config), config.evaluate.prompts)
 
 
 def count_images(config: Config, plans: Sequence[Plan]) -> int:

@@ -3,10 +3,11 @@
 import dataclasses
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import UInt8
@@ -27,22 +28,67 @@ from classifiers.probe_config import ProbeConfig
 from data_gen.dataset import labelled_set
 from data_gen.endings import Mistake
 from data_gen.files import damage, hash_json, is_complete, read_json
+from data_gen.photos.world import PhotoTerms
 from data_gen.world import World
 from studies.run_dir import RunDir
 
 ORACLE_RATE, ORACLE_NOISE = 0.01, 0.1  # of noisy renders that the oracle may take for no scene
 DEGRADED_SHARE = 8  # curves under noise and blur are of this part of the certificate's images
-SHOWN_RATHER_THAN_LOOKS = (  # fields of a world that say which images, not what one looks like
-    "seed",
-    "num_images",
-    "validation",
-    "held_out",
-    "held_out_ranges",
-    "frequencies",
-    "correlations",
-    "exact_counts",
-)
+SHOWN_RATHER_THAN_LOOKS = {  # fields of a world that say which images, not what one looks like
+    "shapes": (
+        "seed",
+        "num_images",
+        "validation",
+        "held_out",
+        "held_out_ranges",
+        "frequencies",
+        "correlations",
+        "exact_counts",
+    ),
+    "photos": ("folder", "table", "validation", "held_out", "at_most"),  # others pick the probe's
+}
+ORIGINALS = {"shapes": "true renders", "photos": "real images"}  # what a world's own images are
 PROBE_VERSION = 2  # raise it when the network, its training or the renderer changes
+
+
+@dataclass(frozen=True)
+class ProbeImages:
+    """Labelled images of all combinations, held-out ones too; those of `limit` and `certificate`
+    are in no other part.
+
+    Attributes:
+        draw: step → what the probe is trained on.
+        fitted: from which it learns what images look like; every combination is there.
+        limit: from which it learns when to be unsure.
+        certificate: with which it is certified.
+    """
+
+    draw: Callable[[int], Batch]
+    fitted: Batch
+    limit: Batch
+    certificate: Batch
+
+
+class Readable(Protocol):
+    """What a world must offer to have a probe.
+
+    Attributes:
+        images_are: what its labelled images are called.
+        advice: what to do, beside training longer, if the probe stays below its gate.
+    """
+
+    images_are: str
+    advice: str
+
+    @property
+    def world(self) -> World | PhotoTerms: ...
+
+    def probe_images(self, config: ProbeConfig) -> ProbeImages: ...
+
+    def second_opinion(
+        self, config: ProbeConfig, probe: Probe, certificate: Batch
+    ) -> dict[str, Any]:
+        """`oracle` and `degradation`, as the certificate has them."""
 
 
 def labelled_batch(world: World, seed: int, purpose: str, start: int, count: int) -> Batch:
@@ -52,43 +98,44 @@ def labelled_batch(world: World, seed: int, purpose: str, start: int, count: int
     return data.images, targets[data.combination]
 
 
-def probe_identity(world: World, config: ProbeConfig) -> dict[str, Any]:
+def probe_identity(world: World | PhotoTerms, config: ProbeConfig) -> dict[str, Any]:
     """All that a probe depends on: how images look and how it is trained, not what is held out."""
     training = dataclasses.asdict(config)
     del training["gate"]
     return {"version": PROBE_VERSION, "world": _looks(world), "probe": training}
 
 
-def _looks(world: World) -> dict[str, Any]:
+def _looks(world: World | PhotoTerms) -> dict[str, Any]:
     looks = dataclasses.asdict(world.config)
-    return {key: value for key, value in looks.items() if key not in SHOWN_RATHER_THAN_LOOKS}
+    others = SHOWN_RATHER_THAN_LOOKS[world.config.kind]
+    return {key: value for key, value in looks.items() if key not in others}
 
 
-def probe_directory(run: RunDir, world: World, config: ProbeConfig) -> Path:
+def probe_directory(run: RunDir, world: World | PhotoTerms, config: ProbeConfig) -> Path:
     return run.shared / f"probe-{hash_json(probe_identity(world, config))[:12]}"
 
 
-def ensure_probe(run: RunDir, world: World, config: ProbeConfig) -> bool:
+def ensure_probe(run: RunDir, source: Readable, config: ProbeConfig) -> bool:
     """Train and certify the probe unless it exists; link it into the run.
 
     Returns True if it had to be trained. Raises ProbeRefused below the gate.
     """
-    directory = probe_directory(run, world, config)
+    directory = probe_directory(run, source.world, config)
     with _alone(directory):  # runs started together train it once
         new = not is_complete(directory)
         if new:
-            _make(directory, world, config)
-    check_gate(read_json(directory / "certificate.json"), config.gate)
+            _make(directory, source, config)
+    check_gate(read_json(directory / "certificate.json"), config.gate, source.advice)
     _link(run.probe, directory)
     return new
 
 
-def _make(directory: Path, world: World, config: ProbeConfig) -> None:
-    count, probe = config.certificate_images, _train(world, config)
-    parts = ("probe.fit", "probe.limit", "probe.certificate")
-    fitted, others, batch = (labelled_batch(world, config.seed, p, 0, count) for p in parts)
-    calibrate(probe, fitted, others, config)
-    certificate = certify(probe, batch) | second_opinion(world, config, probe, batch[0])
+def _make(directory: Path, source: Readable, config: ProbeConfig) -> None:
+    images, world = source.probe_images(config), source.world
+    probe = _train(dict(world.space.items()), config, images.draw)
+    calibrate(probe, images.fitted, images.limit, config)
+    certificate = certify(probe, images.certificate, source.images_are)
+    certificate |= source.second_opinion(config, probe, images.certificate)
     save_probe(directory, probe, config.width, certificate, probe_identity(world, config))
 
 
@@ -115,7 +162,7 @@ def _alone(directory: Path) -> Iterator[None]:
         yield
 
 
-def load_run_probe(run: RunDir, world: World) -> tuple[Probe, dict[str, Any]]:
+def load_run_probe(run: RunDir, world: World | PhotoTerms) -> tuple[Probe, dict[str, Any]]:
     """The probe linked into a run. Raises Mistake if there is none, if it is damaged, or if it
     learned from another world's images than this one's."""
     certificate = read_certificate(run)
@@ -144,18 +191,16 @@ def read_certificate(run: RunDir) -> dict[str, Any]:
     return certificate
 
 
-def _train(world: World, config: ProbeConfig) -> Probe:
+def _train(
+    heads: Mapping[str, tuple[str, ...]], config: ProbeConfig, draw: Callable[[int], Batch]
+) -> Probe:
     with tqdm(total=config.steps, desc="probe", unit="step", disable=None) as bar:
-
-        def draw(step: int) -> Batch:
-            start = step * config.batch_size
-            return labelled_batch(world, config.seed, "probe.train", start, config.batch_size)
 
         def progress(step: int, loss: float) -> None:
             bar.update()
             bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
 
-        return train_probe(dict(world.space.items()), config, draw, progress)
+        return train_probe(heads, config, draw, progress)
 
 
 def _link(link: Path, directory: Path) -> None:

@@ -3,11 +3,10 @@
 import pandas as pd
 
 from analysis.prompts import prompt_curves, prompt_rows
-from data_gen.world import World
 from studies.config import Config
 from studies.evaluate import read_scores
 from studies.plans import shown_plans
-from studies.prompt_sets import PLAIN
+from studies.prompt_sets import PLAIN, Terms
 from studies.run_dir import RunDir
 
 
@@ -18,7 +17,7 @@ def curves_of_prompts(run: RunDir, config: Config, probe: str, seed: int) -> pd.
     return prompt_curves(read_scores(run, config, plans, probe), seed=seed)
 
 
-def rows_of_prompts(curves: pd.DataFrame, config: Config, world: World) -> list[dict[str, str]]:
+def rows_of_prompts(curves: pd.DataFrame, config: Config, world: Terms) -> list[dict[str, str]]:
     """The last snapshot, a row per set and split, with how each set is written."""
     captions = " ".join(world.captioner.templates[0])
     return prompt_rows(curves, {"captions": captions, **config.evaluate.prompts})

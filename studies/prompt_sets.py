@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from data_gen.captions import check_words
 from data_gen.concepts import Combination
 from data_gen.endings import Mistake
+from data_gen.photos.world import PhotoTerms
 from data_gen.world import World
 from diffusion.composition import Composition, parse_composition
 from studies.asked import Values, what_is_asked
+
+Terms = World | PhotoTerms
 
 PLAIN = "none"  # what the column `intervention` of scores calls the captions
 RESERVED_SETS = (PLAIN, "captions")
@@ -45,7 +48,7 @@ class Question:
 Questions = Mapping[str, tuple[Question, ...]]  # by the name of their set
 
 
-def all_questions(world: World, prompts: Mapping[str, str]) -> Questions:
+def all_questions(world: Terms, prompts: Mapping[str, str]) -> Questions:
     """Of the captions, under PLAIN, and then of every set: name → template.
 
     Raises Mistake for names that are taken or cannot be part of a file's name, and as `ask` does.
@@ -60,7 +63,7 @@ def all_questions(world: World, prompts: Mapping[str, str]) -> Questions:
     return {PLAIN: _captions(world), **sets}
 
 
-def ask(world: World, name: str, template: str) -> tuple[Question, ...]:
+def ask(world: Terms, name: str, template: str) -> tuple[Question, ...]:
     """The prompts of one set, each once, in the order of the combinations that write them.
 
     Raises Mistake for words and slots that the captions do not know, a term without a slot, a
@@ -81,7 +84,7 @@ def rows_per_step(prompt: str, guidance_scale: float) -> int:
     return 1 if weights == [1.0] or not any(weights) else len(weights) + 1
 
 
-def _captions(world: World) -> tuple[Question, ...]:
+def _captions(world: Terms) -> tuple[Question, ...]:
     names = world.space.names
     return tuple(
         Question(
@@ -94,7 +97,7 @@ def _captions(world: World) -> tuple[Question, ...]:
     )
 
 
-def _read_template(world: World, template: str) -> Composition:
+def _read_template(world: Terms, template: str) -> Composition:
     terms = parse_composition(template)
     for term in terms.prompts:
         words = term.split()
@@ -105,12 +108,12 @@ def _read_template(world: World, template: str) -> Composition:
     return terms
 
 
-def _fill(world: World, terms: Composition, combination: Combination) -> str:
+def _fill(world: Terms, terms: Composition, combination: Combination) -> str:
     texts = (world.captioner.fill(term.split(), combination) for term in terms.prompts)
     return str(Composition(tuple(texts), terms.weights))
 
 
-def _question(world: World, prompt: str, start: int) -> Question:
+def _question(world: Terms, prompt: str, start: int) -> Question:
     asked, names = what_is_asked(world, prompt), world.space.names
     wanted = {concept: value for term in asked.wanted for concept, value in term.items()}
     targets = {name: wanted[name] for name in names if name in wanted}

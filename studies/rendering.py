@@ -80,7 +80,7 @@ def export_world(
         text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
         return data_card(file.name, file.question, text, describe(world), source.splits, kind)
 
-    identity = [config, world.fingerprint() if isinstance(world, PhotoWorld) else None]
+    identity = [config, world.contents() if isinstance(world, PhotoWorld) else None]
     with tqdm(total=total, desc="export", unit="image", disable=None) as bar:
         new = export(source, out, kind, identity, card, bar.update, say)
     splits = ", ".join(f"{name} {count}" for name, count in source.splits.items())

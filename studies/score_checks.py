@@ -8,25 +8,29 @@ from pathlib import Path
 import pandas as pd
 
 from classifiers.scores import KEY
-from studies.plans import Plan, part_name
+from studies.plans import RENDER, Plan, part_name
 
 COUNT = re.compile(r"-n(\d+)-")  # images per combination, in a part's name
 OF_A_PLAN = tuple(field.name for field in fields(Plan) if field.name in KEY)
 THE_SAME = (*OF_A_PLAN, "probe")  # in all rows of a part
 
 
-def wrong_part(name: str, scores: pd.DataFrame, prompts: Mapping[str, int]) -> str:
+def wrong_part(
+    name: str, scores: pd.DataFrame, prompts: Mapping[str, int], real: bool = False
+) -> str:
     """What is wrong with one part, on one line, or nothing.
 
     prompts: how many every set has, as far as that is known; a part has all of one set.
+    real: the ceiling is of real images, of which there may be fewer than asked for.
     """
     if scores.empty:
         return "has no rows"
+    uneven = real and scores["run"].iloc[0] == RENDER
     return (
         _bad_key(scores)
         or _mixed(scores)
-        or _incomplete(scores, prompts)
-        or _misnamed(name, scores)
+        or _incomplete(scores, prompts, uneven)
+        or _misnamed(name, scores, uneven)
     )
 
 
@@ -51,11 +55,15 @@ def _mixed(scores: pd.DataFrame) -> str:
     return ""
 
 
-def _incomplete(scores: pd.DataFrame, prompts: Mapping[str, int]) -> str:
-    """Every prompt has all images, an image all concepts that are asked for."""
-    kinds = prompts.get(scores["intervention"].iloc[0], scores["prompt"].nunique())
-    images, concepts = int(scores["sample"].max()) + 1, scores["concept"].nunique()
+def _incomplete(scores: pd.DataFrame, prompts: Mapping[str, int], uneven: bool) -> str:
+    """Every prompt has all images (or, uneven, at least one), an image all concepts that are asked
+    for."""
+    counts = scores.groupby("prompt")["sample"].max() + 1
+    kinds = prompts.get(scores["intervention"].iloc[0], len(counts))
+    images, concepts = int(counts.max()), scores["concept"].nunique()
     expected = kinds * images * concepts
+    if uneven and len(counts) == kinds:
+        expected = int(counts.sum()) * concepts
     if len(scores) == expected:
         return ""
     return (
@@ -64,12 +72,13 @@ def _incomplete(scores: pd.DataFrame, prompts: Mapping[str, int]) -> str:
     )
 
 
-def _misnamed(name: str, scores: pd.DataFrame) -> str:
-    """A part under the name of another: it is doubled, or takes another's place."""
-    row = scores.iloc[0]
+def _misnamed(name: str, scores: pd.DataFrame, uneven: bool) -> str:
+    """A part under the name of another: it is doubled, or takes another's place. An uneven one is
+    named by the number of images that were asked for."""
+    row, images = scores.iloc[0], int(scores["sample"].max()) + 1
     plan = Plan(
         **{column: row[column] for column in OF_A_PLAN},
-        images_per_combination=int(scores["sample"].max()) + 1,
+        images_per_combination=max(images, _count(name)) if uneven else images,
     )
     expected = part_name(plan, row["probe"])
     return "" if name == expected else f"holds the rows of {expected}: doubled, or mixed up"
@@ -81,12 +90,12 @@ def overlapping(parts: Iterable[Path]) -> list[Path]:
     by_settings: dict[str, list[Path]] = {}
     for path in parts:
         by_settings.setdefault(COUNT.sub("-", path.name), []).append(path)
-    sizes = [sorted(paths, key=_count) for paths in by_settings.values()]
+    sizes = [sorted(paths, key=lambda path: _count(path.name)) for paths in by_settings.values()]
     return [path for paths in sizes for path in paths[:-1]]
 
 
-def _count(path: Path) -> int:
-    found = COUNT.search(path.name)
+def _count(name: str) -> int:
+    found = COUNT.search(name)
     return int(found[1]) if found else 0
 
 

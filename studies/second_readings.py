@@ -8,18 +8,22 @@ from torch import Tensor
 from classifiers.bump_oracle import BumpOracle
 from classifiers.oracle import Oracle
 from data_gen.bumps.config import BumpsConfig
+from data_gen.photos.world import PhotoTerms
 from data_gen.world import World
 from studies.probing import ORACLE_NOISE, ORACLE_RATE
 
 Facts = Mapping[str, Any]
 
 
-def reader_of(world: World | BumpsConfig) -> Callable[[Tensor], Sequence[Facts]]:
-    """uint8 (n, h, w, c) ↦ per image a value per concept, or, of bumps, `centre_px`, x and y.
+def reader_of(world: World | PhotoTerms | BumpsConfig) -> Callable[[Tensor], Sequence[Facts]]:
+    """uint8 (n, h, w, c) ↦ per image a value per concept, or, of bumps, `centre_px`, x and y; of
+    photographs, which no oracle reads, nothing at all.
 
     Null is what it is unsure of: an image that is further from every scene than renders with some
     noise are.
     """
+    if isinstance(world, PhotoTerms):
+        return lambda images: []
     return _bumps(world) if isinstance(world, BumpsConfig) else _scenes(world)
 
 

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import torch
 
-from data_gen.dataset import leak_check, training_set
 from data_gen.endings import Mistake, Preempted
 from data_gen.files import damage, hash_json, read_json
-from data_gen.world import World
 from diffusion.fine_tuning import Source
 from diffusion.group_norm import group_norm_implementation
 from diffusion.processes import Processes, build_accelerator
@@ -21,6 +19,7 @@ from studies.config import (
     Config,
     check_config,
     flatten,
+    scored_terms,
     scored_weights,
     scored_world,
     snapshot_steps,
@@ -34,13 +33,15 @@ from studies.lineage import find_source, record_lineage
 from studies.models import new_model, task_of
 from studies.plans import count_images, make_plans, questions_of, shown_plans
 from studies.precision import decide_precision, with_recorded_precision
-from studies.probing import ensure_probe, load_run_probe
+from studies.probing import ORIGINALS, ensure_probe, load_run_probe
 from studies.prompt_findings import table_of_prompts
 from studies.prompt_sets import rows_per_step
 from studies.run_dir import RunDir
 from studies.stopping import stop_on_request
 from studies.thinning import is_trained, thin_scored
 from studies.watching import follow
+from studies.world_images import WorldImages, images_of
+from studies.worlds import with_contents
 
 Say = Callable[[str], None]
 
@@ -50,7 +51,7 @@ def run_experiment(config: Config, run: RunDir, say: Say, deadline: float | None
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise Mistake("scripts/run.py is one process; train with several by scripts/train.py first")
     scored_world(config)
-    config = with_recorded_precision(config, run)
+    config = with_recorded_precision(with_contents(config), run)
     claim(config, run)
     task_of(config)  # refuse a mistake before the work
     probe_stage(config, run, say)
@@ -74,14 +75,14 @@ def claim(config: Config, run: RunDir) -> None:
 
 def probe_stage(config: Config, run: RunDir, say: Say) -> None:
     """The first process makes the probe, unless it is there; the others wait for it."""
-    world = scored_world(config)
-    new = _scoring_processes(config).once(lambda: _ensure_probe(config, run, world))
+    images = images_of(scored_world(with_contents(config)))
+    new = _scoring_processes(config).once(lambda: _ensure_probe(config, run, images))
     say(f"probe: {'trained' if new else 'found'}; {_probe_line(run)}")
 
 
-def _ensure_probe(config: Config, run: RunDir, world: World) -> bool:
+def _ensure_probe(config: Config, run: RunDir, images: WorldImages) -> bool:
     with run.locked("evaluate"):
-        return ensure_probe(run, world, config.probe)
+        return ensure_probe(run, images, config.probe)
 
 
 def _scoring_processes(config: Config) -> Processes:
@@ -92,7 +93,7 @@ def _scoring_processes(config: Config) -> Processes:
 def train_stage(config: Config, run: RunDir, say: Say, deadline: float | None = None) -> None:
     """Train to the end, going on from the last state. Raises Preempted or Diverged."""
     check_config(config)
-    config = with_recorded_precision(config, run)
+    config = with_recorded_precision(with_contents(config), run)
     processes = Processes(build_accelerator(config.train, run.path))
     if processes.once(lambda: is_trained(config, run)):
         processes.once(lambda: run.set_done("train"))
@@ -183,6 +184,7 @@ def evaluate_stage(
 
     watch_seconds: how often to look for what a training at work has added; None: all is there.
     """
+    config = with_contents(config)
     world, processes = scored_world(config), _scoring_processes(config)
     processes.check_equal("config", hash_json(to_dict(config)))
     with ExitStack() as stack:
@@ -220,19 +222,20 @@ def _evaluate(
 
 def report_stage(config: Config, run: RunDir, say: Say) -> None:
     """Figures and report, unless they were made from these scores before; then the table."""
+    config = with_contents(config)
     world = scored_world(config)
     findings = Findings([run], [config], world)
     if not report_is_fresh(findings):
-        data = training_set(world)
-        figures = findings.draw(run.figures)
-        write_run_report(findings, data, leak_check(world, data), figures)
+        images, figures = images_of(world), findings.draw(run.figures)
+        data = images.training_set()
+        write_run_report(findings, data, images.leak_check(data), figures)
     for weights, table in findings.tables().items():
         say(f"\naccuracy at step {config.train.max_steps}{weights} [95 % interval]\n{table}\n")
     if config.evaluate.prompts:
         table = table_of_prompts(findings.prompt_rows())
         say(f"joint accuracy of other prompts, beside the captions\n{table}\n")
     say(f"joint accuracy at step 0: {findings.first_step_accuracy():.3f}")
-    say(f"joint accuracy of true renders: {findings.ceiling():.3f}")
+    say(f"joint accuracy of {ORIGINALS[world.config.kind]}: {findings.ceiling():.3f}")
     say(f"joint accuracy of the memoriser: {findings.floor()}")
     say(f"effect of prompts, P(v | asked v) - P(v | asked another): {findings.prompt_effect()}")
     say(f"probe: {_probe_line(run)}\ntraining: {_speed_line(run)}")
@@ -289,7 +292,7 @@ def plot_runs(paths: list[Path], out: Path) -> list[Path]:
     """Figures of any number of runs of one world; returns the files written."""
     runs = [RunDir(path) for path in paths]
     configs = [run.read_config() for run in runs]
-    worlds = [scored_world(config) for config in configs]
+    worlds = [scored_terms(config) for config in configs]
     names = [config.name for config in configs]
     doubled = {name for name in names if names.count(name) > 1}
     if doubled:

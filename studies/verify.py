@@ -13,6 +13,7 @@ from classifiers.certificate import probe_name
 from classifiers.scores import read_part
 from data_gen.endings import Mistake
 from data_gen.files import MANIFEST, damage, read_json, read_rows
+from data_gen.photos.world import PhotosConfig
 from diffusion.snapshots import THINNED, step_directory, steps_in
 from studies.checks import (
     Finding,
@@ -212,7 +213,7 @@ def _planned_snapshots(run: RunDir, config: Config, trained_to: int) -> Found:
 def _evaluation(run: RunDir, config: Config | None, done: bool) -> Found:
     for path in sorted(run.samples.glob("*/[!.]*.npz")):
         yield from readable(path, load_samples)
-    yield from _scores(run, (yield from _num_prompts(run, config)))
+    yield from _scores(run, config, (yield from _num_prompts(run, config)))
     certificate = yield from _certificate(run)
     planned = []
     if config and certificate:
@@ -241,11 +242,12 @@ def _num_prompts(run: RunDir, config: Config | None) -> Reading:
         return {}
 
 
-def _scores(run: RunDir, prompts: Mapping[str, int]) -> Found:
+def _scores(run: RunDir, config: Config | None, prompts: Mapping[str, int]) -> Found:
+    real = config is not None and isinstance(config.world, PhotosConfig)
     for path in _parts(run):
         table = yield from readable(path, read_part)
         if table is not None:
-            yield from damaged(path, wrong_part(path.name, table, prompts))
+            yield from damaged(path, wrong_part(path.name, table, prompts, real))
     for path in overlapping(_parts(run)):
         what = "its images are part of another of the same settings, with more: read one of the two"
         yield Finding("note", path, what)

@@ -1,12 +1,12 @@
 """The world of any config, be it of an experiment or of a world alone. Imports no torch."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from data_gen.bumps.config import BumpsConfig
 from data_gen.captions import CaptionConfig
 from data_gen.endings import Mistake, nearest
-from data_gen.photos.world import PhotosConfig, PhotoWorld
+from data_gen.photos.world import PhotosConfig, PhotoTerms, PhotoWorld
 from data_gen.world import World, WorldConfig
 from studies.config import Config, check_world
 from studies.reading import read_as, read_yaml
@@ -41,8 +41,16 @@ def read_world_file(path: Path) -> WorldFile:
     return read_as(WorldFile, {name: data[name] for name in wanted if name in data}, "")
 
 
+def with_contents(config: Config) -> Config:
+    """The same, but for photographs: the config says what their files hold now, so that other
+    ones are another experiment."""
+    if not isinstance(config.world, PhotosConfig) or config.world.contents is not None:
+        return config
+    contents = PhotoWorld(config.world, config.captions).contents()
+    return replace(config, world=replace(config.world, contents=contents))
+
+
 def build_world(file: WorldFile) -> World | PhotoWorld | BumpsConfig:
     """The checked world; of bumps the checked config, since their labels need torch."""
-    if isinstance(file.world, PhotosConfig):
-        return PhotoWorld(file.world, file.captions)
-    return check_world(file.world, file.captions)
+    world = check_world(file.world, file.captions)
+    return PhotoWorld(world.config, world.captions) if isinstance(world, PhotoTerms) else world

@@ -5,7 +5,8 @@ import re
 import pytest
 import yaml
 
-from data_gen.photos.world import PhotosConfig, check_photos
+from data_gen.photos.world import PhotoTerms
+from studies.config import Config, check_config
 from studies.reading import read_as
 from studies.worlds import WorldFile, build_world
 
@@ -37,6 +38,6 @@ def test_the_worlds_it_shows_are_worlds(readme):
     shapes, photos = re.findall(r"```yaml\n(world:.*?)```", readme, re.DOTALL)
     world = build_world(read_as(WorldFile, {"name": "shown", **yaml.safe_load(shapes)}, ""))
     assert len(world.split.held_out) == 4 and world.captioner.max_words == 6
-    file = read_as(WorldFile, {"name": "shown", **yaml.safe_load(photos)}, "")
-    assert isinstance(file.world, PhotosConfig)
-    check_photos(file.world)
+    experiment = read_as(Config, {"name": "shown", **yaml.safe_load(photos)}, "")
+    world = check_config(experiment)
+    assert isinstance(world, PhotoTerms) and len(world.split.held_out) == 1

@@ -65,13 +65,19 @@ def _rows(world: PhotoWorld, split: str) -> Int[Tensor, " n"]:
     """
     if split not in SPLITS:
         raise Mistake(f"split: got {split!r}{nearest(split, SPLITS)}, allowed {', '.join(SPLITS)}")
+    rows = []
+    for own, quota in zip(in_order(world), world.quotas[split].tolist(), strict=True):
+        start = len(own) - quota if split == "validation" else 0
+        rows.append(own[start : start + quota])
+    return torch.cat(rows).sort().values
+
+
+def in_order(world: PhotoWorld) -> list[Int[Tensor, " _"]]:
+    """For each combination, its images in use in one random order: indices into `names`."""
     order = streams.permutation(world.seed, "photos.order", 0, int(world.place.max()) + 1)
     by_rank = torch.argsort(torch.argsort(order)[world.place])
-    shown, rows = torch.from_numpy(world.combination)[by_rank], []
-    for i, (kept, quota) in enumerate(zip(world.kept, world.quotas[split], strict=True)):
-        start = kept - quota if split == "validation" else 0
-        rows.append(by_rank[shown == i][start : start + quota])
-    return torch.cat(rows).sort().values
+    shown = torch.from_numpy(world.combination)[by_rank]
+    return [by_rank[shown == i][:kept] for i, kept in enumerate(world.kept.tolist())]
 
 
 def load(world: PhotoWorld, names: Sequence[str]) -> UInt8[Tensor, "n 3 size size"]:

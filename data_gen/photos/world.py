@@ -2,16 +2,17 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from data_gen.captions import CaptionConfig, Captioner
 from data_gen.concepts import Combination, ConceptSpace, check_values
 from data_gen.endings import Mistake
-from data_gen.files import hash_file
+from data_gen.files import hash_file, hash_json
 from data_gen.photos.attributes import Row, check_folder, read_table
 from data_gen.rates import read_rates
 from data_gen.sets import read_set
@@ -34,6 +35,10 @@ class PhotoConcept:
     column: str
     words: dict[str, str]
 
+    @property
+    def values(self) -> tuple[str, ...]:
+        return tuple(self.words)
+
 
 @dataclass(frozen=True)
 class PhotosConfig:
@@ -53,6 +58,8 @@ class PhotosConfig:
         at_most: set → images that training shows of each of its combinations, later ones override.
             It takes no image from validation, and a smaller number keeps a part of what a larger
             one keeps.
+        contents: what table and files hold, as `PhotoWorld.contents` says it. Others are refused,
+            wherever they lie. None: whatever is there; a run writes it into its config.yaml.
     """
 
     folder: str
@@ -66,10 +73,36 @@ class PhotosConfig:
     validation: float = 0.0
     held_out: tuple[str, ...] = ()
     at_most: dict[str, int] = field(default_factory=dict)
+    contents: str | None = None
 
 
-class PhotoWorld:
-    """Concept space, split, captioner and table of one config, checked; no image is opened.
+class PhotoTerms:
+    """Concept space, split and captioner of one config, checked: all that needs no file."""
+
+    def __init__(self, config: PhotosConfig, captions: CaptionConfig | None = None):
+        check_photos(config)
+        self.config, self.captions = config, captions or CaptionConfig()
+        self.space = ConceptSpace({name: c.values for name, c in config.concepts.items()})
+        self.split = make_split(self.space, config.held_out)
+        self.captioner = Captioner(self.space, self.captions)
+        self.rates = read_rates(self.space, self.captions)
+        self.limits = _read_limits(self.space, self.split, config.at_most)
+
+    @property
+    def seed(self) -> int:
+        return self.config.seed
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width)."""
+        return (3, self.config.image_size_px, self.config.image_size_px)
+
+
+class PhotoWorld(PhotoTerms):
+    """… and the table, checked against the folder; no image is opened.
+
+    Raises Mistake, naming key, file and line, for what cannot be such a world, and for files that
+    hold something else than `PhotosConfig.contents` says.
 
     Attributes:
         names: the n files whose cells all have a word, sorted.
@@ -81,31 +114,26 @@ class PhotoWorld:
     """
 
     def __init__(self, config: PhotosConfig, captions: CaptionConfig | None = None):
-        check_photos(config)
-        self.config, self.captions = config, captions or CaptionConfig()
-        self.space = ConceptSpace({name: tuple(c.words) for name, c in config.concepts.items()})
-        self.split = make_split(self.space, config.held_out)
-        self.captioner = Captioner(self.space, self.captions)
-        self.rates = read_rates(self.space, self.captions)
-        limits = _read_limits(self.space, self.split, config.at_most)
+        super().__init__(config, captions)
         rows = read_table(Path(config.table), [c.column for c in config.concepts.values()])
         check_folder(Path(config.folder), Path(config.table), rows)
         self.place, self.combination = _usable(config, self.space, rows)
         self.names = tuple(rows[i].name for i in self.place)
         self.kept = _keep(np.bincount(self.combination, minlength=len(self.space)), config)
-        self.quotas = _deal(self.space, self.split, self.kept, config.validation, limits)
+        self.quotas = _deal(self.space, self.split, self.kept, config.validation, self.limits)
         _check_training(self)
+        _check_contents(self)
 
-    @property
-    def seed(self) -> int:
-        return self.config.seed
+    def contents(self) -> str:
+        """How many images there are and a hash of what they show and of their files' bytes.
 
-    def fingerprint(self) -> list[Any]:
-        """What an export of this world depends on beside the config: changes with the files."""
-        folder = Path(self.config.folder)
-        stats = [(folder / name).stat() for name in self.names]
-        files = [[n, s.st_size, s.st_mtime_ns] for n, s in zip(self.names, stats, strict=True)]
-        return [hash_file(Path(self.config.table)), files]
+        The same for copies of the files, and whatever the table says beside.
+        """
+        paths = [Path(self.config.folder) / name for name in self.names]
+        with ThreadPoolExecutor() as pool:
+            files = list(pool.map(hash_file, paths))
+        shown = [self.place.tolist(), self.combination.tolist()]
+        return f"{len(paths)} images, {hash_json([self.names, *shown, files])[:16]}"
 
     @property
     def num_training_images(self) -> int:
@@ -114,7 +142,7 @@ class PhotoWorld:
 
 def check_photos(config: PhotosConfig) -> None:
     """Refuse what no table could make a world of. Raises Mistake, naming the key."""
-    check_values({name: tuple(concept.words) for name, concept in config.concepts.items()})
+    check_values({name: concept.values for name, concept in config.concepts.items()})
     for name, concept in config.concepts.items():
         _check_concept(f"world.concepts.{name}", name, concept)
     for key, value, low, high in (
@@ -234,3 +262,13 @@ def _check_training(world: PhotoWorld) -> None:
                     f"world.concepts.{name}: no training image shows {value!r}; mend the cell it "
                     f"means, hold out less (world.held_out), or keep more (world.at_most)"
                 )
+
+
+def _check_contents(world: PhotoWorld) -> None:
+    expected = world.config.contents
+    if expected is not None and (there := world.contents()) != expected:
+        raise Mistake(
+            f"world.contents: {world.config.table} and {world.config.folder} hold {there}, "
+            f"allowed {expected}: images or table have changed; restore them, or leave "
+            f"world.contents out for another experiment"
+        )

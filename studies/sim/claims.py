@@ -8,8 +8,8 @@ from dataclasses import replace
 from itertools import product
 
 import numpy as np
-from analysis.dynamics import order_violations
 
+from analysis.dynamics import order_violations
 from studies.sim import measures
 from studies.sim.findings import (
     Finding,

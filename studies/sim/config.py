@@ -12,12 +12,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
+from data_gen.endings import Mistake
+from studies.reading import as_mapping, read_as, read_yaml
 from theory.networks import Network
 from theory.settings import Training
 from theory.task import SimTask
-
-from data_gen.endings import Mistake
-from studies.reading import as_mapping, read_as, read_yaml
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
-from analysis.intervals import clopper_pearson
 
+from analysis.intervals import clopper_pearson
 from analysis.sim_figures import curve_figure, interval_figure, path_figure, phase_figure
 from studies.sim import measures
 from studies.sim.config import Symmetric

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from analysis.intervals import mean_over_seeds, newcombe
 from analysis.verdicts import Verdict, Word, more, same, share, together
-
 from studies.sim.config import SimConfig
 from studies.sim.rules import Rules
 from studies.sim.runs import Paths

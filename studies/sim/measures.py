@@ -4,14 +4,14 @@ A run that diverged counts as one that does not do what is asked.
 """
 
 import numpy as np
+
 from analysis.dynamics import bow, count_turns, largest_rise, relative_rise, swing
 from analysis.rates import terminal_rate
-from theory.settings import Setting
-from theory.task import second_moment
-
 from studies.sim.config import Run, Symmetric, Trained
 from studies.sim.rules import Rules
 from studies.sim.runs import Paths
+from theory.settings import Setting
+from theory.task import second_moment
 
 
 def signals(run: Run) -> np.ndarray:

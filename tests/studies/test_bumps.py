@@ -278,7 +278,7 @@ def test_a_run_is_verified_and_compared_as_far_as_it_goes(run, tmp_path):
 
 @pytest.mark.parametrize("stage", ["probe_stage", "evaluate_stage", "report_stage"])
 def test_what_needs_a_probe_is_refused_in_one_line(run, tmp_path, stage):
-    message = "^world.kind: got 'bumps', allowed 'shapes': there is no probe that reads bumps"
+    message = "^world.kind: got 'bumps', allowed 'shapes', 'photos': there is no probe that reads"
     with pytest.raises(Mistake, match=message):
         getattr(stages, stage)(CONFIG, run, quiet)
     with pytest.raises(Mistake, match=message):

@@ -9,7 +9,7 @@ import torch
 from classifiers.certificate import ProbeRefused
 from data_gen.dataset import Dataset, training_set
 from data_gen.endings import Mistake
-from studies import models, stages
+from studies import stages, world_images
 from studies.config import Config, check_config, read_config
 from studies.plans import image_index, paired_noise
 from studies.run_dir import RunDir
@@ -26,7 +26,7 @@ def test_training_does_not_start_on_a_leak(config, tmp_path, monkeypatch):
         data = training_set(world)
         return replace(data, combination=torch.full_like(data.combination, len(world.space) - 1))
 
-    monkeypatch.setattr(models, "training_set", leaking)
+    monkeypatch.setattr(world_images, "training_set", leaking)
     run = RunDir(tmp_path / "run")
     with pytest.raises(Mistake, match="leak: training image 0 shows held-out 'square blue small'"):
         stages.train_stage(config, run, print)
