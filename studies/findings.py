@@ -23,6 +23,7 @@ from analysis.trajectory import (
     concept_trajectories,
     final_accuracy,
     format_accuracy,
+    joint_right,
     prompt_effect,
 )
 from classifiers.certificate import probe_name
@@ -148,9 +149,7 @@ class Findings:
 
 def _joint_accuracy(scores: pd.DataFrame) -> float:
     """Share of images with every concept right."""
-    right = scores["predicted"] == scores["target"]
-    keys = [scores[key] for key in ("run", "combination", "sample")]
-    return float(right.groupby(keys).min().mean())
+    return float(joint_right(scores).mean())
 
 
 def sample_grid(run: RunDir, config: Config, world: World) -> Any:
