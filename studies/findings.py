@@ -37,6 +37,7 @@ from studies.evaluate import read_planned_scores
 from studies.plans import MEMORISER, RENDER, planned_parts, shown_plans
 from studies.probing import read_certificate
 from studies.run_dir import RunDir
+from studies.sampler_certificate import sampler_facts
 from studies.samples import load_samples
 
 BOOTSTRAP_SEED = 0
@@ -268,6 +269,7 @@ def write_run_report(
             "joint accuracy of true renders": f"{findings.ceiling():.3f}",
             "joint accuracy of the memoriser, which only copies": findings.floor(),
             "effect of prompts, P(v | asked v) - P(v | asked another)": findings.prompt_effect(),
+            **sampler_facts(run, config, probe_name(findings.certificate)),
         },
         accuracy=final_accuracy(findings.curves),
         chance=f"Guessing gets {guess:.3f} of all concepts right at once.",
@@ -298,5 +300,7 @@ def _sources(findings: Findings) -> dict[str, Any]:
     """What the report of a run is made from."""
     run, config = findings.runs[0], findings.configs[0]
     probe = probe_name(findings.certificate)
-    parts = {part.name: hash_file(part) for part in planned_parts(run, config, probe)}
+    certificate = filter(Path.is_file, [run.sampler_certificate])
+    files = [*planned_parts(run, config, probe), *certificate]
+    parts = {file.name: hash_file(file) for file in files}
     return {"version": REPORT_VERSION, "config": hash_json(to_dict(config)), "parts": parts}

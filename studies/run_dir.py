@@ -34,6 +34,7 @@ class RunDir:
         self.scores = path / "scores.parquet"
         self.probe = path / "probe"
         self.lineage = path / "lineage.json"
+        self.sampler_certificate = path / "sampler_certificate.json"
         self.figures = path / "figures"
         self.report = path / "report.html"
 
