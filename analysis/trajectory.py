@@ -98,6 +98,16 @@ def concept_trajectories(
     return means.rename(columns={"mean": "coordinate"})
 
 
+def joint_right(scores: pd.DataFrame) -> pd.Series:
+    """True where every concept of an image is read as asked; a null prediction is wrong.
+
+    bool, by run, step, combination and sample: of rows that differ in nothing else but the concept.
+    """
+    right = scores["predicted"].astype("string").eq(scores["target"].astype("string"))
+    keys = [scores[key] for key in ("run", "step", "combination", "sample")]
+    return right.fillna(False).astype(bool).groupby(keys).min()
+
+
 def prompt_effect(scores: pd.DataFrame) -> pd.Series:
     """How much asking for a value moves what is seen, per concept, at the last step of each run.
 

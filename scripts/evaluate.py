@@ -26,6 +26,8 @@ class Arguments:
         evaluate: as in the run's config, unless changed here.
         watch: score snapshots as a training at work writes them, until it ends.
         watch_seconds: how often to look for new ones.
+        certify_sampler: compare the sampler with 250 ancestral steps from the same noise, at three
+            snapshots, and write sampler_certificate.json.
         max_minutes: stop after so long, as if asked to: what is drawn is kept, exit status 75.
     """
 
@@ -33,6 +35,7 @@ class Arguments:
     evaluate: EvaluateConfig
     watch: bool = False
     watch_seconds: float = 20.0
+    certify_sampler: bool = False
     max_minutes: float | None = None
 
 
@@ -53,7 +56,7 @@ def main() -> None:
 
     probe_stage(config, run, say)
     every = arguments.watch_seconds if arguments.watch else None
-    evaluate_stage(config, run, say, deadline, every)
+    evaluate_stage(config, run, say, deadline, every, arguments.certify_sampler)
 
 
 if __name__ == "__main__":

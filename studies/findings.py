@@ -24,6 +24,7 @@ from analysis.trajectory import (
     concept_trajectories,
     final_accuracy,
     format_accuracy,
+    joint_right,
     prompt_effect,
 )
 from classifiers.certificate import probe_name
@@ -40,6 +41,7 @@ from studies.plans import MEMORISER, RENDER, planned_parts, shown_plans
 from studies.probing import ORIGINALS, read_certificate
 from studies.prompt_findings import curves_of_prompts, rows_of_prompts
 from studies.run_dir import RunDir
+from studies.sampler_certificate import sampler_facts
 from studies.samples import load_samples
 
 BOOTSTRAP_SEED = 0
@@ -168,9 +170,7 @@ class Findings:
 def _joint_accuracy(scores: pd.DataFrame) -> float:
     """Share of images with every concept right; combinations count alike, however many images
     there are of each."""
-    right = scores["predicted"] == scores["target"]
-    keys = [scores[key] for key in ("run", "combination", "sample")]
-    return float(right.groupby(keys).min().groupby("combination").mean().mean())
+    return float(joint_right(scores).groupby("combination").mean().mean())
 
 
 def sample_grid(run: RunDir, config: Config, world: Captioned) -> Any:
@@ -300,6 +300,7 @@ def write_run_report(
             f"joint accuracy of {originals}": f"{findings.ceiling():.3f}",
             "joint accuracy of the memoriser, which only copies": findings.floor(),
             "effect of prompts, P(v | asked v) - P(v | asked another)": findings.prompt_effect(),
+            **sampler_facts(run, config, probe_name(findings.certificate)),
         },
         accuracy=final_accuracy(findings.curves),
         chance=f"Guessing gets {guess:.3f} of all concepts right at once.",
@@ -331,5 +332,7 @@ def _sources(findings: Findings) -> dict[str, Any]:
     """What the report of a run is made from."""
     run, config = findings.runs[0], findings.configs[0]
     probe = probe_name(findings.certificate)
-    parts = {part.name: hash_file(part) for part in planned_parts(run, config, probe)}
+    certificate = filter(Path.is_file, [run.sampler_certificate])
+    files = [*planned_parts(run, config, probe), *certificate]
+    parts = {file.name: hash_file(file) for file in files}
     return {"version": REPORT_VERSION, "config": hash_json(to_dict(config)), "parts": parts}

@@ -106,6 +106,11 @@ def questions_of(config: Config) -> Questions:
     return all_questions(scored_terms(config), config.evaluate.prompts)
 
 
+def num_combinations(config: Config) -> int:
+    """How many captions are asked at every planned snapshot."""
+    return len(questions_of(config)[PLAIN])
+
+
 def count_images(config: Config, plans: Sequence[Plan]) -> int:
     asked = questions_of(config)
     return sum(plan.images_per_combination * len(asked[plan.intervention]) for plan in plans)

@@ -35,6 +35,7 @@ class RunDir:
         self.probe = path / "probe"
         self.prompts = path / "prompts.json"
         self.lineage = path / "lineage.json"
+        self.sampler_certificate = path / "sampler_certificate.json"
         self.figures = path / "figures"
         self.report = path / "report.html"
 

@@ -1,8 +1,8 @@
 """The stages of one experiment: probe, train, evaluate, report. A finished stage is skipped."""
 
 import os
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,6 +37,12 @@ from studies.probing import ORIGINALS, ensure_probe, load_run_probe
 from studies.prompt_findings import table_of_prompts
 from studies.prompt_sets import rows_per_step
 from studies.run_dir import RunDir
+from studies.sampler_certificate import (
+    check_comparable,
+    comparison_jobs,
+    plan_comparisons,
+    write_sampler_certificate,
+)
 from studies.stopping import stop_on_request
 from studies.thinning import is_trained, thin_scored
 from studies.watching import follow
@@ -179,12 +185,16 @@ def evaluate_stage(
     say: Say,
     deadline: float | None = None,
     watch_seconds: float | None = None,
+    certify_sampler: bool = False,
 ) -> None:
     """Score every planned snapshot that is not scored yet, then thin as `evaluate.keep` says.
 
     watch_seconds: how often to look for what a training at work has added; None: all is there.
+    certify_sampler: compare the sampler with ancestral sampling too, while all snapshots are there.
     """
     config = with_contents(config)
+    if certify_sampler:
+        check_comparable(config)
     world, processes = scored_world(config), _scoring_processes(config)
     processes.check_equal("config", hash_json(to_dict(config)))
     with ExitStack() as stack:
@@ -198,6 +208,8 @@ def evaluate_stage(
         else:
             processes.once(lambda: run.set_done("evaluate"))
             say(f"evaluate: finished before, {parts} parts")
+        if certify_sampler:
+            _certify_sampler(evaluator, config, say, deadline)
         for line in processes.once(lambda: thin_scored(config, run)):
             say(line)
 
@@ -205,6 +217,16 @@ def evaluate_stage(
 def _evaluate(
     evaluator: Evaluator, say: Say, deadline: float | None, watch_seconds: float | None
 ) -> None:
+    with _scoring(evaluator, deadline) as check:
+        if watch_seconds is None:
+            evaluator.evaluate(evaluator.missing(), check)
+        else:
+            follow(evaluator, say, check, watch_seconds)
+
+
+@contextmanager
+def _scoring(evaluator: Evaluator, deadline: float | None) -> Iterator[Callable[[], None]]:
+    """Hold the lock of evaluation; yields a check that raises Preempted when asked to stop."""
     run, processes = evaluator.run, evaluator.processes
     with ExitStack() as stack:
         should_stop = stack.enter_context(stop_on_request(deadline))
@@ -214,10 +236,20 @@ def _evaluate(
             if should_stop():
                 raise Preempted("stopped while sampling, what is scored is kept")
 
-        if watch_seconds is None:
-            evaluator.evaluate(evaluator.missing(), check)
-        else:
-            follow(evaluator, say, check, watch_seconds)
+        yield check
+
+
+def _certify_sampler(
+    evaluator: Evaluator, config: Config, say: Say, deadline: float | None
+) -> None:
+    """Draw and score what is to be compared and not there yet; write and say the certificate."""
+    run, probe, once = evaluator.run, evaluator.probe_name, evaluator.processes.once
+    compared = once(lambda: plan_comparisons(run, config, probe))
+    jobs = comparison_jobs(run, probe, compared)
+    with _scoring(evaluator, deadline) as check:
+        evaluator.evaluate(once(lambda: [job for job in jobs if not job.is_scored]), check)
+        table = once(lambda: write_sampler_certificate(run, config, probe, compared))
+    say(f"joint accuracy from the same noise, in {run.sampler_certificate}\n{table}")
 
 
 def report_stage(config: Config, run: RunDir, say: Say) -> None:

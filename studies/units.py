@@ -78,12 +78,15 @@ class Round:
 def make_jobs(run: RunDir, config: Config, probe: str) -> list[Job]:
     """All that is planned: true renders, the snapshots in their order, the memoriser."""
     baselines = baseline_files(run, config, probe)
-    plans = make_plans(config)
     return [
         Job(render_plan(config), baselines[RENDER], None),
-        *(Job(plan, plan.scores_file(run, probe), plan.samples_file(run)) for plan in plans),
+        *(snapshot_job(plan, run, probe) for plan in make_plans(config)),
         Job(memoriser_plan(config), baselines[MEMORISER], memorised_file(run, config)),
     ]
+
+
+def snapshot_job(plan: Plan, run: RunDir, probe: str) -> Job:
+    return Job(plan, plan.scores_file(run, probe), plan.samples_file(run))
 
 
 def undrawn(job: Job, prompts: int) -> list[Tile]:

@@ -116,9 +116,11 @@ def _config(run: RunDir) -> Reading:
 
 
 def _facts(run: RunDir, config: Config | None, begun: bool) -> Reading:
-    """What env.json, status.json and, of a fine-tuned run, lineage.json hold."""
+    """What env.json, status.json and, where there are such, lineage.json (it has to be there if the
+    run is fine-tuned) and sampler_certificate.json hold."""
     tuned = config is not None and config.train.init_from.run is not None
     expected = {"env": begun, "status": begun, "lineage": begun and tuned}
+    expected["sampler_certificate"] = False
     facts = {}
     for name, needed in expected.items():
         path = run.path / f"{name}.json"

@@ -50,6 +50,19 @@ def test_two_ranks_write_the_bytes_of_one_process(trained, scored):
     assert printed.count("evaluate: scored 5 of 5 parts") == 1
 
 
+def test_two_ranks_write_the_samplers_certificate_that_one_process_finds_finished(trained):
+    run = copy(trained.run_directory, "certified")
+    flags = ("--certify-sampler", "--evaluate.snapshots", "10")
+    run_to_end(evaluation(run, *flags, ranks=2))
+    certificate = run / "sampler_certificate.json"
+    written = certificate.read_bytes()
+    assert json.loads(written)["joint_accuracy"][-1]["pairs"] == 2 * 128
+    certificate.unlink()
+    job = evaluation(run, *flags)
+    run_to_end(job)
+    assert certificate.read_bytes() == written and "finished before" in job.log.read_text()
+
+
 def test_a_second_evaluation_is_refused_and_a_lost_rank_ends_the_first(trained):
     """The first process holds the lock for all; without the second it does not wait forever."""
     run = copy(trained.run_directory, "busy")
