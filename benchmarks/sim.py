@@ -38,7 +38,7 @@ CASES = {
             Network(num_layers=1),
             Training(lr=0.1),
         ),
-        512,
+        256,
     ),
     "deep_linear": (
         Setting(
@@ -46,7 +46,7 @@ CASES = {
             Network(num_layers=4, width=4),
             Training(lr=0.01),
         ),
-        512,
+        256,
     ),
     "relu": (
         Setting(
@@ -54,7 +54,7 @@ CASES = {
             Network(num_layers=2, width=64, activation="relu"),
             Training(lr=0.1, precision="float32"),
         ),
-        16,
+        8,
     ),
 }
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,11 +15,12 @@ from theory.reduction import Batches, join, make_batches, reduce_layers
 from theory.settings import Setting
 from theory.task import as_seeds, corners, draw_frames, draw_points
 
-DRAWN_AT_ONCE = 4  # runs whose points are drawn together: more would not stay in a core's cache
+DRAWN_AT_ONCE = 1 << 17  # random numbers: more would not stay in a core's cache
 CACHE_BYTES = 1 << 20  # of what a step touches
 MEMORY_BYTES = 1 << 27  # of an epoch's batches
 MOST_RUNS = 1024
 
+T = TypeVar("T")
 Run = tuple[Setting, int]  # and its seed
 
 
@@ -67,22 +68,26 @@ class Ensemble:
         values = [(value(setting), len(seeds)) for setting, seeds in self.groups]
         return torch.cat([one.expand(runs, *one.shape) for one, runs in values]).to(self.dtype)
 
+    def _for_some(self, draw: Callable[[Setting, Tensor], T], numbers: int) -> list[T]:
+        """Draw for a few runs after each other; one run takes about so many numbers."""
+        size = max(1, DRAWN_AT_ONCE // numbers)
+        return [draw(setting, some) for setting, seeds in self.groups for some in seeds.split(size)]
+
     def _model(self) -> OneLayer | Deep:
-        network, training = self.setting.network, self.setting.training
-        drawn = [_reduced_layers(setting, seeds) for setting, seeds in self.groups]
+        task, network, training = self.setting.task, self.setting.network, self.setting.training
+        drawn = self._for_some(_reduced_layers, max(task.dim, network.width) ** 2)
         layers = [torch.cat(parts).to(self.dtype) for parts in zip(*drawn, strict=True)]
-        s, flow = self.setting.task.s, training.method == "flow"
+        flow = training.method == "flow"
         if network.num_layers == 1:
-            return OneLayer(layers, s, flow)
-        return Deep(layers, s, flow, relu=not network.is_linear, bias=network.bias)
+            return OneLayer(layers, task.s, flow)
+        return Deep(layers, task.s, flow, relu=not network.is_linear, bias=network.bias)
 
     def _draw_batches(self, epoch: int) -> Batches:
         """Of one epoch; their metric holds the step size."""
-        drawn = [
-            _batches(setting, some, epoch)
-            for setting, seeds in self.groups
-            for some in seeds.split(DRAWN_AT_ONCE)
-        ]
+        drawn = self._for_some(
+            lambda setting, seeds: _batches(setting, seeds, epoch),
+            self.setting.task.total_points * (self.setting.task.s + 1),
+        )
         batches = join(drawn, self.dtype)
         return replace(batches, metric=batches.metric * self.scale)
 

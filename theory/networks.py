@@ -69,17 +69,16 @@ def draw_layers(
         weight = _draw(network, "sim weights", number, seeds, fan_out * fan_in) * scale
         layers.append(weight.view(-1, fan_out, fan_in))
         if network.bias:
-            bias = _draw(network, "sim biases", number, seeds, fan_out) * scale
+            bias_scale = scale if network.init == "pytorch" else 0.0
+            bias = _draw(network, "sim biases", number, seeds, fan_out) * bias_scale
             layers[-1] = torch.cat((layers[-1], bias[..., None]), dim=2)
     return layers
 
 
 def _draw(network: Network, purpose: str, layer: int, seeds: Tensor, width: int) -> Tensor:
-    if network.init == "pytorch":
-        return 2 * streams.uniform(0, purpose, layer, seeds, width).double() - 1
-    if purpose == "sim biases":
-        return torch.zeros(len(seeds), width, dtype=torch.float64)
-    return streams.normal(0, purpose, layer, seeds, width).double()
+    if network.init == "gaussian":
+        return streams.normal(0, purpose, layer, seeds, width).double()
+    return 2 * streams.uniform(0, purpose, layer, seeds, width).double() - 1
 
 
 class Stack:

@@ -80,6 +80,26 @@ def test_a_run_is_its_own_whatever_runs_beside_it(activation, monkeypatch):
                 )
 
 
+@pytest.mark.parametrize(
+    "network, training",
+    [
+        (Network(), Training(lr=0.01, batch_size=1)),
+        (Network(3, 4), Training(lr=0.01)),
+        (Network(2, 64, "relu"), Training(precision="float32")),
+        (Network(2, 64, "relu"), Training(method="full_batch")),
+    ],
+    ids=str,
+)
+def test_memory_is_bounded(network, training):
+    """An epoch's batches of as many runs as move together, or of one run."""
+    setting = Setting(SimTask(num_points=2500), network, training)
+    batches = ensemble.Ensemble([(setting, seed) for seed in range(2)]).batches
+    parts = (batches.inputs, batches.metric, batches.whole)
+    one_run = sum(part.nbytes for part in parts) / 2
+    runs = ensemble.runs_at_once(setting)
+    assert runs == 1 or runs * one_run <= ensemble.MEMORY_BYTES
+
+
 def test_single_precision_is_close():
     setting = Setting(TASK, Network(3, 16), TRAINING)
     single = run(replace(setting, training=replace(TRAINING, precision="float32")), [1, 2])
