@@ -1,12 +1,12 @@
-"""Sample every planned snapshot on the same combinations with the same noise, and score it.
+"""Sample every planned snapshot on the same combinations with the same noise; probe and oracle
+score it.
 
 On one process or several: they draw tiles side by side (units.py), and every file is the same.
 """
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from pathlib import Path
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from classifiers.certificate import probe_name
+from classifiers.oracle import Oracle
 from classifiers.probe import Probe
-from classifiers.scores import read_part, score_images, write_part
+from classifiers.scores import read_part, score_by_oracle, score_images, write_part
 from data_gen.endings import Mistake
 from data_gen.files import hash_json
 from data_gen.world import World
@@ -31,26 +32,32 @@ from studies.plans import (
     MEMORISER,
     RENDER,
     Plan,
-    baseline_files,
     image_index,
+    is_scored,
+    memoriser_plan,
     paired_noise,
+    render_plan,
     shown_plans,
 )
 from studies.run_dir import RunDir
 from studies.samples import load_samples, save_samples, save_tile
-from studies.units import Job, Tile, deal, drop_tiles, join_tiles, make_jobs, undrawn
+from studies.second_readings import ORACLE, ORACLE_VERSION, oracle_of
+from studies.units import Job, Tile, deal, drop_tiles, join_tiles, make_jobs, undrawn, unscored
 
 
-def shown_parts(run: RunDir, config: Config, probe: str) -> list[Path]:
-    """Scores files of what tables and figures show: one kind of weights, and the baselines."""
-    own = [plan.scores_file(run, probe) for plan in shown_plans(config)]
-    return [*baseline_files(run, config, probe).values(), *own]
+def read_planned_scores(run: RunDir, config: Config, instrument: str) -> pd.DataFrame:
+    """What one instrument (a probe's name, or ORACLE) reads in all that tables and figures show:
+    one kind of weights, and the baselines. Mistake names a part that is missing."""
+    plans = [render_plan(config), memoriser_plan(config), *shown_plans(config)]
+    return read_scores(run, config, plans, instrument)
 
 
-def read_planned_scores(run: RunDir, config: Config, probe: str) -> pd.DataFrame:
-    """The shown scores of an evaluation as one table. Mistake names a part that is missing."""
-    parts = shown_parts(run, config, probe)
-    missing = [part for part in parts if not part.is_file()]
+def read_scores(
+    run: RunDir, config: Config, plans: Sequence[Plan], instrument: str
+) -> pd.DataFrame:
+    """What one instrument reads in the images of some plans, as one table."""
+    parts = [plan.scores_file(run, instrument) for plan in plans]
+    missing = [part for part in parts if not is_scored(part)]
     if missing:
         raise Mistake(f"{missing[0]}: not scored yet; run scripts/evaluate.py --run {run.path}")
     scores = pd.concat([read_part(part) for part in parts], ignore_index=True)
@@ -59,7 +66,7 @@ def read_planned_scores(run: RunDir, config: Config, probe: str) -> pd.DataFrame
 
 
 class Evaluator:
-    """Evaluates one run with its probe. All processes call its methods alike."""
+    """Evaluates one run with its probe and the oracle. All processes call its methods alike."""
 
     def __init__(
         self,
@@ -72,13 +79,18 @@ class Evaluator:
     ):
         self.run, self.world, self.probe, self.processes = run, world, probe, processes
         self.probe_name = probe_name(certificate)
-        self.facts = {"config": hash_json(identity(config)), "certificate": self.probe_name}
+        self.experiment = hash_json(identity(config))
         self.jobs = make_jobs(run, config, self.probe_name)
         self._loaded: tuple[Plan, Draw] | None = None
 
+    @cached_property
+    def oracle(self) -> tuple[Oracle, float]:
+        """With its limit; takes seconds to make, and is not made where it has nothing to read."""
+        return oracle_of(self.world)
+
     def missing(self) -> list[Job]:
         """What is not scored yet, as the first process sees it."""
-        return self.processes.once(lambda: [job for job in self.jobs if not job.is_scored])
+        return self.processes.once(lambda: unscored(self.jobs))
 
     def evaluate(
         self,
@@ -153,7 +165,7 @@ class Evaluator:
         return load_samples(job.samples)
 
     def _write(self, job: Job, images: np.ndarray) -> None:
-        """Score images (combinations, n, h, w, 3)."""
+        """Score images (combinations, n, h, w, 3), by each instrument of the job."""
         space, captioner = self.world.space, self.world.captioner
         each = [(c, k) for c in space.combinations for k in range(images.shape[1])]
         rows = [
@@ -167,8 +179,19 @@ class Evaluator:
         ]
         targets = [dict(zip(space.names, combination, strict=True)) for combination, _ in each]
         flat = torch.from_numpy(images).flatten(0, 1).permute(0, 3, 1, 2)
-        common = {**_common(job.plan), "intervention": "none", "probe": self.probe_name}
-        write_part(job.scores, score_images(self.probe, flat, rows, targets, common), self.facts)
+        for instrument, part in job.parts.items():
+            common = {**_common(job.plan), "intervention": "none", "probe": instrument}
+            score, facts = self._instrument(instrument)
+            scores = score(flat, rows, targets, common)
+            write_part(part, scores, {"config": self.experiment, **facts})
+
+    def _instrument(self, name: str) -> tuple[Callable[..., pd.DataFrame], dict[str, str]]:
+        """What scores images as `score_images` does, and what to note of it in their part."""
+        if name != ORACLE:
+            return partial(score_images, self.probe), {"certificate": name}
+        oracle, limit = self.oracle
+        facts = {ORACLE: ORACLE_VERSION, "oracle_limit": repr(limit)}
+        return partial(score_by_oracle, oracle, limit), facts
 
 
 def _common(plan: Plan) -> Mapping[str, Any]:

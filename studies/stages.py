@@ -38,6 +38,7 @@ from studies.probing import ensure_probe, load_run_probe
 from studies.run_dir import RunDir
 from studies.stopping import stop_on_request
 from studies.thinning import is_trained, thin_scored
+from studies.units import count_parts
 from studies.watching import follow
 
 Say = Callable[[str], None]
@@ -185,7 +186,7 @@ def evaluate_stage(
     with ExitStack() as stack:
         stack.push(processes.leave)
         evaluator = Evaluator(run, config, world, *load_run_probe(run, world), processes)
-        missing, parts = len(evaluator.missing()), len(evaluator.jobs)
+        missing, parts = count_parts(evaluator.missing()), count_parts(evaluator.jobs)
         if missing:
             _evaluate(evaluator, say, deadline, watch_seconds)
             say(f"evaluate: scored {missing} of {parts} parts")
