@@ -28,8 +28,9 @@ from studies.config import (
     to_yaml,
 )
 from studies.evaluate import Evaluator
-from studies.findings import Findings, probe_facts, report_is_fresh, speed_facts, write_run_report
+from studies.findings import Findings, report_is_fresh, speed_facts, write_run_report
 from studies.forecast import Weights, check_disk, run_bytes
+from studies.instruments import agreement_lines, probe_facts
 from studies.lineage import find_source, record_lineage
 from studies.models import new_model, task_of
 from studies.plans import make_plans, num_combinations, shown_plans
@@ -229,6 +230,8 @@ def report_stage(config: Config, run: RunDir, say: Say) -> None:
     say(f"joint accuracy of true renders: {findings.ceiling():.3f}")
     say(f"joint accuracy of the memoriser: {findings.floor()}")
     say(f"effect of prompts, P(v | asked v) - P(v | asked another): {findings.prompt_effect()}")
+    for line in agreement_lines(run, config):
+        say(line)
     say(f"probe: {_probe_line(run)}\ntraining: {_speed_line(run)}")
     say(f"report: {run.report}")
 
