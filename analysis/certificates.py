@@ -36,7 +36,7 @@ def degradation_figure(curves: pd.DataFrame) -> Figure:
 
 def _draw(panel: Axes, rows: pd.DataFrame) -> None:
     groups = rows.groupby("concept", sort=False)
-    for colour, style, (concept, line) in zip(PALETTE, cycle(("-", "--", "-.")), groups):
+    for colour, style, (concept, line) in zip(cycle(PALETTE), cycle(("-", "--", "-.")), groups):
         label = f"{concept} right"
         panel.plot(line["level"], line["accuracy"], style, color=colour, label=label, linewidth=1.4)
     unsure = rows.groupby("level")["unsure"].mean()

@@ -176,12 +176,14 @@ def _figure(height_in: float) -> Figure:
     return Figure(figsize=(WIDTH_IN, height_in), layout=layout)
 
 
-def panels_of(count: int, columns: int, panel_height_in: float) -> tuple[Figure, list[Axes]]:
-    """`count` panels with one y-axis, in as even rows of at most `columns` as there can be."""
+def panels_of(
+    count: int, columns: int, panel_height_in: float, one_y_axis: bool = True
+) -> tuple[Figure, list[Axes]]:
+    """`count` panels, in as even rows of at most `columns` as there can be."""
     rows = math.ceil(count / columns)
     columns = math.ceil(count / rows)
     figure = _figure(rows * panel_height_in + 0.5)
-    axes = list(figure.subplots(rows, columns, sharey=True, squeeze=False).flat)
+    axes = list(figure.subplots(rows, columns, sharey=one_y_axis, squeeze=False).flat)
     for unused in axes[count:]:
         unused.remove()
     return figure, axes[:count]

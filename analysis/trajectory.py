@@ -90,9 +90,10 @@ def concept_trajectories(
     Returns run, combination, split, step, images_seen, concept, coordinate, low, high (the last
     three in [0, 1]), concepts in the order in which `scores` first has them. Raises ValueError
     if `scores` has no generated images, if a run mixes settings whose images must not be
-    averaged (two probes, two guidance scales, …), or if an image was scored twice.
+    averaged (two probes, two guidance scales, …), if an image was scored twice, or by the oracle,
+    which gives no probabilities.
     """
-    values = _generated(scores).rename(columns={"p_target": "value"})
+    values = _probable(_generated(scores)).rename(columns={"p_target": "value"})
     keys = ["run", "combination", "split", "step", "images_seen", "concept"]
     means = _means_with_intervals(values, keys, rng, num_draws).drop(columns="count")
     return means.rename(columns={"mean": "coordinate"})
@@ -114,8 +115,9 @@ def prompt_effect(scores: pd.DataFrame) -> pd.Series:
     P(reads v | asked v) − P(reads v | asked another value), averaged over the values v: 1 if
     prompts are obeyed, 0 if they have no effect, whatever the images look like: where the probe is
     unsure, its likeliest value counts. Concepts with a single value have none and are left out.
+    Raises ValueError as `concept_trajectories` does.
     """
-    generated = _generated(scores)
+    generated = _probable(_generated(scores))
     last = generated[generated["step"] == generated.groupby("run")["step"].transform("max")]
     choices = last.groupby("concept")["target"].transform("nunique")
     grouped = last[choices > 1].groupby("concept", sort=False)[list(last.columns)]
@@ -191,6 +193,12 @@ def _joint(single: pd.DataFrame) -> pd.DataFrame:
     """A row per image: `value` 1 where every concept is right, else 0."""
     joint = single.groupby(_IMAGE, as_index=False, sort=False)["value"].min()
     return joint.assign(measure="joint")
+
+
+def _probable(scores: pd.DataFrame) -> pd.DataFrame:
+    if scores["p_target"].isna().any():
+        raise ValueError("scores has rows without p_target: the oracle's; keep the probe's alone")
+    return scores
 
 
 def _means_with_intervals(

@@ -51,7 +51,7 @@ from studies.evaluate import Evaluator
 from studies.plans import Plan, num_combinations, shown_plans
 from studies.probing import load_run_probe
 from studies.run_dir import RunDir
-from studies.units import snapshot_job
+from studies.units import snapshot_job, unscored
 
 MARGIN = 0.015
 FEWEST, MOST = 6, 8  # evaluations per image of what is tried
@@ -115,10 +115,9 @@ class Study:
     def right(self, way: Way, seed: int, images: int) -> pd.Series:
         """Which images show all that was asked for; what is drawn already is only read."""
         plan = self.plan(way, seed, images)
-        job = snapshot_job(plan, self.folder, self.evaluator.probe_name)
-        if not job.is_scored:
-            self.evaluator.evaluate([job])
-        return joint_right(read_part(job.scores))
+        probe = self.evaluator.probe_name
+        self.evaluator.evaluate(unscored([snapshot_job(plan, self.folder, probe)]))
+        return joint_right(read_part(plan.scores_file(self.folder, probe)))
 
 
 def _with_threads(config: Config, threads: int | None) -> Config:

@@ -80,6 +80,12 @@ class Oracle:
         images = images.permute(0, 2, 3, 1)
         return limit_at(lambda noisy: self.read(noisy).residual, images, rate, seed, noise)
 
+    def class_places(self) -> dict[str, Float[Tensor, " v"]]:
+        """concept → float32 (values,), the class means, as `Readings.places` has its readings."""
+        concepts = [(name, c) for name, c in self.config.concepts.items() if FACTORS[name].channels]
+        means = {name: torch.from_numpy(place(name, concept).mean) for name, concept in concepts}
+        return {name: p for name in means if (p := self._place(name, means)) is not None}
+
     def _read(self, images: Tensor, limit: float | None) -> Readings:
         kind, fit = self.search.best(images.permute(0, 3, 1, 2).float() / 255)
         numbers, names = self._numbers(kind, fit), self.space.names

@@ -1,6 +1,12 @@
-"""The scores table: one row per generated image × concept, kept as Parquet parts."""
+"""The scores table: one row per image × concept and instrument, kept as Parquet parts.
 
-from collections.abc import Mapping, Sequence
+An instrument is a trained probe or the oracle; `probe` is its name. Where it is unsure, `predicted`
+is null. A probe fills `p_target` and `probabilities`; the oracle, of concepts that it reads as a
+number, `target_value` and `predicted_value` (`Readings.places`). What one has not is null.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +16,7 @@ import pyarrow.parquet as pq
 from jaxtyping import UInt8
 from torch import Tensor
 
+from classifiers.oracle import Oracle
 from classifiers.probe import Probe
 from data_gen.endings import Mistake, first_line
 from data_gen.files import hash_file, whole_file, write_text
@@ -42,16 +49,17 @@ SCHEMA = pa.schema(
     ]
 )
 KEY = tuple(SCHEMA.names[: SCHEMA.names.index("concept") + 1])
+Row = Mapping[str, Any]
 
 
 def score_images(
     probe: Probe,
     images: UInt8[Tensor, "n 3 h w"],
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[Row],
     targets: Sequence[Mapping[str, str]],
-    common: Mapping[str, Any],
+    common: Row,
 ) -> pd.DataFrame:
-    """Scores of n images; `predicted` is null where the probe is unsure.
+    """Scores of n images by a probe.
 
     Args:
         images: uint8 in [0, 255].
@@ -62,23 +70,63 @@ def score_images(
     seen = probe.read(images)
     probabilities = {name: p.tolist() for name, p in seen.probabilities.items()}
     unsure = seen.unsure.tolist()
-    records = []
-    for i, (row, target) in enumerate(zip(rows, targets, strict=True)):
-        for concept, asked in target.items():
-            values, p = probe.values[concept], probabilities[concept][i]
-            records.append(
-                {
-                    **common,
-                    **row,
-                    "concept": concept,
-                    "target": asked,
-                    "predicted": None if unsure[i] else values[p.index(max(p))],
-                    "p_target": p[values.index(asked)],
-                    "probabilities": p,
-                    "target_value": None,
-                    "predicted_value": None,
-                }
-            )
+
+    def reading(i: int, concept: str, asked: str) -> Row:
+        values, p = probe.values[concept], probabilities[concept][i]
+        predicted = None if unsure[i] else values[p.index(max(p))]
+        return dict(predicted=predicted, p_target=p[values.index(asked)], probabilities=p)
+
+    return _table(rows, targets, common, reading)
+
+
+def score_by_oracle(
+    oracle: Oracle,
+    limit: float,
+    images: UInt8[Tensor, "n 3 h w"],
+    rows: Sequence[Row],
+    targets: Sequence[Mapping[str, str]],
+    common: Row,
+) -> pd.DataFrame:
+    """Scores of n images by the oracle. limit: see `Oracle.read`; the rest as in `score_images`.
+
+    A `predicted_value` is that of the best fit, also where the oracle is unsure of what it sees;
+    `target_value` is the class mean, in the same unit.
+    """
+    seen = oracle.read(images.permute(0, 2, 3, 1).contiguous(), limit)
+    indices = dict(zip(oracle.space.names, seen.indices.T.tolist(), strict=True))
+    places = {name: place.tolist() for name, place in seen.places.items()}
+    means = {name: mean.tolist() for name, mean in oracle.class_places().items()}
+
+    def reading(i: int, concept: str, asked: str) -> Row:
+        values, index = oracle.config.concepts[concept].values, indices[concept][i]
+        read: Row = {"predicted": values[index] if index >= 0 else None}
+        if concept not in places:
+            return read
+        mean = means[concept][values.index(asked)]
+        return {**read, "target_value": mean, "predicted_value": places[concept][i]}
+
+    return _table(rows, targets, common, reading)
+
+
+def _table(
+    rows: Sequence[Row],
+    targets: Sequence[Mapping[str, str]],
+    common: Row,
+    reading: Callable[[int, str, str], Row],
+) -> pd.DataFrame:
+    """reading: number of an image, concept, asked value → what an instrument says of them."""
+    empty = dict.fromkeys(SCHEMA.names)
+    records = [
+        {
+            **empty,
+            **common,
+            **row,
+            **{"concept": concept, "target": asked},
+            **reading(i, concept, asked),
+        }
+        for i, (row, target) in enumerate(zip(rows, targets, strict=True))
+        for concept, asked in target.items()
+    ]
     return pd.DataFrame(records, columns=SCHEMA.names)
 
 
@@ -105,7 +153,7 @@ def digest_file(path: Path) -> Path:
 def read_part(path: Path) -> pd.DataFrame:
     """One part. Mistake names a file that is not as it was written: not what its hash says or,
     if that was lost, its pages' checksums."""
-    try:
+    with _readable(path):
         digest = digest_file(path)
         if digest.is_file() and digest.read_text().strip() != hash_file(path):
             raise ValueError("it has changed")
@@ -113,6 +161,20 @@ def read_part(path: Path) -> pd.DataFrame:
         if not table.schema.equals(SCHEMA):
             raise ValueError("its columns are not those of scores")
         return table.to_pandas(ignore_metadata=True)
+
+
+def read_facts(path: Path) -> dict[str, str]:
+    """What `write_part` was told of a part; `schema_version` and what pandas notes are there too.
+    Mistake as of `read_part`."""
+    with _readable(path):
+        metadata = pq.read_schema(path).metadata or {}
+        return {key.decode(): value.decode() for key, value in metadata.items()}
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (OSError, ValueError, pa.ArrowException) as error:
         raise Mistake(
             f"{path}: cannot read these scores ({first_line(error)}); "

@@ -52,11 +52,14 @@ def main() -> None:
     deadline = deadline_after(arguments.max_minutes)
     config = replace(config, evaluate=arguments.evaluate)
     scored_world(config)
+    from studies.instruments import agreement_lines
     from studies.stages import evaluate_stage, probe_stage
 
     probe_stage(config, run, say)
     every = arguments.watch_seconds if arguments.watch else None
     evaluate_stage(config, run, say, deadline, every, arguments.certify_sampler)
+    for line in agreement_lines(run, config):
+        say(line)
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ class EvaluateConfig:
         snapshots: schedule of the steps that are scored; each must be a snapshot of training.
         weights: averaged (ema) or raw: those that tables, figures and drawings show.
         both_weights: score the other weights too, beside them.
+        oracle: read every image with the oracle too, beside the probe.
         keep: snapshots that stay once all that is planned is scored: all of them; those that are
             scored and the last; or the last alone.
         prompts: what else is asked beside the captions, as name → template over the concepts:
@@ -61,6 +62,7 @@ class EvaluateConfig:
     snapshots: str = "0, 64, 128, 375, 625, linear:8"
     weights: Literal["ema", "raw"] = "ema"
     both_weights: bool = False
+    oracle: bool = True
     keep: Literal["all", "scored", "last"] = "all"
     prompts: dict[str, str] = field(default_factory=dict)
 

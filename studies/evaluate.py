@@ -1,11 +1,12 @@
-"""Sample every planned snapshot on the same combinations with the same noise, and score it.
+"""Sample every planned snapshot on the same combinations with the same noise; probe and oracle
+score it.
 
 On one process or several: they draw tiles side by side (units.py), and every file is the same.
 """
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from classifiers.certificate import probe_name
+from classifiers.oracle import Oracle
 from classifiers.probe import Probe
-from classifiers.scores import read_part, score_images, write_part
+from classifiers.scores import read_part, score_by_oracle, score_images, write_part
 from data_gen.endings import Mistake
 from data_gen.files import hash_json
 from data_gen.photos.world import PhotoWorld
@@ -32,6 +34,7 @@ from studies.plans import (
     RENDER,
     Plan,
     image_index,
+    is_scored,
     memoriser_plan,
     paired_noise,
     render_plan,
@@ -40,21 +43,24 @@ from studies.plans import (
 from studies.prompt_sets import all_questions
 from studies.run_dir import RunDir
 from studies.samples import load_samples, save_samples, save_tile
-from studies.units import Job, Tile, deal, drop_tiles, join_tiles, make_jobs, undrawn
+from studies.second_readings import ORACLE, ORACLE_VERSION, oracle_of
+from studies.units import Job, Tile, deal, drop_tiles, join_tiles, make_jobs, undrawn, unscored
 from studies.world_images import images_of
 
 
-def read_planned_scores(run: RunDir, config: Config, probe: str) -> pd.DataFrame:
-    """All that tables and figures show: one kind of weights, and the baselines. Mistake names a
-    part that is missing."""
+def read_planned_scores(run: RunDir, config: Config, instrument: str) -> pd.DataFrame:
+    """What one instrument (a probe's name, or ORACLE) reads in all that tables and figures show:
+    one kind of weights, and the baselines. Mistake names a part that is missing."""
     plans = [render_plan(config), memoriser_plan(config), *shown_plans(config)]
-    return read_scores(run, config, plans, probe)
+    return read_scores(run, config, plans, instrument)
 
 
-def read_scores(run: RunDir, config: Config, plans: Sequence[Plan], probe: str) -> pd.DataFrame:
-    """The scores of some plans as one table. Mistake names a part that is missing."""
-    parts = [plan.scores_file(run, probe) for plan in plans]
-    missing = [part for part in parts if not part.is_file()]
+def read_scores(
+    run: RunDir, config: Config, plans: Sequence[Plan], instrument: str
+) -> pd.DataFrame:
+    """What one instrument reads in the images of some plans, as one table."""
+    parts = [plan.scores_file(run, instrument) for plan in plans]
+    missing = [part for part in parts if not is_scored(part)]
     if missing:
         raise Mistake(f"{missing[0]}: not scored yet; run scripts/evaluate.py --run {run.path}")
     scores = pd.concat([read_part(part) for part in parts], ignore_index=True)
@@ -63,7 +69,7 @@ def read_scores(run: RunDir, config: Config, plans: Sequence[Plan], probe: str) 
 
 
 class Evaluator:
-    """Evaluates one run with its probe. All processes call its methods alike."""
+    """Evaluates one run with its probe and the oracle. All processes call its methods alike."""
 
     def __init__(
         self,
@@ -76,14 +82,20 @@ class Evaluator:
     ):
         self.run, self.world, self.probe, self.processes = run, world, probe, processes
         self.probe_name = probe_name(certificate)
-        self.facts = {"config": hash_json(identity(config)), "certificate": self.probe_name}
+        self.experiment = hash_json(identity(config))
         self.jobs = make_jobs(run, config, self.probe_name)
         self.questions = all_questions(world, config.evaluate.prompts)
         self._loaded: tuple[Plan, Draw] | None = None
 
+    @cached_property
+    def oracle(self) -> tuple[Oracle, float]:
+        """With its limit; takes seconds to make, and is not made where it has nothing to read."""
+        assert isinstance(self.world, World)  # else no instrument is it
+        return oracle_of(self.world)
+
     def missing(self) -> list[Job]:
         """What is not scored yet, as the first process sees it."""
-        return self.processes.once(lambda: [job for job in self.jobs if not job.is_scored])
+        return self.processes.once(lambda: unscored(self.jobs))
 
     def evaluate(
         self,
@@ -164,7 +176,7 @@ class Evaluator:
         return list(load_samples(job.samples))
 
     def _write(self, job: Job, images: Sequence[np.ndarray]) -> None:
-        """Score images (n, h, w, 3) of every prompt."""
+        """Score images (n, h, w, 3) of every prompt, by each instrument of the job."""
         asked = zip(self.questions[job.plan.intervention], images, strict=True)
         each = [(question, k) for question, own in asked for k in range(len(own))]
         rows = [
@@ -178,8 +190,19 @@ class Evaluator:
         ]
         targets = [question.targets for question, _ in each]
         flat = torch.from_numpy(np.concatenate(images)).permute(0, 3, 1, 2)
-        common = {**_common(job.plan), "probe": self.probe_name}
-        write_part(job.scores, score_images(self.probe, flat, rows, targets, common), self.facts)
+        for instrument, part in job.parts.items():
+            common = {**_common(job.plan), "probe": instrument}
+            score, facts = self._instrument(instrument)
+            scores = score(flat, rows, targets, common)
+            write_part(part, scores, {"config": self.experiment, **facts})
+
+    def _instrument(self, name: str) -> tuple[Callable[..., pd.DataFrame], dict[str, str]]:
+        """What scores images as `score_images` does, and what to note of it in their part."""
+        if name != ORACLE:
+            return partial(score_images, self.probe), {"certificate": name}
+        oracle, limit = self.oracle
+        facts = {ORACLE: ORACLE_VERSION, "oracle_limit": repr(limit)}
+        return partial(score_by_oracle, oracle, limit), facts
 
 
 def _common(plan: Plan) -> Mapping[str, Any]:

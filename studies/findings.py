@@ -1,6 +1,6 @@
 """From a run's scores to its table, figures and report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.certificates import degradation_figure
 from analysis.figures import (
     accuracy_figure,
     sample_grid_figure,
@@ -37,6 +36,7 @@ from data_gen.wording import Captioned
 from data_gen.world import World
 from studies.config import Config, scored_weights, to_dict, to_yaml
 from studies.evaluate import read_planned_scores
+from studies.instruments import CAPTIONS, captions, certificate_facts, instrument_figures
 from studies.plans import MEMORISER, RENDER, planned_parts, shown_plans
 from studies.probing import ORIGINALS, read_certificate
 from studies.prompt_findings import curves_of_prompts, rows_of_prompts
@@ -45,7 +45,7 @@ from studies.sampler_certificate import sampler_facts
 from studies.samples import load_samples
 
 BOOTSTRAP_SEED = 0
-REPORT_VERSION = 3  # raise it when figures or report change
+REPORT_VERSION = 4  # raise it when figures or report change
 SOURCES = "sources.json"
 COMPARED = 4096  # training images beside a sample at once
 
@@ -64,6 +64,7 @@ class Findings:
 
     @cached_property
     def scores(self) -> pd.DataFrame:
+        """What the probe reads; the oracle's readings are a table of their own."""
         tables = []
         for run, config in zip(self.runs, self.configs, strict=True):
             probe = probe_name(read_certificate(run))
@@ -150,21 +151,30 @@ class Findings:
         return ", ".join(f"{concept} {effect:.2f}" for concept, effect in effects.items())
 
     def draw(self, directory: Path) -> dict[str, Any]:
-        """Write accuracy, trajectories and a sample grid per run; returns the figures."""
+        """Write accuracy, trajectories and a sample grid per run, of one run those of its
+        instruments too; returns the figures."""
         directory.mkdir(parents=True, exist_ok=True)
         figures = {"accuracy": accuracy_figure(self.curves, self.chance)}
         if self.world.split.held_out:
             figures["trajectories"] = trajectory_figure(self.trajectories)
         if len(self.runs) == 1:
-            figures["certificate"] = degradation_figure(degradation(self.certificate))
-        if len(self.runs) == 1 and self.configs[0].evaluate.prompts:
-            figures["prompts"] = prompt_figure(self.prompt_curves)
+            figures |= instrument_figures(self.runs[0], self.configs[0], self.world)
+            if self.configs[0].evaluate.prompts:
+                figures["prompts"] = prompt_figure(self.prompt_curves)
+            _remove_older(directory, {*CAPTIONS} - {*figures})
         for run, config in zip(self.runs, self.configs, strict=True):
             name = "samples" if len(self.runs) == 1 else f"samples-{config.name}"
             figures[name] = sample_grid(run, config, self.world)
         for name, figure in figures.items():
             save_figure(figure, directory / name)
         return figures
+
+
+def _remove_older(directory: Path, names: Iterable[str]) -> None:
+    """Figures of which there is nothing to show any more."""
+    for name in names:
+        for suffix in (".png", ".pdf"):
+            (directory / f"{name}{suffix}").unlink(missing_ok=True)
 
 
 def _joint_accuracy(scores: pd.DataFrame) -> float:
@@ -231,62 +241,17 @@ def speed_facts(run: RunDir) -> dict[str, str]:
     return facts
 
 
-def degradation(certificate: Mapping[str, Any]) -> pd.DataFrame:
-    """The certificate's curves under noise and blur, as `degradation_figure` takes them."""
-    rows = [
-        {"instrument": instrument, **row}
-        for instrument, curve in certificate["degradation"].items()
-        for row in curve
-    ]
-    return pd.DataFrame(rows)
-
-
-def certificate_facts(certificate: Mapping[str, Any]) -> dict[str, Any]:
-    """All that the report says of the probe beside its figure."""
-    unsure = {kind: f"{share:.1%}" for kind, share in certificate["unsure"].items()}
-    concepts = certificate["concepts"].items()
-    oracle = certificate["oracle"]
-    agreement = oracle  # in words, where there is none
-    if not isinstance(oracle, str):
-        agreement = {name: f"{share:.4f}" for name, share in oracle["agreement"].items()}
-    return {
-        **probe_facts(certificate),
-        "calibration error": {name: f"{c['calibration_error']:.4f}" for name, c in concepts},
-        "confusion, true values down, read ones across": {
-            name: "; ".join(
-                f"{value}: {' '.join(map(str, row))}"
-                for value, row in zip(c["values"], c["confusion"], strict=False)
-            )
-            for name, c in concepts
-        },
-        "unsure, that is, taken for no scene": unsure,
-        "agreement with the oracle, which fits the renderer and learns nothing": agreement,
-    }
-
-
-def probe_facts(certificate: Mapping[str, Any]) -> dict[str, str]:
-    """Clean accuracy per concept, to print and to report."""
-    kind = ORIGINALS[certificate["identity"]["world"]["kind"]]
-    images = f"{certificate['num_images']} {kind}"
-    return {
-        f"{name}, clean accuracy": f"{concept['accuracy']:.4f} of {images}"
-        for name, concept in certificate["concepts"].items()
-    }
-
-
 def write_run_report(
     findings: Findings, data: Dataset, leaks: LeakReport, figures: Mapping[str, Any]
 ) -> None:
     """report.html of one run."""
     run, config, world = findings.runs[0], findings.configs[0], findings.world
     originals = ORIGINALS[world.config.kind]
-    instruments = " and ".join(f"the {name}" for name in findings.certificate["degradation"])
-    captions = {
+    shown = {
         "accuracy": "Accuracy against training images seen, by the probe.",
         "trajectories": "Paths of the held-out combinations through concept space: mean "
         "probability that the probe gives the asked value.",
         "prompts": "Joint accuracy of every set of prompts, from the same noise.",
-        "certificate": f"How {instruments} read {originals} under noise and blur.",
         "samples": "One sample of each prompt at every snapshot, along a row from the same noise.",
     }
     guess = findings.chance["joint"]
@@ -304,8 +269,9 @@ def write_run_report(
         },
         accuracy=final_accuracy(findings.curves),
         chance=f"Guessing gets {guess:.3f} of all concepts right at once.",
-        figures=[(captions[name], figure) for name, figure in figures.items()],
+        figures=_captioned(figures, shown),
         prompts=findings.prompt_rows(),
+        instrument_figures=_captioned(figures, captions(run, config)),
         probe=certificate_facts(findings.certificate),
         leak_check=leaks.lines(),
         neighbours=nearest_training_images(run, config, world, data),
@@ -314,6 +280,10 @@ def write_run_report(
     )
     write_report(run.report, report)
     write_json(run.figures / SOURCES, _sources(findings))
+
+
+def _captioned(figures: Mapping[str, Any], captions: Mapping[str, str]) -> list[tuple[str, Any]]:
+    return [(captions[name], figure) for name, figure in figures.items() if name in captions]
 
 
 def report_is_fresh(findings: Findings) -> bool:

@@ -8,8 +8,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from classifiers.scores import read_facts
 from data_gen import streams
 from data_gen.bumps.config import BumpsConfig
+from data_gen.world import WorldConfig
 from diffusion.snapshots import step_directory
 from studies.config import (
     MOST_IMAGES,
@@ -21,6 +23,7 @@ from studies.config import (
 )
 from studies.prompt_sets import PLAIN, Questions, all_questions
 from studies.run_dir import RunDir
+from studies.second_readings import ORACLE, ORACLE_VERSION
 
 RENDER, MEMORISER = RESERVED_NAMES
 
@@ -52,17 +55,17 @@ class Plan:
     def samples_file(self, run: RunDir) -> Path:
         return step_directory(run.samples, self.step) / f"{self.what}.npz"
 
-    def scores_file(self, run: RunDir, probe: str) -> Path:
-        return run.scores / part_name(self, probe)
+    def scores_file(self, run: RunDir, instrument: str) -> Path:
+        return run.scores / part_name(self, instrument)
 
 
-def part_name(plan: Plan, probe: str) -> str:
+def part_name(plan: Plan, instrument: str) -> str:
     """Of a plan's scores; it says all that is the same in their keys, but for the run's own."""
     if plan.run == RENDER:
-        return f"{RENDER}-seed{plan.eval_seed}-n{plan.images_per_combination}-{probe}.parquet"
+        return f"{RENDER}-seed{plan.eval_seed}-n{plan.images_per_combination}-{instrument}.parquet"
     if plan.run == MEMORISER:
-        return f"{MEMORISER}-{_memorised(plan)}-{probe}.parquet"
-    return f"step_{plan.step:08d}-{plan.what}-{probe}.parquet"
+        return f"{MEMORISER}-{_memorised(plan)}-{instrument}.parquet"
+    return f"step_{plan.step:08d}-{plan.what}-{instrument}.parquet"
 
 
 def make_plans(config: Config) -> list[Plan]:
@@ -156,18 +159,36 @@ def _memorised(plan: Plan) -> str:
     return plan.what if plan.step < 0 else f"{plan.what}-step{plan.step}"
 
 
-def baseline_files(run: RunDir, config: Config, probe: str) -> dict[str, Path]:
-    """Scores of what the last snapshot is compared with."""
-    plans = {RENDER: render_plan(config), MEMORISER: memoriser_plan(config)}
-    return {name: plan.scores_file(run, probe) for name, plan in plans.items()}
+def has_oracle(config: Config) -> bool:
+    """Whether the oracle reads the images: if it is asked to, and there is a renderer to fit."""
+    return config.evaluate.oracle and isinstance(config.world, WorldConfig)
+
+
+def instruments(config: Config, probe: str) -> tuple[str, ...]:
+    """Names of what reads the images: the run's probe and, if there is one, the oracle."""
+    return (probe, *((ORACLE,) if has_oracle(config) else ()))
+
+
+def parts_of(run: RunDir, config: Config, instrument: str) -> list[Path]:
+    """All scores files of an evaluation that one instrument fills."""
+    plans = [render_plan(config), memoriser_plan(config), *make_plans(config)]
+    return [plan.scores_file(run, instrument) for plan in plans]
 
 
 def planned_parts(run: RunDir, config: Config, probe: str) -> list[Path]:
-    """All scores files of an evaluation; it is finished when all exist."""
-    return [
-        *baseline_files(run, config, probe).values(),
-        *(plan.scores_file(run, probe) for plan in make_plans(config)),
-    ]
+    """All scores files of an evaluation; it is finished when all are scored."""
+    names = instruments(config, probe)
+    return [part for instrument in names for part in parts_of(run, config, instrument)]
+
+
+def is_scored(part: Path) -> bool:
+    """True if a part is there and not outdated. Mistake names one that cannot be read."""
+    return part.is_file() and not is_outdated(part)
+
+
+def is_outdated(part: Path) -> bool:
+    """True of readings by another version of the oracle. Mistake as of `is_scored`."""
+    return read_facts(part).get(ORACLE, ORACLE_VERSION) != ORACLE_VERSION
 
 
 def paired_noise(

@@ -8,7 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from classifiers.scores import KEY
-from studies.plans import RENDER, Plan, part_name
+from studies.config import Config
+from studies.plans import RENDER, Plan, make_plans, memoriser_plan, part_name, parts_of
+from studies.run_dir import RunDir
+from studies.second_readings import ORACLE
 
 COUNT = re.compile(r"-n(\d+)-")  # images per combination, in a part's name
 OF_A_PLAN = tuple(field.name for field in fields(Plan) if field.name in KEY)
@@ -97,6 +100,14 @@ def overlapping(parts: Iterable[Path]) -> list[Path]:
 def _count(name: str) -> int:
     found = COUNT.search(name)
     return int(found[1]) if found else 0
+
+
+def unknown_to_older_versions(run: RunDir, config: Config, probe: str) -> list[Path]:
+    """Parts that a finished run may lack: what the probe reads in the memoriser's images, and all
+    that the oracle reads, if it has read none of the snapshots."""
+    begun = any(plan.scores_file(run, ORACLE).is_file() for plan in make_plans(config))
+    by_oracle = [] if begun else parts_of(run, config, ORACLE)
+    return [memoriser_plan(config).scores_file(run, probe), *by_oracle]
 
 
 def is_sampled_for(samples: Path, parts: Sequence[str]) -> bool:

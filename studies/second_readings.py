@@ -13,6 +13,15 @@ from data_gen.world import World
 from studies.probing import ORACLE_NOISE, ORACLE_RATE
 
 Facts = Mapping[str, Any]
+ORACLE = "oracle"  # its name in the `probe` column of scores
+ORACLE_VERSION = "1"  # raise it when it reads otherwise: samples are then read again
+
+
+def oracle_of(world: World) -> tuple[Oracle, float]:
+    """The oracle of a world and the residual above which it is unsure (`Oracle.limit`), both a
+    function of how the world looks alone, so that all that it reads there compares."""
+    oracle = Oracle(world.config)
+    return oracle, oracle.limit(ORACLE_RATE, 0, ORACLE_NOISE, 512)
 
 
 def reader_of(world: World | PhotoTerms | BumpsConfig) -> Callable[[Tensor], Sequence[Facts]]:
@@ -28,8 +37,7 @@ def reader_of(world: World | PhotoTerms | BumpsConfig) -> Callable[[Tensor], Seq
 
 
 def _scenes(world: World) -> Callable[[Tensor], Sequence[Facts]]:
-    oracle, values = Oracle(world.config), dict(world.space.items())
-    limit = oracle.limit(ORACLE_RATE, 0, ORACLE_NOISE, 512)
+    (oracle, limit), values = oracle_of(world), dict(world.space.items())
 
     def read(images: Tensor) -> Sequence[Facts]:
         places = oracle.read(images, limit).indices.tolist()

@@ -27,8 +27,9 @@ from studies.config import (
     to_yaml,
 )
 from studies.evaluate import Evaluator
-from studies.findings import Findings, probe_facts, report_is_fresh, speed_facts, write_run_report
+from studies.findings import Findings, report_is_fresh, speed_facts, write_run_report
 from studies.forecast import Weights, check_disk, run_bytes
+from studies.instruments import agreement_lines, probe_facts
 from studies.lineage import find_source, record_lineage
 from studies.models import new_model, task_of
 from studies.plans import count_images, make_plans, questions_of, shown_plans
@@ -45,6 +46,7 @@ from studies.sampler_certificate import (
 )
 from studies.stopping import stop_on_request
 from studies.thinning import is_trained, thin_scored
+from studies.units import count_parts, unscored
 from studies.watching import follow
 from studies.world_images import WorldImages, images_of
 from studies.worlds import with_contents
@@ -201,7 +203,7 @@ def evaluate_stage(
         stack.push(processes.leave)
         processes.once(lambda: run.claim_prompts(config.evaluate.prompts))
         evaluator = Evaluator(run, config, world, *load_run_probe(run, world), processes)
-        missing, parts = len(evaluator.missing()), len(evaluator.jobs)
+        missing, parts = count_parts(evaluator.missing()), count_parts(evaluator.jobs)
         if missing:
             _evaluate(evaluator, say, deadline, watch_seconds)
             say(f"evaluate: scored {missing} of {parts} parts")
@@ -247,7 +249,7 @@ def _certify_sampler(
     compared = once(lambda: plan_comparisons(run, config, probe))
     jobs = comparison_jobs(run, probe, compared)
     with _scoring(evaluator, deadline) as check:
-        evaluator.evaluate(once(lambda: [job for job in jobs if not job.is_scored]), check)
+        evaluator.evaluate(once(lambda: unscored(jobs)), check)
         table = once(lambda: write_sampler_certificate(run, config, probe, compared))
     say(f"joint accuracy from the same noise, in {run.sampler_certificate}\n{table}")
 
@@ -270,6 +272,8 @@ def report_stage(config: Config, run: RunDir, say: Say) -> None:
     say(f"joint accuracy of {ORIGINALS[world.config.kind]}: {findings.ceiling():.3f}")
     say(f"joint accuracy of the memoriser: {findings.floor()}")
     say(f"effect of prompts, P(v | asked v) - P(v | asked another): {findings.prompt_effect()}")
+    for line in agreement_lines(run, config):
+        say(line)
     say(f"probe: {_probe_line(run)}\ntraining: {_speed_line(run)}")
     say(f"report: {run.report}")
 

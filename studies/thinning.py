@@ -3,7 +3,7 @@
 from classifiers.certificate import probe_name
 from diffusion.snapshots import complete_steps, thin, thinned_steps
 from studies.config import Config, differences, identity, scored_steps, snapshot_steps
-from studies.plans import planned_parts
+from studies.plans import is_scored, planned_parts
 from studies.probing import read_certificate
 from studies.run_dir import RunDir
 
@@ -42,4 +42,4 @@ def thin_scored(config: Config, run: RunDir) -> list[str]:
 def _is_scored(run: RunDir) -> bool:
     """True if all that the run's own config plans is scored, whatever else was asked for."""
     probe = probe_name(read_certificate(run))
-    return all(part.is_file() for part in planned_parts(run, run.read_config(), probe))
+    return all(is_scored(part) for part in planned_parts(run, run.read_config(), probe))

@@ -6,8 +6,8 @@ file that they make, until all of them are there.
 """
 
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 
@@ -16,10 +16,9 @@ import numpy as np
 from diffusion.sampling import TILE
 from studies.config import Config
 from studies.plans import (
-    MEMORISER,
-    RENDER,
     Plan,
-    baseline_files,
+    instruments,
+    is_scored,
     make_plans,
     memorised_file,
     memoriser_plan,
@@ -32,18 +31,15 @@ from studies.samples import load_tile
 
 @dataclass(frozen=True)
 class Job:
-    """One part of the scores: what is drawn for it, and its files.
+    """What is drawn once, and the parts of the scores that are read off it.
 
+    parts: instrument → its part.
     samples: None of true renders, which are drawn again whenever they are scored.
     """
 
     plan: Plan
-    scores: Path
+    parts: Mapping[str, Path]
     samples: Path | None
-
-    @property
-    def is_scored(self) -> bool:
-        return self.scores.is_file()
 
     def line(self) -> str:
         """What was scored, for a line of progress."""
@@ -77,16 +73,34 @@ class Round:
 
 def make_jobs(run: RunDir, config: Config, probe: str) -> list[Job]:
     """All that is planned: true renders, the snapshots in their order, the memoriser."""
-    baselines = baseline_files(run, config, probe)
+    names = instruments(config, probe)
+
+    def job(plan: Plan, samples: Path | None) -> Job:
+        return Job(plan, {name: plan.scores_file(run, name) for name in names}, samples)
+
     return [
-        Job(render_plan(config), baselines[RENDER], None),
-        *(snapshot_job(plan, run, probe) for plan in make_plans(config)),
-        Job(memoriser_plan(config), baselines[MEMORISER], memorised_file(run, config)),
+        job(render_plan(config), None),
+        *(job(plan, plan.samples_file(run)) for plan in make_plans(config)),
+        job(memoriser_plan(config), memorised_file(run, config)),
     ]
 
 
+def unscored(jobs: Iterable[Job]) -> list[Job]:
+    """What is left to do: the jobs of which a part is not scored yet, with such parts alone."""
+    left = [
+        replace(job, parts={name: p for name, p in job.parts.items() if not is_scored(p)})
+        for job in jobs
+    ]
+    return [job for job in left if job.parts]
+
+
+def count_parts(jobs: Iterable[Job]) -> int:
+    return sum(len(job.parts) for job in jobs)
+
+
 def snapshot_job(plan: Plan, run: RunDir, probe: str) -> Job:
-    return Job(plan, plan.scores_file(run, probe), plan.samples_file(run))
+    """What one probe reads."""
+    return Job(plan, {probe: plan.scores_file(run, probe)}, plan.samples_file(run))
 
 
 def undrawn(job: Job, prompts: int) -> list[Tile]:

@@ -29,15 +29,19 @@ from studies.checks import (
 )
 from studies.config import Config, scored_steps, snapshot_steps
 from studies.plans import (
-    MEMORISER,
-    baseline_files,
+    is_outdated,
     make_plans,
     planned_parts,
     questions_of,
 )
 from studies.run_dir import RunDir
 from studies.samples import load_samples
-from studies.score_checks import is_sampled_for, overlapping, wrong_part
+from studies.score_checks import (
+    is_sampled_for,
+    overlapping,
+    unknown_to_older_versions,
+    wrong_part,
+)
 from studies.units import make_jobs
 
 SECTIONS = ("world", "train", "evaluate")  # of config.yaml; evaluate is its last
@@ -250,6 +254,9 @@ def _scores(run: RunDir, config: Config | None, prompts: Mapping[str, int]) -> F
         table = yield from readable(path, read_part)
         if table is not None:
             yield from damaged(path, wrong_part(path.name, table, prompts, real))
+            if is_outdated(path):
+                what = "read by another version of the oracle; scripts/evaluate.py reads again"
+                yield Finding("note", path, what)
     for path in overlapping(_parts(run)):
         what = "its images are part of another of the same settings, with more: read one of the two"
         yield Finding("note", path, what)
@@ -276,10 +283,10 @@ def _planned_parts(run: RunDir, config: Config, probe: str, done: bool) -> Found
     parts = planned_parts(run, config, probe)
     absent = [part for part in parts if not part.is_file()]
     own = [plan.scores_file(run, probe) for plan in make_plans(config)]
-    memorised = baseline_files(run, config, probe)[MEMORISER]
-    if done and absent == [memorised]:
-        what = "not there, as in runs of older versions; scripts/evaluate.py makes it"
-        yield Finding("note", memorised, what)
+    if done and absent and {*absent} <= {*unknown_to_older_versions(run, config, probe)}:
+        more = f" and {len(absent) - 1} others" if len(absent) > 1 else ""
+        what = f"not there{more}, as in runs of older versions; scripts/evaluate.py makes it"
+        yield Finding("note", absent[0], what)
     elif done and (not _parts(run) or any(part.is_file() for part in own)):
         for part in absent:
             yield Finding("missing", part, "planned by evaluate; scripts/evaluate.py makes it")

@@ -9,7 +9,7 @@ from diffusion.snapshots import steps_in, thinned_steps
 from studies.evaluate import Evaluator
 from studies.plans import MEMORISER, RENDER
 from studies.run_dir import RunDir
-from studies.units import Job
+from studies.units import Job, count_parts, unscored
 
 GLANCE_SECONDS = 0.2  # how often a wait looks whether it is asked to stop
 
@@ -26,13 +26,13 @@ def follow(
     never begun, Preempted if it was stopped or killed: first all that it has left is scored. It
     counts as ended if two looks in a row find it so, since one that is requeued comes back.
     """
-    run, processes, total = evaluator.run, evaluator.processes, len(evaluator.jobs)
-    scored, before = total - len(evaluator.missing()), ""
+    run, processes, total = evaluator.run, evaluator.processes, count_parts(evaluator.jobs)
+    scored, before = total - count_parts(evaluator.missing()), ""
     say(f"evaluate: watching {run.path}, {scored} of {total} parts are scored")
 
     def tell(job: Job) -> None:
         nonlocal scored
-        scored += 1
+        scored += len(job.parts)
         say(f"evaluate: {job.line()}: scored, {scored} of {total}")
 
     while True:
@@ -60,10 +60,7 @@ def training_state(run: RunDir) -> str:
 def _look(evaluator: Evaluator, state: str) -> tuple[list[Job], list[Job]]:
     """What is not scored yet, and what of it can be: all once training is done (a snapshot that is
     not there by then is a mistake); else where the snapshot is there, the memoriser last."""
-    missing, snapshots = (
-        [job for job in evaluator.jobs if not job.is_scored],
-        evaluator.run.snapshots,
-    )
+    missing, snapshots = unscored(evaluator.jobs), evaluator.run.snapshots
     there = {*steps_in(snapshots)} - {*thinned_steps(snapshots)}
     others = [job for job in missing if job.plan.run != MEMORISER]
     ready = [job for job in others if job.plan.run == RENDER or job.plan.step in there]

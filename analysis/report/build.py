@@ -48,6 +48,7 @@ class Report:
     accuracy: as `trajectory.final_accuracy` returns it.
     chance: a sentence that says what guessing would score.
     figures: (caption, PNG bytes or a matplotlib figure), in reading order.
+    instrument_figures: the same of what read the images; probe is what is known of it.
     probe, environment: label -> value; a value may be a mapping itself.
     prompts: column -> text, for each row of the table that sets other prompts beside the captions.
     leak_check: one finding per line.
@@ -59,6 +60,7 @@ class Report:
     accuracy: pd.DataFrame
     chance: str = ""
     figures: Sequence[tuple[str, bytes | Figure]] = ()
+    instrument_figures: Sequence[tuple[str, bytes | Figure]] = ()
     probe: Mapping[str, Any] = field(default_factory=dict)
     prompts: Sequence[Mapping[str, str]] = ()
     leak_check: Sequence[str] = ()
@@ -84,7 +86,8 @@ def write_report(path: Path, report: Report) -> None:
         report=report,
         measures=["joint", *(m for m in report.accuracy["measure"].unique() if m != "joint")],
         accuracy_rows=_accuracy_rows(report.accuracy),
-        figures=[(caption, _figure_uri(figure)) for caption, figure in report.figures],
+        figures=_uris(report.figures),
+        instrument_figures=_uris(report.instrument_figures),
     )
     path = Path(path)
     partial = path.with_name(f".{path.name}.partial")
@@ -109,6 +112,10 @@ def _accuracy_rows(final: pd.DataFrame) -> list[dict[str, Any]]:
 def _value(value: object) -> str:
     """Floats to four significant digits; everything else as Python writes it."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _uris(figures: Sequence[tuple[str, bytes | Figure]]) -> list[tuple[str, str]]:
+    return [(caption, _figure_uri(figure)) for caption, figure in figures]
 
 
 def _figure_uri(figure: bytes | Figure) -> str:

@@ -1,11 +1,6 @@
-from itertools import combinations
-
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.text import Text
 from PIL import Image
 
 from analysis.figures import (
@@ -16,6 +11,7 @@ from analysis.figures import (
     trajectory_figure,
 )
 from analysis.trajectory import accuracy_curves, concept_trajectories
+from tests.harness.legibility import assert_legible
 
 CONCEPTS = ("shape", "color", "size", "position")
 
@@ -39,21 +35,6 @@ def curves_of(scores: pd.DataFrame) -> pd.DataFrame:
 
 def trajectories_of(scores: pd.DataFrame) -> pd.DataFrame:
     return concept_trajectories(scores, rng=np.random.default_rng(0), num_draws=50)
-
-
-def assert_legible(figure: Figure) -> None:
-    """Every text is 8 pt or more, inside the figure, and clear of every other text."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    texts = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip()]
-    boxes = [t.get_window_extent(canvas.get_renderer()) for t in texts]
-    assert len(texts) > 3
-    for text, box in zip(texts, boxes, strict=True):
-        assert text.get_fontsize() >= 8, text
-        inside = box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1
-        assert inside and box.y1 <= figure.bbox.y1, f"{text} is cut off"
-    for (a, box_a), (b, box_b) in combinations(zip(texts, boxes, strict=True), 2):
-        assert not box_a.overlaps(box_b), f"{a} overlaps {b}"
 
 
 def tick_labels(axis) -> list[str]:

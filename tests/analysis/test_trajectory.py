@@ -160,6 +160,20 @@ def test_mixed_settings_are_refused(make_scores):
         concept_trajectories(pd.concat([scores, scores]), rng=rng())
 
 
+def test_the_oracles_rows_are_neither_mixed_in_nor_taken_for_probabilities(make_scores):
+    scores = make_scores(np.ones((1, 1, 4, 1), bool), concepts=("shape",))
+    oracle = scores.assign(probe="oracle", p_target=np.nan)
+    for table in (accuracy_curves, concept_trajectories):
+        with pytest.raises(ValueError, match="several values of probe in one run"):
+            table(pd.concat([scores, oracle]), rng=rng())
+    assert by_measure(accuracy_curves(oracle, rng=rng()))["shape"] == 1
+    message = "rows without p_target: the oracle's; keep the probe's alone"
+    with pytest.raises(ValueError, match=message):
+        concept_trajectories(oracle, rng=rng())
+    with pytest.raises(ValueError, match=message):
+        prompt_effect(oracle)
+
+
 def test_format_has_a_line_per_split(make_scores):
     right = np.ones((1, 2, 4, 2), bool)
     right[0, 1] = False

@@ -146,6 +146,20 @@ def test_color_has_a_place_between_the_means_and_size_is_a_number():
     assert read.indices[[0, 2, 3], 0].tolist() == [0, 1, 0]
 
 
+def test_class_means_are_in_the_unit_of_places(oracle):
+    concepts = {
+        "size": Concept(("small", "large"), signal=0.3, jitter=0.02),
+        "rotation": Concept(("upright", "tilted"), spans={"upright": (-10.0,), "tilted": (20.0,)}),
+    }
+    means = Oracle(world_of("square", concepts=concepts)).class_places()
+    assert {name: mean.tolist() for name, mean in means.items()} == {
+        "color": [0, 1],
+        "size": pytest.approx([0.3, 0.6]),
+        "rotation": pytest.approx([-10, 20]),
+    }
+    assert list(oracle.class_places()) == ["size"]  # four colors lie on no line, shapes nowhere
+
+
 def test_the_nearest_declared_span_decides():
     spans = {"small": (0.3, 0.44), "big": (0.6, 0.62)}  # .49 is nearer to the mean of neither
     config = world_of("circle", concepts={"size": Concept(("big", "small"), spans=spans)})

@@ -45,6 +45,8 @@ def test_the_run_directory_holds_what_was_promised(runs):
     html = (run / "report.html").read_text()
     assert "Does everything work?" in html and "http" not in html.split("</style>")[1]
     scores = pd.read_parquet(run / "scores.parquet")
+    assert {*scores["probe"]} > {"oracle"}
+    scores = scores[scores["probe"] != "oracle"]
     generated = scores[(scores["run"] == "tiny") & (scores["guidance_scale"] == 1)]
     assert sorted(generated["step"].unique()) == [0, 2, 4, 6, 8]
     assert len(generated) == (4 * 8 + 8) * 8 * 3
@@ -71,7 +73,8 @@ def test_a_later_evaluation_adds_to_the_scores(runs):
     status, out, err = call("evaluate", *arguments, "--evaluate.snapshots", "0")
     assert status == 0, err
     added = {path.name for path in (run / "scores.parquet").glob("[!.]*")} - before
-    assert len(added) == 2 and all("-g2-" in name for name in added)
+    assert len(added) == 4 and all("-g2-" in name for name in added)
+    assert "probe and oracle say the same, where neither is unsure: joint " in out
     status, out, _ = call("run", "--config", TINY, "--runs", str(runs), *SHORT)
     assert status == 0 and "evaluate: finished before" in out
     status, out, _ = call("evaluate", *arguments, "--evaluate.snapshots", "0")

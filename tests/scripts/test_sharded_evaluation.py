@@ -43,11 +43,11 @@ def test_two_ranks_write_the_bytes_of_one_process(trained, scored):
     run_to_end(job)
     assert first_difference(job.run_directory, scored) is None
     parts = {path.name: path.read_bytes() for path in (scored / "scores.parquet").glob("[!.]*")}
-    assert len(parts) == 5
+    assert len(parts) == 10
     for name, data in parts.items():
         assert (job.run_directory / "scores.parquet" / name).read_bytes() == data
     printed = job.log.read_text()
-    assert printed.count("evaluate: scored 5 of 5 parts") == 1
+    assert printed.count("evaluate: scored 10 of 10 parts") == 1
 
 
 def test_two_ranks_write_the_samplers_certificate_that_one_process_finds_finished(trained):
@@ -89,7 +89,7 @@ def test_a_watch_beside_a_training_ends_with_the_table_of_a_later_evaluation(tmp
         run_to_end(watch)
         assert attempt.end() == 0
     lines = watch.log.read_text()
-    assert "evaluate: step 50, ema: scored, 3 of 6\n" in lines
+    assert "evaluate: step 50, ema: scored, 6 of 12\n" in lines
     shutil.copytree(tmp_path / "watched", tmp_path / "later", symlinks=True)
     later = tmp_path / "later" / "tiny"
     for folder in ("samples", "scores.parquet"):

@@ -37,6 +37,7 @@ TRAIN = TrainConfig(
     max_steps=4, batch_size=4, snapshots="0, 2", state_every=2, warmup_steps=2, threads=1
 )
 EVALUATE = EvaluateConfig(
+    oracle=False,
     num_inference_steps=10,
     images_per_combination=1,
     final_images_per_combination=3,

@@ -1,17 +1,30 @@
 """The division of an evaluation's work: a partition, whatever the number of processes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from classifiers.scores import SCHEMA, write_part
 from data_gen.endings import Mistake
 from diffusion.sampling import TILE
 from studies.plans import Plan
 from studies.samples import save_tile
-from studies.units import Job, deal, drop_tiles, join_tiles, tiles_folder, undrawn
+from studies.second_readings import ORACLE_VERSION
+from studies.units import (
+    Job,
+    count_parts,
+    deal,
+    drop_tiles,
+    join_tiles,
+    tiles_folder,
+    undrawn,
+    unscored,
+)
 
 KINDS = 8
 COUNTS = st.lists(st.integers(0, 40), min_size=1, max_size=6)  # 0: a job without tiles
@@ -23,7 +36,8 @@ def plan(count: int) -> Plan:
 
 def job(number: int, count: int, folder: Path = Path("samples")) -> Job:
     samples = folder / f"{number}-g1.5.npz" if count else None
-    return Job(plan(count or 1), Path(f"{number}.parquet"), samples)
+    parts = {name: folder / f"{number}-{name}.parquet" for name in ("probe", "oracle")}
+    return Job(plan(count or 1), parts, samples)
 
 
 @given(counts=COUNTS, processes=st.integers(1, 5))
@@ -48,6 +62,19 @@ def test_tiles_are_all_images_of_a_plan_and_begin_where_the_network_begins(count
     assert [i for tile in tiles for i in tile.images] == list(range(KINDS * count))
     assert all(tile.images.start % TILE == 0 for tile in tiles)
     assert all(len(tile.images) == TILE for tile in tiles[:-1])
+
+
+def test_what_is_left_of_a_job_are_the_parts_that_are_not_there(tmp_path):
+    jobs = [job(number, 2, tmp_path) for number in range(3)]
+    scores = pd.DataFrame(columns=SCHEMA.names)
+    write_part(jobs[0].parts["probe"], scores, {})
+    for path in jobs[1].parts.values():
+        write_part(path, scores, {"oracle": ORACLE_VERSION})
+    first, last = unscored(jobs)
+    assert first == replace(jobs[0], parts={"oracle": jobs[0].parts["oracle"]}) and last == jobs[2]
+    assert (count_parts([first, last]), count_parts(jobs)) == (3, 6)
+    write_part(jobs[1].parts["oracle"], scores, {"oracle": "0"})  # read by another version of it
+    assert [list(one.parts) for one in unscored(jobs[1:])] == [["oracle"], ["probe", "oracle"]]
 
 
 def test_what_was_drawn_is_kept_and_put_together(tmp_path):

@@ -32,6 +32,7 @@ from studies.samples import load_samples
 from studies.verify import _equal_weights, summary, verify, verify_runs
 
 STEP = "snapshots/step_00000002"
+PROBE_PART, ORACLE_PART = "*-n[0-9]-[!o]*.parquet", "*-oracle.parquet"  # after the step
 STATE = "state/step_00000004"
 EMA = "unet/diffusion_pytorch_model.ema.safetensors"
 ROWS = [{"step": t, "loss": 0.5} for t in range(1, 5)]
@@ -95,7 +96,7 @@ def test_a_finished_run_is_whole_and_stays_untouched(finished):
     folder = finished.path.parent
     before = {path: path.lstat().st_mtime_ns for path in sorted(folder.rglob("*"))}
     assert list(verify(finished)) == []
-    what = f"{finished.path}: 3 snapshots, 2 states, 5 scored parts: all whole"
+    what = f"{finished.path}: 3 snapshots, 2 states, 10 scored parts: all whole"
     assert summary(finished, []) == what
     assert before == {path: path.lstat().st_mtime_ns for path in sorted(folder.rglob("*"))}
 
@@ -171,8 +172,12 @@ def test_every_file_of_a_directory_is_named(finished, turn, harm):
         ("metrics.jsonl", "line 2: not readable|line 3: not readable|has . rows, but the state"),
         ("ranks.jsonl", "line 2: not readable|line 3: not readable|has no row of step"),
         ("samples/step_00000002/*.npz", "cannot read these samples .*; move the file and its"),
-        ("scores.parquet/step_00000002*.parquet", "cannot read these scores .*; move the file"),
-        ("scores.parquet/render*.parquet", "cannot read these scores .*; move the file"),
+        (f"scores.parquet/step_00000002{PROBE_PART}", "cannot read these scores .*; move the file"),
+        (
+            f"scores.parquet/step_00000002{ORACLE_PART}",
+            "cannot read these scores .*; move the file",
+        ),
+        (f"scores.parquet/render{PROBE_PART}", "cannot read these scores .*; move the file"),
     ],
 )
 def test_a_file_of_its_own_is_named(finished, name, damage, harm):
@@ -280,18 +285,20 @@ def test_what_training_has_passed_is_missing_and_the_rest_is_to_come(run):
     assert f"note: {run.snapshots}: to come: steps 4" in [f.line() for f in verify(run)]
 
 
-def test_parts_are_missing_once_the_evaluation_is_done(run):
-    (part,) = run.scores.glob("step_00000002*")
+@pytest.mark.parametrize("instrument", [PROBE_PART, ORACLE_PART])
+def test_parts_are_missing_once_the_evaluation_is_done(run, instrument):
+    (part,) = run.scores.glob(f"step_00000002{instrument}")
     part.unlink()
     what = "planned by evaluate; scripts/evaluate.py makes it"
     assert only(run) == ("missing", f"scores.parquet/{part.name}", what)
     set_status(run, "evaluate", "preempted")
-    assert notes(run) == ["scores.parquet: to come: 1 of 5 parts"]
+    assert notes(run) == ["scores.parquet: to come: 1 of 10 parts"]
 
 
 def test_a_part_without_samples_or_samples_without_a_part_are_named(run):
     """Of other settings than the config's too, which no plan knows."""
-    for path in (*run.samples.glob("step_00000002/*"), *run.scores.glob("step_00000002*")):
+    parts = run.scores.glob(f"step_00000002{PROBE_PART}")
+    for path in (*run.samples.glob("step_00000002/*"), *parts):
         shutil.copy(path, path.with_name(path.name.replace("-g1-", "-g2-")))
     (part,) = run.scores.glob("step_00000002*-g2-*")
     write_part(part, read_part(part).assign(guidance_scale=2.0), {})
@@ -306,14 +313,15 @@ def test_a_part_without_samples_or_samples_without_a_part_are_named(run):
     assert only(run)[0] == "missing" and only(run)[2].startswith("scored, but not there; move")
 
 
-def test_a_doubled_part_is_named(run):
+@pytest.mark.parametrize("instrument", [PROBE_PART, ORACLE_PART])
+def test_a_doubled_part_is_named(run, instrument):
     """Under a name of its own, or in another's place."""
-    (part,) = run.scores.glob("step_00000002*")
+    (part,) = run.scores.glob(f"step_00000002{instrument}")
     double = part.with_name(part.name.replace("step_00000002", "step_00000003"))
     shutil.copy(part, double)
     what = f"holds the rows of {part.name}: doubled, or mixed up"
     assert only(run) == ("damaged", f"scores.parquet/{double.name}", what)
-    (other,) = run.scores.glob("step_00000004*")
+    (other,) = run.scores.glob(f"step_00000004{instrument}")
     double.rename(other)
     digest_file(other).write_text(hash_file(other))
     assert only(run) == ("damaged", f"scores.parquet/{other.name}", what)
@@ -342,8 +350,9 @@ def rewritten(path: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Non
         (lambda t: t.assign(probe="another"), "holds the rows of .*-another.parquet: doubled"),
     ],
 )
-def test_rows_that_are_missing_doubled_or_mixed_up_are_named(finished, change, what):
-    (path,) = finished.scores.glob("step_00000002*")
+@pytest.mark.parametrize("instrument", [PROBE_PART, ORACLE_PART])
+def test_rows_that_are_missing_doubled_or_mixed_up_are_named(finished, change, what, instrument):
+    (path,) = finished.scores.glob(f"step_00000002{instrument}")
     before = {file: file.read_bytes() for file in (path, digest_file(path))}
     rewritten(path, change)
     try:
@@ -360,19 +369,29 @@ def test_the_same_evaluation_with_more_images_is_no_damage(run, root):
     more = replace(config, evaluate=replace(config.evaluate, images_per_combination=3))
     stages.evaluate_stage(more, run, lambda line: None)
     what = "its images are part of another of the same settings, with more: read one of the two"
-    (fewer, other) = sorted(path.name for path in run.scores.glob("step_00000002*"))
+    (fewer, other) = sorted(path.name for path in run.scores.glob(f"step_00000002{PROBE_PART}"))
     assert "-n2-" in fewer and "-n3-" in other
-    assert f"{fewer}: {what}" in notes(run) and len(notes(run)) == 2  # of step 0 too
+    assert f"{fewer}: {what}" in notes(run) and len(notes(run)) == 4  # of step 0, the oracle's too
 
 
-def test_runs_of_older_versions_have_no_memoriser(run):
+def test_runs_of_older_versions_have_no_memoriser_and_were_not_read_by_the_oracle(run):
+    what = "as in runs of older versions; scripts/evaluate.py makes it"
+    for part in run.scores.glob(ORACLE_PART):
+        part.unlink()
+    assert [note.split(": ")[1] for note in notes(run)] == [f"not there and 4 others, {what}"]
     (memorised,) = run.scores.glob("memoriser-*")
     memorised.unlink()
     shutil.rmtree(run.samples / "memoriser")
-    what = "not there, as in runs of older versions; scripts/evaluate.py makes it"
-    assert notes(run) == [f"{memorised.name}: {what}"]
+    assert notes(run) == [f"{memorised.name}: not there and 5 others, {what}"]
     next(run.scores.glob("step_00000002*")).unlink()
-    assert sorted(finding.level for finding in bad(run)) == ["missing", "missing"]
+    assert sorted(finding.level for finding in bad(run)) == ["missing"] * 7
+
+
+def test_an_oracle_that_has_read_one_snapshot_is_to_read_all(run):
+    (kept,) = run.scores.glob(f"step_00000002{ORACLE_PART}")
+    for part in {*run.scores.glob(ORACLE_PART)} - {kept}:
+        part.unlink()
+    assert [finding.level for finding in bad(run)] == ["missing"] * 4
 
 
 def test_frozen_parts_are_hashed_too(run):
@@ -396,7 +415,7 @@ def test_equal_conditioners_are_no_mixed_up_steps(tmp_path):
 def test_an_evaluation_with_other_settings_leaves_the_plan_to_come(run):
     text = run.config_file.read_text()
     run.config_file.write_text(text.replace("guidance_scale: 1.0", "guidance_scale: 3.0"))
-    assert notes(run) == ["scores.parquet: to come: 3 of 5 parts"]
+    assert notes(run) == ["scores.parquet: to come: 6 of 10 parts"]
 
 
 def test_a_run_that_is_not_evaluated_yet_is_whole(run):
@@ -519,7 +538,7 @@ def test_the_exit_status_tells(run, finished, root, monkeypatch, capsys, tmp_pat
     assert call(monkeypatch, root, "--run", str(run.path), str(finished.path)) == 2
     out, err = capsys.readouterr()
     assert f"damaged: {run.path / STATE}: raw.safetensors is missing\n" in out
-    assert f"{run.path}: 3 snapshots, 2 states, 5 scored parts: 1 damaged\n" in out
+    assert f"{run.path}: 3 snapshots, 2 states, 10 scored parts: 1 damaged\n" in out
     assert err.strip() == f"error: not whole: {run.path} (1 of 2 runs)"
     with pytest.raises(Mistake, match="not a run directory"):
         verify_runs([step_directory(tmp_path, 0)], print)

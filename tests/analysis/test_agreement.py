@@ -1,0 +1,111 @@
+"""Where two instruments say the same: counts that the test knows, intervals that scipy knows."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from analysis.agreement import (
+    agreement,
+    disagreements,
+    format_agreement,
+    not_as_asked,
+    paired,
+    wilson,
+)
+
+# What both say of four images: c right, s wrong, - unsure.
+PROBE = {"shape": "cs-c", "color": "cccc"}
+ORACLE = {"shape": "ccc-", "color": "ccsc"}
+
+
+@pytest.fixture
+def readings(make_scores):
+    """Rows of an instrument: per concept a letter for each image."""
+
+    def make(letters: dict[str, str], name: str, steps: int = 1) -> pd.DataFrame:
+        columns = np.array([list(word) for word in letters.values()]).T
+        scores = make_scores(
+            np.broadcast_to((columns == "c")[None, None], (steps, 1, *columns.shape)),
+            concepts=list(letters),
+        ).assign(probe=name)
+        unsure = np.tile((columns == "-").ravel(), steps)
+        return scores.assign(predicted=scores["predicted"].where(~unsure, None))
+
+    return make
+
+
+@pytest.fixture
+def both(readings) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return readings(PROBE, "cnn"), readings(ORACLE, "oracle")
+
+
+def test_only_images_of_which_both_are_sure_count(both):
+    table = agreement(*both).set_index("measure")
+    assert list(table.index) == ["joint", "shape", "color"] and (table["images"] == 4).all()
+    assert table["count"].to_dict() == {"joint": 2, "shape": 2, "color": 4}
+    assert table["agreement"].to_dict() == {"joint": 0.5, "shape": 0.5, "color": 0.75}
+    assert table["probe_unsure"].to_dict() == {"joint": 0.25, "shape": 0.25, "color": 0}
+    assert table["oracle_unsure"].to_dict() == {"joint": 0.25, "shape": 0.25, "color": 0}
+
+
+def test_the_order_of_rows_changes_nothing(both):
+    probe, oracle = both
+    shuffled = oracle.sample(frac=1, random_state=0)
+    pd.testing.assert_frame_equal(agreement(probe, shuffled), agreement(probe, oracle))
+
+
+def test_every_snapshot_has_its_rows_and_none_where_nothing_is_read(readings):
+    probe = readings(PROBE, "cnn", steps=2)
+    oracle = readings(ORACLE, "oracle", steps=2)
+    oracle.loc[oracle["step"] == 0, "predicted"] = None
+    table = agreement(probe, oracle)
+    assert table["step"].tolist() == [0] * 3 + [1] * 3
+    first = table[table["step"] == 0]
+    assert first["agreement"].isna().all() and (first["count"] == 0).all()
+    assert (first["low"] == 0).all() and (first["high"] == 1).all()
+    assert (first["oracle_unsure"] == 1).all()
+    assert format_agreement(first).startswith("joint never both sure, shape never both sure, ")
+    last = format_agreement(table[table["step"] == 1])
+    assert last.startswith("joint 0.500 [0.095, 0.905] of 2, shape 0.500 ")
+    assert last.endswith("unsure of 4 images: probe 25.0%, oracle 25.0%")
+
+
+@given(count=st.integers(1, 3000), data=st.data())
+def test_intervals_are_wilsons(count, data):
+    successes = data.draw(st.integers(0, count))
+    expected = binomtest(successes, count).proportion_ci(method="wilson")
+    low, high = wilson(np.array([successes]), np.array([count]))
+    assert low[0] == pytest.approx(expected.low, abs=1e-6)
+    assert high[0] == pytest.approx(expected.high, abs=1e-6)
+
+
+def test_different_images_or_instruments_in_one_table_are_refused(both):
+    probe, oracle = both
+    with pytest.raises(ValueError, match="different images: 8 and 6 rows, 6 of them in both"):
+        paired(probe, oracle[2:])
+    with pytest.raises(ValueError, match="different images: 8 and 8 rows, 0 of them in both"):
+        paired(probe, oracle.assign(guidance_scale=2.0))
+    with pytest.raises(ValueError, match="scores of two instruments in one table"):
+        paired(pd.concat(both), oracle)
+
+
+def test_disagreements_are_the_images_in_which_both_are_sure_and_differ(both):
+    first, second = disagreements(*both).to_dict("records")
+    asked = {"shape": "asked", "color": "asked"}
+    assert first == {
+        **{"run": "seed0", "step": 0, "combination": "c0", "sample": 1, "asked": asked},
+        **{"probe": {**asked, "shape": "other"}, "oracle": asked},
+    }
+    assert second["sample"] == 2
+    assert second["probe"] == {**asked, "shape": None}
+    assert second["oracle"] == {**asked, "color": "other"}
+    assert not_as_asked(asked, asked) == "as asked"
+    assert not_as_asked(asked, second["probe"]) == "shape unsure"
+    assert not_as_asked(asked, {"shape": "other", "color": None}) == "other, color unsure"
+
+
+def test_instruments_that_never_part_have_no_disagreements(readings):
+    assert disagreements(readings(PROBE, "cnn"), readings(PROBE, "oracle")).empty

@@ -1,0 +1,75 @@
+"""Evaluations of one small run, and several processes played by threads."""
+
+import shutil
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from data_gen.files import hash_file
+from diffusion.processes import Processes, build_accelerator
+from diffusion.train_config import TrainConfig
+from studies.config import Config, scored_world
+from studies.evaluate import Evaluator
+from studies.probing import load_run_probe
+from studies.run_dir import RunDir
+
+T = TypeVar("T")
+
+
+def quiet(line: str) -> None:
+    pass
+
+
+def changed(config: Config, **evaluate) -> Config:
+    return replace(config, evaluate=replace(config.evaluate, **evaluate))
+
+
+def copy(run: RunDir, folder: Path) -> RunDir:
+    shutil.copytree(run.path.parent, folder, symlinks=True)
+    return RunDir(folder / run.path.name)
+
+
+def files(run: RunDir) -> dict[str, str]:
+    """{path: SHA-256} of samples and scores, but for the hidden hashes of these."""
+    found = [path for folder in (run.samples, run.scores) for path in folder.rglob("[!.]*")]
+    return {str(p.relative_to(run.path)): hash_file(p) for p in sorted(found) if p.is_file()}
+
+
+class Side(Processes):
+    """One of several processes, played by a thread. One works at a time, between two meetings:
+    libraries do not load models in several threads at once."""
+
+    def __init__(self, rank: int, values: list, turn: threading.Lock, barrier: threading.Barrier):
+        super().__init__(build_accelerator(TrainConfig(threads=1)))
+        self.rank, self.world_size, self.is_main = rank, len(values), rank == 0
+        self.values, self.turn, self.barrier = values, turn, barrier
+
+    def gather(self, value):
+        self.values[self.rank] = value
+        self.turn.release()
+        self.barrier.wait()
+        values = list(self.values)
+        self.barrier.wait()
+        self.turn.acquire()
+        return values
+
+
+def sides(run: RunDir, config: Config, count: int) -> list[Evaluator]:
+    barrier, turn = threading.Barrier(count, timeout=30), threading.Lock()
+    values: list = [None] * count
+    world = scored_world(config)
+    probe = load_run_probe(run, world)
+    alike = [Side(rank, values, turn, barrier) for rank in range(count)]
+    return [Evaluator(run, config, world, *probe, side) for side in alike]
+
+
+def side_by_side(evaluators: list[Evaluator], work: Callable[[Evaluator], T]) -> list[T]:
+    def in_turns(evaluator: Evaluator) -> T:
+        with evaluator.processes.turn:
+            return work(evaluator)
+
+    with ThreadPoolExecutor(len(evaluators)) as pool:
+        return [*pool.map(in_turns, evaluators)]

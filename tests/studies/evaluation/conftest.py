@@ -1,0 +1,79 @@
+"""One small run: trained, and scored by one process. What tests harm is a copy."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from studies import stages
+from studies.config import Config, read_config
+from studies.run_dir import RunDir
+from studies.samples import save_tile
+from studies.second_readings import oracle_of
+from tests.harness.evaluations import copy, quiet
+
+
+@pytest.fixture(scope="session")
+def config(root) -> Config:
+    """8 × 9 images at each of three snapshots: two tiles, of 64 and of 8."""
+    config = read_config(root / "configs" / "tiny.yaml")
+    changes = {
+        "world": {"num_images": 32},
+        "train": {"max_steps": 4, "batch_size": 4, "snapshots": "0, 2", "state_every": 4},
+        "probe": {"steps": 2, "gate": 0.0, "certificate_images": 64},
+        "evaluate": {"num_inference_steps": 1, "snapshots": "0, 2", "images_per_combination": 9},
+    }
+    changes["train"]["threads"] = 1
+    changes["evaluate"]["final_images_per_combination"] = 9
+    parts = {name: replace(getattr(config, name), **new) for name, new in changes.items()}
+    return replace(config, **parts)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_oracle() -> Iterator[None]:
+    """All runs here are of one world: its oracle's limit is measured once."""
+    known: list = []
+
+    def remembered(world):
+        known[:] = known or [oracle_of(world)]
+        return known[0]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("studies.evaluate.oracle_of", remembered)
+        yield
+
+
+@pytest.fixture(scope="session")
+def trained(config, tmp_path_factory) -> RunDir:
+    """With its probe, nothing scored."""
+    run = RunDir(tmp_path_factory.mktemp("runs") / "tiny")
+    stages.claim(config, run)
+    stages.probe_stage(config, run, quiet)
+    stages.train_stage(config, run, quiet)
+    return run
+
+
+@pytest.fixture
+def run(trained, tmp_path) -> RunDir:
+    return copy(trained, tmp_path / "runs")
+
+
+@pytest.fixture(scope="session")
+def scored(trained, config, tmp_path_factory) -> RunDir:
+    """A copy that one process has scored."""
+    run = copy(trained, tmp_path_factory.mktemp("scored") / "runs")
+    stages.evaluate_stage(config, run, quiet)
+    return run
+
+
+@pytest.fixture
+def drawn(monkeypatch) -> Iterator[list[str]]:
+    """The tiles that are drawn from here on."""
+    names: list[str] = []
+
+    def save(path, images):
+        names.append(path.name)
+        save_tile(path, images)
+
+    monkeypatch.setattr("studies.evaluate.save_tile", save)
+    yield names
