@@ -17,7 +17,7 @@ from analysis.figures import (
     trajectory_figure,
 )
 from analysis.prompts import prompt_figure
-from analysis.report.build import Neighbour, Report, write_report
+from analysis.report.build import Report, write_report
 from analysis.trajectory import (
     accuracy_curves,
     concept_trajectories,
@@ -37,6 +37,7 @@ from data_gen.world import World
 from studies.config import Config, scored_weights, to_dict, to_yaml
 from studies.evaluate import read_planned_scores
 from studies.instruments import CAPTIONS, captions, certificate_facts, instrument_figures
+from studies.neighbours import nearest_training_images
 from studies.plans import MEMORISER, RENDER, planned_parts, shown_plans
 from studies.probing import ORIGINALS, read_certificate
 from studies.prompt_findings import curves_of_prompts, rows_of_prompts
@@ -47,7 +48,6 @@ from studies.samples import load_samples
 BOOTSTRAP_SEED = 0
 REPORT_VERSION = 4  # raise it when figures or report change
 SOURCES = "sources.json"
-COMPARED = 4096  # training images beside a sample at once
 
 
 @dataclass(frozen=True)
@@ -194,38 +194,6 @@ def sample_grid(run: RunDir, config: Config, world: Captioned) -> Any:
         [world.captioner.write(combination) for combination in shown],
         [short_count(plan.images_seen) for plan in plans],
     )
-
-
-def nearest_training_images(
-    run: RunDir, config: Config, world: Captioned, data: Dataset
-) -> list[Neighbour]:
-    """For each held-out combination, sample 0 of the last snapshot beside its nearest neighbour.
-
-    Distance: root mean square over pixels and channels, in grey levels.
-    """
-    samples = load_samples(shown_plans(config)[-1].samples_file(run))
-    training = data.images.permute(0, 2, 3, 1).numpy()
-    neighbours = []
-    for combination in world.split.held_out:
-        sample = samples[world.space.index(combination), 0]
-        parts = (training[i : i + COMPARED] for i in range(0, len(training), COMPARED))
-        distance = np.concatenate([_distance(part, sample) for part in parts])
-        i = int(distance.argmin())
-        neighbours.append(
-            Neighbour(
-                prompt=world.captioner.write(combination),
-                sample=sample,
-                nearest=training[i],
-                nearest_caption=data.captions[int(data.caption[i])],
-                distance=float(distance[i]),
-            )
-        )
-    return neighbours
-
-
-def _distance(images: np.ndarray, sample: np.ndarray) -> np.ndarray:
-    """float32 (n,) of uint8 (n, h, w, 3)."""
-    return np.sqrt(((images.astype(np.float32) - sample) ** 2).mean(axis=(1, 2, 3)))
 
 
 def speed_facts(run: RunDir) -> dict[str, str]:
