@@ -1,6 +1,6 @@
 """How few evaluations of the network a score needs, and how fast images are drawn.
 
-    python benchmarks/evaluate.py --run runs/quickstart     # about ten minutes on two cores
+    python benchmarks/evaluate.py --run runs/quickstart     # about ten minutes
 
 Trains nothing: all is drawn with the last snapshot of a run, and read by its probe.
 
@@ -126,7 +126,7 @@ def _with_threads(config: Config, threads: int | None) -> Config:
 
 def compare(way: Way, right: pd.Series, reference: pd.Series) -> dict[str, Any]:
     pairs = pd.DataFrame({"first": right, "second": reference})
-    row = {str(name): value for name, value in paired_differences(pairs).iloc[0].items()}
+    row: Any = paired_differences(pairs).to_dict("records")[0]
     return {**row, "way": way, "equal": -MARGIN < row["low_90"] and row["high_90"] < MARGIN}
 
 
@@ -174,10 +174,11 @@ def race(
 def line(row: dict[str, Any]) -> str:
     way = row["way"]
     points = [f"{100 * row[name]:+.2f}" for name in ("difference", "low_90", "high_90")]
-    return (
+    text = (
         f"{way.name:18s} {way.evaluations:11d} {row['first']:8.4f} {row['second']:9.4f} "
-        f"{points[0]:>10s} [{points[1]}, {points[2]}] {'equal' if row['equal'] else ''}"
+        f"{points[0]:>10s} [{points[1]}, {points[2]}]"
     )
+    return f"{text} equal" if row["equal"] else text
 
 
 def ratios(confirmed: dict[str, Any], seconds: dict[str, list[float]]) -> dict[str, float | None]:
