@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from data_gen import streams
@@ -13,6 +13,7 @@ from data_gen.endings import Mistake
 from data_gen.world import World
 
 Reader = Callable[[UInt8[Tensor, "n h w 3"]], Int[Tensor, "n c"]]  # −1: unsure
+Verdicts = tuple[Bool[Tensor, "n k"], Bool[Tensor, "n k"]]  # per concept: right, unsure
 NOISES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
 BLURS_PX = (0.0, 0.25, 0.5, 1.0, 1.5)
 
@@ -52,12 +53,30 @@ def degradation(
     data = labelled_set(world, seed, "degradation", 0, count)
     images = data.images.permute(0, 2, 3, 1).contiguous()
     values = torch.tensor([world.space.value_indices(c) for c in world.space.combinations])
-    targets, rows = values[data.combination], []
+    targets = values[data.combination]
+
+    def judge(degraded: Tensor) -> Verdicts:
+        read = reader(degraded)
+        return read == targets, read < 0
+
+    return degraded_rows(images, world.space.names, judge, seed, noises, blurs_px)
+
+
+def degraded_rows(
+    images: UInt8[Tensor, "n h w c"],
+    concepts: Sequence[str],
+    judge: Callable[[UInt8[Tensor, "n h w c"]], Verdicts],
+    seed: int,
+    noises: Sequence[float] = NOISES,
+    blurs_px: Sequence[float] = BLURS_PX,
+) -> list[Degraded]:
+    """The same of any renders, about which `judge` says what is read right and what is unsure."""
+    rows = []
     for level in noises:
         noisy = with_noise(images, level, seed, "degradation.noise")
-        rows += _rows(world, "noise", level, reader(noisy), targets)
+        rows += _rows("noise", level, concepts, judge(noisy))
     for level in blurs_px:
-        rows += _rows(world, "blur", level, reader(with_blur(images, level)), targets)
+        rows += _rows("blur", level, concepts, judge(with_blur(images, level)))
     return rows
 
 
@@ -79,13 +98,10 @@ def limit_at(
     return torch.quantile(residual(noisy).double(), 1 - rate).item()
 
 
-def _rows(
-    world: World, kind: str, level: float, read: Int[Tensor, "n c"], targets: Int[Tensor, "n c"]
-) -> list[Degraded]:
-    right = (read == targets).double().mean(0).tolist()
-    unsure = (read < 0).double().mean(0).tolist()
-    parts = zip(world.space.names, right, unsure, strict=True)
-    return [Degraded(kind, level, *part, num_images=len(targets)) for part in parts]
+def _rows(kind: str, level: float, concepts: Sequence[str], verdicts: Verdicts) -> list[Degraded]:
+    right, unsure = (verdict.double().mean(0).tolist() for verdict in verdicts)
+    parts = zip(concepts, right, unsure, strict=True)
+    return [Degraded(kind, level, *part, num_images=len(verdicts[0])) for part in parts]
 
 
 def with_noise(
