@@ -13,7 +13,7 @@ import tyro
 
 from data_gen.endings import Mistake
 from studies.cli import deadline_after, read_flag, read_run, say, start
-from studies.config import EvaluateConfig, scored_world
+from studies.config import EvaluateConfig, check_config
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def main() -> None:
         raise Mistake(f"--watch-seconds: got {arguments.watch_seconds:g}, allowed more than 0")
     deadline = deadline_after(arguments.max_minutes)
     config = replace(config, evaluate=arguments.evaluate)
-    scored_world(config)
+    check_config(config)
     from studies.stages import evaluate_stage, probe_stage
 
     probe_stage(config, run, say)

@@ -4,12 +4,12 @@ Finished stages are skipped, an interrupted one goes on where it was saved.
 """
 
 from studies.cli import read_experiment, say, start
-from studies.config import scored_world
+from studies.config import check_config
 
 
 def main() -> None:
     experiment = read_experiment(__doc__)
-    scored_world(experiment.fields)  # refuses bumps before the slow imports
+    check_config(experiment.fields)  # before the slow imports
     from studies.stages import describe_plan, run_experiment
 
     if experiment.dry_run:

@@ -1,4 +1,4 @@
-"""What a run's images are compared with: true renders (the ceiling) and the memoriser (the floor).
+"""What a run's images are compared with: the memoriser, the floor.
 
 The memoriser knows the training images by heart and nothing else: where a model's held-out
 combinations read better than its, the model composes.
@@ -6,19 +6,15 @@ combinations read better than its, the model composes.
 
 from collections.abc import Callable
 
-import numpy as np
-import torch
 from diffusers import DDPMScheduler
 from jaxtyping import UInt8
 from torch import Tensor
 
-from data_gen.dataset import labelled_set, training_set
-from data_gen.world import World
-from diffusion.memoriser import Memoriser
 from diffusion.pipeline import to_pixels
 from diffusion.samplers import make_sampler, step_noise
 from diffusion.sampling import in_tiles, sample
 from diffusion.snapshots import find_snapshot
+from studies.exams import Exam
 from studies.plans import Plan, image_index, paired_noise
 from studies.run_dir import RunDir
 
@@ -27,27 +23,13 @@ from studies.run_dir import RunDir
 Draw = Callable[[range, Callable[[], None]], Tensor]
 
 
-def true_renders(world: World, seed: int, count: int) -> np.ndarray:
-    """uint8 (combinations, count, h, w, 3)."""
-    kinds = len(world.space)
-    images = labelled_set(world, seed, "render", 0, count * kinds).images.permute(0, 2, 3, 1)
-    return images.unflatten(0, (count, kinds)).transpose(0, 1).numpy()
-
-
-def memorised(world: World, run: RunDir, plan: Plan) -> Draw:
+def memorised(exam: Exam, run: RunDir, plan: Plan) -> Draw:
     """What the memoriser draws under `memoriser_plan`, from the same noise as the model and on its
     noise schedule."""
     directory = find_snapshot(run.snapshots, plan.step if plan.step >= 0 else None)
     schedule = DDPMScheduler.from_pretrained(directory, subfolder="scheduler")
-    count, shape = plan.images_per_combination, world.image_shape
-    values = torch.tensor([world.space.value_indices(c) for c in world.space.combinations])
-    data = training_set(world)
-    memoriser = Memoriser(
-        data.images,
-        values[data.combination],
-        schedule.alphas_cumprod,
-        schedule.config.prediction_type,
-    )
+    count, shape = plan.images_per_combination, exam.image_shape
+    memoriser, asked = exam.memoriser(schedule), exam.asked(count)
 
     def draw_images(images: range, check: Callable[[], None]) -> UInt8[Tensor, "n h w c"]:
         def draw(x_T: Tensor, asked: Tensor, index: Tensor) -> Tensor:
@@ -55,8 +37,8 @@ def memorised(world: World, run: RunDir, plan: Plan) -> Draw:
             sampler = make_sampler(plan.sampler, schedule.config, plan.num_inference_steps, noise)
             return sample(lambda x_t, t: memoriser.denoise(x_t, t, asked), sampler, x_T, check)
 
-        asked = values.repeat_interleave(count, 0)[images.start : images.stop]
         noise = paired_noise(plan.eval_seed, images, count, shape)
-        return to_pixels(in_tiles(draw, noise, asked, image_index(images, count)))
+        wanted = asked[images.start : images.stop]
+        return to_pixels(in_tiles(draw, noise, wanted, image_index(images, count)))
 
     return draw_images

@@ -38,7 +38,8 @@ class EvaluateConfig:
     Attributes:
         seed: of the noise that generated images start from.
         sampler, num_inference_steps, guidance_scale: how noise becomes images.
-        images_per_combination: at each snapshot; final_images_per_combination: at the last.
+        images_per_combination: at each snapshot, of bumps per section, each of a centre of its
+            own; final_images_per_combination: at the last.
         snapshots: schedule of the steps that are scored; each must be a snapshot of training.
         weights: averaged (ema) or raw: those that tables, figures and drawings show.
         both_weights: score the other weights too, beside them.
@@ -64,8 +65,7 @@ class Config:
 
     Attributes:
         name: of the run directory, runs/<name>.
-        world: of shapes, or of Gaussian bumps and stripes, which no probe reads: a model of them is
-            trained and asked to draw, but not scored.
+        world: of shapes, or of Gaussian bumps and stripes.
         question: what the experiment asks; printed in its report.
         seed: of training alone; world, probe and evaluation have seeds of their own.
     """
@@ -124,17 +124,6 @@ def check_world(config: WorldConfig | BumpsConfig, captions: CaptionConfig) -> W
     return config
 
 
-def scored_world(config: Config) -> World:
-    """The checked world of an experiment that is scored. Raises Mistake if no probe reads it."""
-    world = check_config(config)
-    if isinstance(world, BumpsConfig):
-        raise Mistake(
-            f"world.kind: got {world.kind!r}, allowed 'shapes': there is no probe that reads "
-            f"bumps; train with scripts/train.py, draw with scripts/generate.py"
-        )
-    return world
-
-
 def _check_conditioning(config: Config) -> None:
     kind = config.model.conditioning
     if isinstance(config.world, BumpsConfig) and kind != "coordinates":
@@ -174,10 +163,7 @@ def snapshot_steps(config: Config) -> tuple[int, ...]:
 
 
 def scored_steps(config: Config) -> tuple[int, ...]:
-    """None of a world that no probe reads."""
-    evaluate, end = config.evaluate, config.train.max_steps
-    steps = parse_schedule(evaluate.snapshots, end, "evaluate.snapshots")
-    return steps if isinstance(config.world, WorldConfig) else ()
+    return parse_schedule(config.evaluate.snapshots, config.train.max_steps, "evaluate.snapshots")
 
 
 def scored_weights(evaluate: EvaluateConfig) -> tuple[str, ...]:

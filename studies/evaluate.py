@@ -19,14 +19,16 @@ from tqdm import tqdm
 from classifiers.certificate import probe_name
 from classifiers.probe import Probe
 from classifiers.scores import read_part, score_images, write_part
+from data_gen.bumps.config import BumpsConfig
 from data_gen.endings import Mistake
 from data_gen.files import hash_json
 from data_gen.world import World
 from diffusion.pipeline import ConceptPipeline
 from diffusion.processes import Processes
 from diffusion.snapshots import find_snapshot
-from studies.baselines import Draw, memorised, true_renders
+from studies.baselines import Draw, memorised
 from studies.config import Config, identity
+from studies.exams import exam_of
 from studies.plans import (
     MEMORISER,
     RENDER,
@@ -65,12 +67,13 @@ class Evaluator:
         self,
         run: RunDir,
         config: Config,
-        world: World,
+        world: World | BumpsConfig,
         probe: Probe,
         certificate: Any,
         processes: Processes,
     ):
-        self.run, self.world, self.probe, self.processes = run, world, probe, processes
+        self.run, self.probe, self.processes = run, probe, processes
+        self.exam = exam_of(world, config.evaluate.seed)
         self.probe_name = probe_name(certificate)
         self.facts = {"config": hash_json(identity(config)), "certificate": self.probe_name}
         self.jobs = make_jobs(run, config, self.probe_name)
@@ -91,7 +94,7 @@ class Evaluator:
         check: called before every network evaluation; raises to stop, and all processes stop.
         tell: called with every job that is scored.
         """
-        rank, size, kinds = self.processes.rank, self.processes.world_size, len(self.world.space)
+        rank, size, kinds = self.processes.rank, self.processes.world_size, len(self.exam.groups)
         work = self.processes.once(lambda: [(job, undrawn(job, kinds)) for job in jobs])
         total = sum(len(tile.images) for _, tiles in work for tile in tiles)
         silent = None if self.processes.is_main else True  # None: no bar but on a terminal
@@ -112,7 +115,7 @@ class Evaluator:
         """The last one is kept: most tiles follow one of the same plan."""
         if self._loaded is None or self._loaded[0] != plan:
             memoriser = plan.run == MEMORISER
-            draw = memorised(self.world, self.run, plan) if memoriser else self._generator(plan)
+            draw = memorised(self.exam, self.run, plan) if memoriser else self._generator(plan)
             self._loaded = plan, draw
         return self._loaded[1]
 
@@ -121,11 +124,11 @@ class Evaluator:
         directory = find_snapshot(self.run.snapshots, plan.step)
         pipeline = ConceptPipeline.load(directory, plan.weights)
         count = plan.images_per_combination
-        captions = [self.world.captioner.write(c) for c in self.world.space.combinations]
+        prompts = [row["prompt"] for row in self.exam.rows(count)]
 
         def draw_images(images: range, check: Callable[[], None]) -> UInt8[Tensor, "n h w c"]:
             return pipeline(
-                [captions[number // count] for number in images],
+                prompts[images.start : images.stop],
                 paired_noise(plan.eval_seed, images, count, pipeline.image_shape),
                 index=image_index(images, count),
                 seed=plan.eval_seed,
@@ -143,29 +146,19 @@ class Evaluator:
             self._write(job, self._images(job))
 
     def _images(self, job: Job) -> np.ndarray:
-        """uint8 (combinations, images_per_combination, h, w, 3), put together or read back."""
-        plan, kinds = job.plan, len(self.world.space)
+        """uint8 (combinations, images_per_combination, h, w, c), put together or read back."""
+        plan, count = job.plan, job.plan.images_per_combination
         if job.samples is None:
-            return true_renders(self.world, plan.eval_seed, plan.images_per_combination)
+            return self.exam.renders(count)
         if not job.samples.is_file():
-            save_samples(job.samples, join_tiles(plan, kinds, job.samples), self.world)
+            images = join_tiles(plan, len(self.exam.groups), job.samples)
+            save_samples(job.samples, images, self.exam.rows(count))
         drop_tiles(job.samples)
         return load_samples(job.samples)
 
     def _write(self, job: Job, images: np.ndarray) -> None:
-        """Score images (combinations, n, h, w, 3)."""
-        space, captioner = self.world.space, self.world.captioner
-        each = [(c, k) for c in space.combinations for k in range(images.shape[1])]
-        rows = [
-            {
-                "combination": space.name(combination),
-                "split": self.world.split.of(combination),
-                "prompt": captioner.write(combination),
-                "sample": sample,
-            }
-            for combination, sample in each
-        ]
-        targets = [dict(zip(space.names, combination, strict=True)) for combination, _ in each]
+        """Score images (combinations, n, h, w, c)."""
+        rows, targets = self.exam.rows(images.shape[1]), self.exam.targets(images.shape[1])
         flat = torch.from_numpy(images).flatten(0, 1).permute(0, 3, 1, 2)
         common = {**_common(job.plan), "intervention": "none", "probe": self.probe_name}
         write_part(job.scores, score_images(self.probe, flat, rows, targets, common), self.facts)

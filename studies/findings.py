@@ -1,6 +1,6 @@
 """From a run's scores to its table, figures and report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 
 from analysis.certificates import degradation_figure
 from analysis.figures import (
@@ -15,24 +16,23 @@ from analysis.figures import (
     sample_grid_figure,
     save_figure,
     short_count,
-    trajectory_figure,
 )
 from analysis.report.build import Neighbour, Report, write_report
 from analysis.trajectory import (
     accuracy_curves,
-    concept_trajectories,
     final_accuracy,
     format_accuracy,
+    in_reading_order,
     prompt_effect,
 )
 from classifiers.certificate import probe_name
-from data_gen.dataset import Dataset
+from data_gen.bumps.config import BumpsConfig
 from data_gen.endings import Mistake
 from data_gen.files import hash_file, hash_json, read_json, read_rows, write_json
-from data_gen.leaks import LeakReport
 from data_gen.world import World
 from studies.config import Config, scored_weights, to_dict, to_yaml
 from studies.evaluate import read_planned_scores
+from studies.exams import Exam, exam_of
 from studies.plans import MEMORISER, RENDER, planned_parts, shown_plans
 from studies.probing import read_certificate
 from studies.run_dir import RunDir
@@ -41,6 +41,7 @@ from studies.samples import load_samples
 BOOTSTRAP_SEED = 0
 REPORT_VERSION = 3  # raise it when figures or report change
 SOURCES = "sources.json"
+Concepts = Iterable[tuple[str, Mapping[str, Any]]]  # of a certificate
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,11 @@ class Findings:
 
     runs: Sequence[RunDir]
     configs: Sequence[Config]
-    world: World
+    world: World | BumpsConfig
+
+    @cached_property
+    def exam(self) -> Exam:
+        return exam_of(self.world, self.configs[0].evaluate.seed)
 
     @cached_property
     def certificate(self) -> dict[str, Any]:
@@ -57,29 +62,21 @@ class Findings:
 
     @cached_property
     def scores(self) -> pd.DataFrame:
+        """`split` is what the exam compares."""
         tables = []
         for run, config in zip(self.runs, self.configs, strict=True):
             probe = probe_name(read_certificate(run))
             tables.append(read_planned_scores(run, config, probe))
-        return pd.concat(tables, ignore_index=True)
+        scores = pd.concat(tables, ignore_index=True)
+        return scores.assign(split=scores[self.exam.compared])
 
     @cached_property
     def curves(self) -> pd.DataFrame:
         return accuracy_curves(self.scores, rng=np.random.default_rng(BOOTSTRAP_SEED))
 
-    @cached_property
-    def trajectories(self) -> pd.DataFrame:
-        return concept_trajectories(self.scores, rng=np.random.default_rng(BOOTSTRAP_SEED))
-
-    @property
-    def chance(self) -> dict[str, float]:
-        """Accuracy of guessing evenly, per concept and joint."""
-        single = {name: 1 / len(values) for name, values in self.world.space.items()}
-        return {**single, "joint": 1 / len(self.world.space)}
-
     def table(self) -> str:
         """Accuracy at the last snapshot, ready to print."""
-        return format_accuracy(final_accuracy(self.curves), self.world.space.names)
+        return format_accuracy(final_accuracy(self.curves), self.exam.concepts)
 
     def tables(self) -> dict[str, str]:
         """`table` of the shown weights, and where the others are scored too, of both by name."""
@@ -107,7 +104,7 @@ class Findings:
     def _joint(self, weights: str) -> str:
         final = final_accuracy(self._by_weights[weights].curves)
         joint = final[final["measure"] == "joint"].set_index("split")["accuracy"]
-        splits = [split for split in ("train", "held_out") if split in joint.index]
+        splits = in_reading_order(joint.index)
         return "joint accuracy " + ", ".join(f"{split} {joint[split]:.3f}" for split in splits)
 
     def first_step_accuracy(self) -> float:
@@ -122,25 +119,26 @@ class Findings:
     def floor(self) -> str:
         """Joint accuracy of the memoriser, per split: what copying alone would reach."""
         rows = self.scores[self.scores["run"] == MEMORISER]
-        splits = [s for s in ("train", "held_out") if s in set(rows["split"])]
+        splits = in_reading_order(rows["split"])
         return ", ".join(f"{s} {_joint_accuracy(rows[rows['split'] == s]):.3f}" for s in splits)
 
-    def prompt_effect(self) -> str:
-        """What `trajectory.prompt_effect` finds, per concept."""
+    def prompt_effect(self) -> dict[str, str]:
+        """What `trajectory.prompt_effect` finds, per concept; nothing where it finds nothing."""
         effects = prompt_effect(self.scores)
-        return ", ".join(f"{concept} {effect:.2f}" for concept, effect in effects.items())
+        text = ", ".join(f"{concept} {effect:.2f}" for concept, effect in effects.items())
+        return {"effect of prompts, P(v | asked v) - P(v | asked another)": text} if text else {}
 
     def draw(self, directory: Path) -> dict[str, Any]:
-        """Write accuracy, trajectories and a sample grid per run; returns the figures."""
+        """Write accuracy, what the exam has to show and a sample grid per run; returns the
+        figures."""
         directory.mkdir(parents=True, exist_ok=True)
-        figures = {"accuracy": accuracy_figure(self.curves, self.chance)}
-        if self.world.split.held_out:
-            figures["trajectories"] = trajectory_figure(self.trajectories)
+        figures = {"accuracy": accuracy_figure(self.curves, self.exam.chance)}
+        figures |= self.exam.figures(self.scores, np.random.default_rng(BOOTSTRAP_SEED))
         if len(self.runs) == 1:
             figures["certificate"] = degradation_figure(degradation(self.certificate))
         for run, config in zip(self.runs, self.configs, strict=True):
             name = "samples" if len(self.runs) == 1 else f"samples-{config.name}"
-            figures[name] = sample_grid(run, config, self.world)
+            figures[name] = sample_grid(run, config, self.exam)
         for name, figure in figures.items():
             save_figure(figure, directory / name)
         return figures
@@ -153,39 +151,43 @@ def _joint_accuracy(scores: pd.DataFrame) -> float:
     return float(right.groupby(keys).min().mean())
 
 
-def sample_grid(run: RunDir, config: Config, world: World) -> Any:
-    """Rows: held-out prompts (all, if none is held out); columns: snapshots; sample 0 of each."""
-    shown = world.split.held_out or world.split.train
-    rows = [world.space.index(combination) for combination in shown]
+def sample_grid(run: RunDir, config: Config, exam: Exam) -> Any:
+    """Rows: what the exam shows; columns: snapshots; sample 0 of each."""
     plans = shown_plans(config)
-    columns = [load_samples(plan.samples_file(run))[rows, 0] for plan in plans]
+    columns = [load_samples(plan.samples_file(run))[[*exam.shown], 0] for plan in plans]
     return sample_grid_figure(
-        np.stack(columns, axis=1),
-        [world.captioner.write(combination) for combination in shown],
+        _colored(np.stack(columns, axis=1)),
+        [*exam.shown.values()],
         [short_count(plan.images_seen) for plan in plans],
     )
 
 
+def _colored(images: np.ndarray) -> np.ndarray:
+    """uint8 (..., 3) of (..., 3) or, gray, (..., 1)."""
+    return np.broadcast_to(images, (*images.shape[:-1], 3))
+
+
 def nearest_training_images(
-    run: RunDir, config: Config, world: World, data: Dataset
+    run: RunDir, config: Config, exam: Exam, images: Tensor, captions: Sequence[str]
 ) -> list[Neighbour]:
-    """For each held-out combination, sample 0 of the last snapshot beside its nearest neighbour.
+    """For each held-out combination, sample 0 of the last snapshot beside its nearest neighbour
+    among training images, uint8 (n, c, h, w).
 
     Distance: root mean square over pixels and channels, in grey levels.
     """
     samples = load_samples(shown_plans(config)[-1].samples_file(run))
-    training = data.images.permute(0, 2, 3, 1).numpy().astype(np.float32)
-    neighbours = []
-    for combination in world.split.held_out:
-        sample = samples[world.space.index(combination), 0]
+    training = images.permute(0, 2, 3, 1).numpy().astype(np.float32)
+    prompts, neighbours = [row["prompt"] for row in exam.rows(1)], []
+    for group in exam.held_out:
+        sample = samples[group, 0]
         distance = np.sqrt(((training - sample) ** 2).mean(axis=(1, 2, 3)))
         i = int(distance.argmin())
         neighbours.append(
             Neighbour(
-                prompt=world.captioner.write(combination),
-                sample=sample,
-                nearest=training[i].astype(np.uint8),
-                nearest_caption=data.captions[int(data.caption[i])],
+                prompt=prompts[group],
+                sample=_colored(sample),
+                nearest=_colored(training[i].astype(np.uint8)),
+                nearest_caption=captions[i],
                 distance=float(distance[i]),
             )
         )
@@ -224,41 +226,64 @@ def certificate_facts(certificate: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **probe_facts(certificate),
         "calibration error": {name: f"{c['calibration_error']:.4f}" for name, c in concepts},
-        "confusion, true values down, read ones across": {
-            name: "; ".join(
-                f"{value}: {' '.join(map(str, row))}"
-                for value, row in zip(c["values"], c["confusion"], strict=False)
-            )
-            for name, c in concepts
-        },
+        **_confusions(concepts),
+        **_errors_px(concepts),
         "unsure, that is, taken for no scene": unsure,
         "agreement with the oracle, which fits the renderer and learns nothing": agreement,
     }
 
 
+def _confusions(concepts: Concepts) -> dict[str, Any]:
+    """Of those that have values."""
+    tables = {
+        name: "; ".join(
+            f"{value}: {' '.join(map(str, row))}"
+            for value, row in zip(c["values"], c["confusion"], strict=False)
+        )
+        for name, c in concepts
+        if "confusion" in c
+    }
+    return {"confusion, true values down, read ones across": tables} if tables else {}
+
+
+def _errors_px(concepts: Concepts) -> dict[str, Any]:
+    """Of those that are coordinates."""
+    errors = {
+        name: ", ".join(f"{which} {px:.2f}" for which, px in c["error_px"].items())
+        for name, c in concepts
+        if "error_px" in c
+    }
+    return {"error in px": errors} if errors else {}
+
+
 def probe_facts(certificate: Mapping[str, Any]) -> dict[str, str]:
     """Clean accuracy per concept, to print and to report."""
     images = certificate["num_images"]
+    right = {
+        name: " within 1 px" if "error_px" in concept else ""
+        for name, concept in certificate["concepts"].items()
+    }
     return {
-        f"{name}, clean accuracy": f"{concept['accuracy']:.4f} of {images} renders"
+        f"{name}, clean accuracy": f"{concept['accuracy']:.4f} of {images} renders{right[name]}"
         for name, concept in certificate["concepts"].items()
     }
 
 
-def write_run_report(
-    findings: Findings, data: Dataset, leaks: LeakReport, figures: Mapping[str, Any]
-) -> None:
+def write_run_report(findings: Findings, figures: Mapping[str, Any]) -> None:
     """report.html of one run."""
-    run, config, world = findings.runs[0], findings.configs[0], findings.world
+    run, config, exam = findings.runs[0], findings.configs[0], findings.exam
+    images, captions_of, leaks = exam.training()
     captions = {
         "accuracy": "Accuracy against training images seen, by the probe.",
         "trajectories": "Paths of the held-out combinations through concept space: mean "
         "probability that the probe gives the asked value.",
+        "centres": "Coordinates that the probe reads at the last snapshot, against those asked "
+        "for; around a torus, the nearest to them.",
         "certificate": "How the probe, and the oracle beside it, read true renders under noise and "
         "blur.",
         "samples": "One sample of each prompt at every snapshot, along a row from the same noise.",
     }
-    guess = findings.chance["joint"]
+    guess = exam.chance["joint"]
     report = Report(
         title=config.name,
         question=config.question,
@@ -268,14 +293,14 @@ def write_run_report(
             "joint accuracy at step 0": f"{findings.first_step_accuracy():.3f}",
             "joint accuracy of true renders": f"{findings.ceiling():.3f}",
             "joint accuracy of the memoriser, which only copies": findings.floor(),
-            "effect of prompts, P(v | asked v) - P(v | asked another)": findings.prompt_effect(),
+            **findings.prompt_effect(),
         },
         accuracy=final_accuracy(findings.curves),
         chance=f"Guessing gets {guess:.3f} of all concepts right at once.",
         figures=[(captions[name], figure) for name, figure in figures.items()],
         probe=certificate_facts(findings.certificate),
-        leak_check=leaks.lines(),
-        neighbours=nearest_training_images(run, config, world, data),
+        leak_check=leaks,
+        neighbours=nearest_training_images(run, config, exam, images, captions_of),
         config_yaml=to_yaml(config),
         environment=read_json(run.path / "env.json"),
     )

@@ -9,7 +9,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from data_gen import streams
-from data_gen.world import WorldConfig
+from data_gen.bumps.config import BumpsConfig
+from data_gen.bumps.sections import sections
+from data_gen.bumps.world import BumpWorld
 from diffusion.snapshots import step_directory
 from studies.config import (
     MOST_IMAGES,
@@ -62,8 +64,7 @@ def part_name(plan: Plan, probe: str) -> str:
 
 
 def make_plans(config: Config) -> list[Plan]:
-    """One plan per scored step and kind of weights; the last step gets more images. None of a world
-    of bumps."""
+    """One plan per scored step and kind of weights; the last step gets more images."""
     evaluate, steps = config.evaluate, scored_steps(config)
     return [
         Plan(
@@ -93,9 +94,9 @@ def shown_plans(config: Config) -> list[Plan]:
 
 
 def num_combinations(config: Config) -> int:
-    """How many are drawn and scored at every planned snapshot; 0 of a world of bumps."""
-    if not isinstance(config.world, WorldConfig):
-        return 0
+    """How many are drawn and scored at every planned snapshot: of bumps, sections."""
+    if isinstance(config.world, BumpsConfig):
+        return len(sections(BumpWorld(config.world)))
     return math.prod(len(concept.values) for concept in config.world.concepts.values())
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from data_gen.dataset import leak_check, training_set
+from data_gen.bumps.config import BumpsConfig
 from data_gen.endings import Mistake, Preempted
 from data_gen.files import damage, hash_json, read_json
 from data_gen.world import World
@@ -22,12 +22,12 @@ from studies.config import (
     check_config,
     flatten,
     scored_weights,
-    scored_world,
     snapshot_steps,
     to_dict,
     to_yaml,
 )
 from studies.evaluate import Evaluator
+from studies.exams import exam_of
 from studies.findings import Findings, probe_facts, report_is_fresh, speed_facts, write_run_report
 from studies.forecast import Weights, check_disk, run_bytes
 from studies.lineage import find_source, record_lineage
@@ -47,7 +47,6 @@ def run_experiment(config: Config, run: RunDir, say: Say, deadline: float | None
     """All stages in one process; says what each found. deadline: as `stop_on_request` takes it."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise Mistake("scripts/run.py is one process; train with several by scripts/train.py first")
-    scored_world(config)
     config = with_recorded_precision(config, run)
     claim(config, run)
     task_of(config)  # refuse a mistake before the work
@@ -71,12 +70,12 @@ def claim(config: Config, run: RunDir) -> None:
 
 def probe_stage(config: Config, run: RunDir, say: Say) -> None:
     """The first process makes the probe, unless it is there; the others wait for it."""
-    world = scored_world(config)
+    world = check_config(config)
     new = _scoring_processes(config).once(lambda: _ensure_probe(config, run, world))
     say(f"probe: {'trained' if new else 'found'}; {_probe_line(run)}")
 
 
-def _ensure_probe(config: Config, run: RunDir, world: World) -> bool:
+def _ensure_probe(config: Config, run: RunDir, world: World | BumpsConfig) -> bool:
     with run.locked("evaluate"):
         return ensure_probe(run, world, config.probe)
 
@@ -180,7 +179,7 @@ def evaluate_stage(
 
     watch_seconds: how often to look for what a training at work has added; None: all is there.
     """
-    world, processes = scored_world(config), _scoring_processes(config)
+    world, processes = check_config(config), _scoring_processes(config)
     processes.check_equal("config", hash_json(to_dict(config)))
     with ExitStack() as stack:
         stack.push(processes.leave)
@@ -216,18 +215,17 @@ def _evaluate(
 
 def report_stage(config: Config, run: RunDir, say: Say) -> None:
     """Figures and report, unless they were made from these scores before; then the table."""
-    world = scored_world(config)
+    world = check_config(config)
     findings = Findings([run], [config], world)
     if not report_is_fresh(findings):
-        data = training_set(world)
-        figures = findings.draw(run.figures)
-        write_run_report(findings, data, leak_check(world, data), figures)
+        write_run_report(findings, findings.draw(run.figures))
     for weights, table in findings.tables().items():
         say(f"\naccuracy at step {config.train.max_steps}{weights} [95 % interval]\n{table}\n")
     say(f"joint accuracy at step 0: {findings.first_step_accuracy():.3f}")
     say(f"joint accuracy of true renders: {findings.ceiling():.3f}")
     say(f"joint accuracy of the memoriser: {findings.floor()}")
-    say(f"effect of prompts, P(v | asked v) - P(v | asked another): {findings.prompt_effect()}")
+    for name, effect in findings.prompt_effect().items():
+        say(f"{name}: {effect}")
     say(f"probe: {_probe_line(run)}\ntraining: {_speed_line(run)}")
     say(f"report: {run.report}")
 
@@ -275,13 +273,14 @@ def plot_runs(paths: list[Path], out: Path) -> list[Path]:
     """Figures of any number of runs of one world; returns the files written."""
     runs = [RunDir(path) for path in paths]
     configs = [run.read_config() for run in runs]
-    worlds = [scored_world(config) for config in configs]
+    worlds = [check_config(config) for config in configs]
+    asks = [exam_of(world, 0).identity for world in worlds]
     names = [config.name for config in configs]
     doubled = {name for name in names if names.count(name) > 1}
     if doubled:
         raise Mistake(f"--run: several runs are named {doubled.pop()!r}; rename one in its config")
-    for run, world in zip(runs, worlds, strict=True):
-        if world.space.values != worlds[0].space.values or world.split != worlds[0].split:
+    for run, other in zip(runs, asks, strict=True):
+        if other != asks[0]:
             raise Mistake(f"{run.path}: another world than {runs[0].path}; plot them apart")
     figures = Findings(runs, _told_apart(configs), worlds[0]).draw(out)
     return [out / f"{name}.png" for name in figures]

@@ -20,6 +20,7 @@ from diffusion.snapshots import thin
 from studies import stages
 from studies.compare import compare
 from studies.config import Config, check_config, read_config
+from studies.exams import exam_of
 from studies.run_dir import RunDir
 from studies.samples import save_samples
 from studies.tensor_differences import tensor_differences
@@ -45,6 +46,11 @@ def config(root) -> Config:
     )
 
 
+def rows(config: Config) -> list:
+    """Labels of two images of each combination."""
+    return exam_of(check_config(config), 0).rows(2)
+
+
 def train(config: Config, path: Path) -> RunDir:
     run = RunDir(path)
     stages.train_stage(config, run, lambda line: None)
@@ -56,7 +62,7 @@ def first(config, tmp_path_factory) -> RunDir:
     """4 steps: snapshots of steps 0, 2 and 4, states of steps 2 and 4, one file of samples."""
     run = train(config, tmp_path_factory.mktemp("runs") / "a")
     images = np.random.default_rng(0).integers(0, 256, (8, 2, 4, 4, 3), dtype=np.uint8)
-    save_samples(run.path / SAMPLES, images, check_config(config))
+    save_samples(run.path / SAMPLES, images, rows(config))
     return run
 
 
@@ -233,7 +239,7 @@ def test_the_first_image_to_differ_is_named(first, second, config):
         prompt = stored["prompt"][5]
     images[2, 1, 0, 0, 0] ^= 1
     images[7, 0] = 0
-    save_samples(second.path / SAMPLES, images, check_config(config))
+    save_samples(second.path / SAMPLES, images, rows(config))
     where = f"image 5 ('{prompt}', sample 1)"
     assert lines(first, second, part=True) == [
         f"samples: 1 of 1 common files differ; step_00000002/ema.npz: 2 of 16 images, "
@@ -242,11 +248,10 @@ def test_the_first_image_to_differ_is_named(first, second, config):
 
 
 def test_images_of_the_memoriser_are_compared_too(first, second, config):
-    world = check_config(config)
     images = np.zeros((8, 2, 4, 4, 3), dtype=np.uint8)
-    save_samples(first.samples / "memoriser" / "ema.npz", images, world)
+    save_samples(first.samples / "memoriser" / "ema.npz", images, rows(config))
     images[0, 1] = 9
-    save_samples(second.samples / "memoriser" / "ema.npz", images, world)
+    save_samples(second.samples / "memoriser" / "ema.npz", images, rows(config))
     try:
         (line,) = lines(first, second, part=True)
     finally:
