@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from classifiers.heads import Coordinate
 from classifiers.probe import Probe, ProbeReadings
 from classifiers.scores import KEY, SCHEMA, score_images, write_part
 
@@ -59,6 +60,42 @@ def test_of_an_image_that_is_no_scene_nothing_is_read():
     scores = scored(unsure=(True, False))
     assert scores["predicted"].isna().tolist() == [True, True, False]
     assert scores["p_target"].tolist() == pytest.approx([0.9, 0.5, 0.125])
+
+
+def placed(asked: list[float], read: list[float], periodic: bool = True) -> pd.DataFrame:
+    """Scores of one coordinate on 16 px, read for certain; the last image is no scene."""
+    head = Coordinate(16, periodic, nullable=True)
+    probe = Fixed({"x": head.shares(torch.tensor(read))}, [False] * (len(read) - 1) + [True])
+    probe.concepts = {"x": head}
+    rows = [dict(combination="train", split="train", prompt=f"{x}", sample=0) for x in asked]
+    images = torch.zeros(len(asked), 1, 16, 16, dtype=torch.uint8)
+    return score_images(probe, images, rows, [{"x": px} for px in asked], COMMON)
+
+
+NAN = float("nan")
+
+
+def test_a_coordinate_is_there_elsewhere_or_none():
+    scores = placed([3.0, 3.0, 3.0, NAN, NAN, 3.0], [3.5, 5.0, NAN, NAN, 5.0, 3.0])
+    there = ["there", "there", "there", "none", "none", "there"]
+    assert scores["target"].tolist() == there
+    assert scores["predicted"][:5].tolist() == ["there", "elsewhere", "none", "none", "elsewhere"]
+    assert scores["predicted"].isna().tolist() == [False] * 5 + [True]
+    assert scores["p_target"].tolist() == pytest.approx([1, 0, 0, 1, 0, 1])
+    assert [list(p) for p in scores["probabilities"][:3]] == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+    assert scores["target_value"].isna().tolist() == [False] * 3 + [True, True, False]
+    assert scores["predicted_value"].fillna(-1).tolist() == pytest.approx(
+        [3.5, 5.0, -1, -1, 5.0, 3.0], abs=0.01
+    )
+
+
+def test_around_a_circle_the_difference_of_values_is_the_distance():
+    asked, read = [0.25, 15.75, 0.5], [15.5, 0.5, 8.0]
+    around, along = placed(asked, read), placed(asked, read, periodic=False)
+    off = around["predicted_value"] - around["target_value"]
+    assert off.tolist() == pytest.approx([-0.75, 0.75, 7.5], abs=0.01)
+    assert around["predicted"][:2].tolist() == ["there", "there"]
+    assert along["predicted"][:2].tolist() == ["elsewhere", "elsewhere"]
 
 
 def test_parts_read_as_one_table_with_their_facts(scores, tmp_path: Path):

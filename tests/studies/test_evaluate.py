@@ -19,11 +19,12 @@ from diffusion.processes import Processes, build_accelerator
 from diffusion.snapshots import step_directory
 from diffusion.train_config import TrainConfig
 from studies import stages, watching
-from studies.config import Config, read_config, scored_world
+from studies.config import Config, check_config, read_config
 from studies.evaluate import Evaluator
-from studies.findings import Findings, report_is_fresh
+from studies.findings import Findings
 from studies.probing import load_run_probe
 from studies.run_dir import RunDir
+from studies.run_report import report_is_fresh
 from studies.samples import save_tile
 from studies.units import Job
 from studies.verify import verify
@@ -114,8 +115,8 @@ def sides(run: RunDir, config: Config, count: int) -> list[Evaluator]:
     barrier, turn = threading.Barrier(count, timeout=30), threading.Lock()
     values, world, probe = (
         [None] * count,
-        scored_world(config),
-        load_run_probe(run, scored_world(config)),
+        check_config(config),
+        load_run_probe(run, check_config(config)),
     )
     alike = [Side(rank, values, turn, barrier) for rank in range(count)]
     return [Evaluator(run, config, world, *probe, side) for side in alike]
@@ -248,7 +249,7 @@ def test_both_weights_are_scored_and_never_mixed(run, config, tmp_path):
     stages.report_stage(both, run, said.append)
     tables = [line for line in said if "[95 % interval]" in line]
     assert [", ema [" in t for t in tables] == [True, False] and ", raw [" in tables[1]
-    shown = Findings([run], [both], scored_world(both))
+    shown = Findings([run], [both], check_config(both))
     assert {*shown.scores["weights"]} == {"ema", "none"}
     assert shown.weights().startswith("ema shown; raw: joint accuracy train 0.")
     assert "ema shown; raw: joint" in run.report.read_text()

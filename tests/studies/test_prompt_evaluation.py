@@ -15,6 +15,7 @@ from diffusion.pipeline import ConceptPipeline
 from studies import stages, watching
 from studies.cli import with_named_prompts
 from studies.config import Config, EvaluateConfig, check_config, read_config
+from studies.dry_run import describe_plan
 from studies.evaluate import Evaluator
 from studies.forecast import sample_bytes
 from studies.models import task_of
@@ -196,7 +197,7 @@ def test_plans_ask_every_set_of_every_weights_and_keep_the_names_of_files(asking
         assert plan.intervention == "none"
     images = 9 * (2 * (8 + 8 + 4) + 8)  # and the memoriser's
     assert sample_bytes(asking) == images * 16 * 16 * 3
-    *_, line, pairs, shapes, _ = stages.describe_plan(asking, RunDir(Path("x"))).splitlines()
+    *_, line, pairs, shapes, _ = describe_plan(asking, RunDir(Path("x"))).splitlines()
     assert line.endswith(f"{9 * 2 * 20} images, {9 * 2 * (8 + 3 * 8 + 4)} network evaluations")
     assert pairs == "prompts: pairs: 8 such as 'a red circle AND a large circle:2'"
     assert shapes == "prompts: shapes: 4 such as 'a red circle'"
