@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import combinations
 from pathlib import Path
@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+
+from analysis.trajectory import SPLITS, in_reading_order
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 WIDTH_IN = 7.0
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
-_SPLIT_COLOURS = dict(zip(("train", "held_out", "partial"), PALETTE, strict=False))
 _STYLE: dict[Any, Any] = {
     "font.size": 8,
     "axes.titlesize": 9,
@@ -47,7 +48,7 @@ _STYLE: dict[Any, Any] = {
 
 
 def accuracy_figure(curves: pd.DataFrame, chance: Mapping[str, float]) -> Figure:
-    """Accuracy against training images seen: one panel per measure, one colour per split.
+    """Accuracy against training images seen: one panel per measure, one look per split.
 
     One run: its line, with its interval as a band. Several: a thin line and a faint band per run,
     and a thick mean line over the snapshots that all of them have.
@@ -56,21 +57,22 @@ def accuracy_figure(curves: pd.DataFrame, chance: Mapping[str, float]) -> Figure
     chance: accuracy of guessing, in [0, 1], by measure; drawn where there is one.
     """
     measures = list(curves["measure"].unique())
-    splits = [split for split in _SPLIT_COLOURS if split in set(curves["split"])]
+    looks = _split_looks(curves["split"])
     with figure_style():
         figure, panels = panels_of(len(measures), columns=4, panel_height_in=1.75)
         for panel, measure in zip(panels, measures, strict=True):
             shown = curves[curves["measure"] == measure]
-            for split in splits:
-                _draw_accuracy(panel, shown[shown["split"] == split], _SPLIT_COLOURS[split])
+            for split, look in looks.items():
+                _draw_accuracy(panel, shown[shown["split"] == split], **look)
             if measure in chance:
                 panel.axhline(chance[measure], color="0.45", linestyle="--", linewidth=0.8)
             panel.set(title=measure, ylim=(-0.03, 1.03), yticks=(0, 0.5, 1))
             images_seen_axis(panel, shown["images_seen"])
         figure.supxlabel("training images seen", fontsize=8)
         figure.supylabel("accuracy", fontsize=8)
-        handles = _accuracy_legend(splits, curves["run"].nunique(), bool(chance))
-        figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+        handles = _accuracy_legend(looks, curves["run"].nunique(), bool(chance))
+        columns = math.ceil(len(handles) / math.ceil(len(handles) / 6))
+        figure.legend(handles=handles, loc="outside upper center", ncols=columns)
     return figure
 
 
@@ -195,16 +197,16 @@ def _mean_over_runs(table: pd.DataFrame, keys: list[str], value: str) -> pd.Seri
     return groups.mean()[groups.size() == table["run"].nunique()]
 
 
-def _draw_accuracy(panel: Axes, curves: pd.DataFrame, colour: str) -> None:
+def _draw_accuracy(panel: Axes, curves: pd.DataFrame, color: str, linestyle: str) -> None:
     runs = curves["run"].nunique()
     for _, run in curves.groupby("run"):
         run = run.sort_values("images_seen")
         x = run["images_seen"]
-        panel.fill_between(x, run["low"], run["high"], color=colour, alpha=0.25 / runs, linewidth=0)
-        panel.plot(x, run["accuracy"], color=colour, linewidth=1.4 if runs == 1 else 0.5)
+        panel.fill_between(x, run["low"], run["high"], color=color, alpha=0.25 / runs, linewidth=0)
+        panel.plot(x, run["accuracy"], linestyle, color=color, linewidth=1.4 if runs == 1 else 0.5)
     if runs > 1:
         mean = _mean_over_runs(curves, ["images_seen"], "accuracy")
-        panel.plot(mean.index, mean, color=colour, linewidth=1.8)
+        panel.plot(mean.index, mean, linestyle, color=color, linewidth=1.8)
 
 
 def images_seen_axis(panel: Axes, images_seen: pd.Series) -> None:
@@ -226,13 +228,23 @@ def images_seen_axis(panel: Axes, images_seen: pd.Series) -> None:
     panel.minorticks_off()
 
 
-def _accuracy_legend(splits: Sequence[str], runs: int, chance: bool) -> list[Artist]:
+def _split_looks(splits: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Those of SPLITS always look the same; beside others, all in turn."""
+    ordered = in_reading_order(splits)
+    names = SPLITS if set(ordered) <= set(SPLITS) else ordered
+    looks = dict(zip(names, _looks(len(names)), strict=True))
+    return {split: looks[split] for split in ordered}
+
+
+def _accuracy_legend(
+    looks: Mapping[str, Mapping[str, Any]], runs: int, chance: bool
+) -> list[Artist]:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     handles: list[Artist] = [
-        Line2D([], [], color=_SPLIT_COLOURS[split], linewidth=1.8, label=split.replace("_", "-"))
-        for split in splits
+        Line2D([], [], linewidth=1.8, label=split.replace("_", "-"), **look)
+        for split, look in looks.items()
     ]
     if runs > 1:
         handles.append(Line2D([], [], color="0.3", linewidth=1.8, label=f"mean of {runs} runs"))

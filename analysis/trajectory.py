@@ -11,7 +11,7 @@ Where every image is right, or none is, a bootstrap has no width; there an accur
 at the exact binomial bound, α/2 = (1 − bound)ⁿ or boundⁿ for n images.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -114,14 +114,16 @@ def prompt_effect(scores: pd.DataFrame) -> pd.Series:
 
     P(reads v | asked v) − P(reads v | asked another value), averaged over the values v: 1 if
     prompts are obeyed, 0 if they have no effect, whatever the images look like: where the probe is
-    unsure, its likeliest value counts. Concepts with a single value have none and are left out.
-    Raises ValueError as `concept_trajectories` does.
+    unsure, its likeliest value counts. Concepts with a single value have none and are left out, and
+    so are coordinates. Raises ValueError as `concept_trajectories` does.
     """
     generated = _probable(_generated(scores))
     last = generated[generated["step"] == generated.groupby("run")["step"].transform("max")]
     choices = last.groupby("concept")["target"].transform("nunique")
-    grouped = last[choices > 1].groupby("concept", sort=False)[list(last.columns)]
-    return grouped.apply(_effect)
+    numbers = last.groupby("concept")["target_value"].transform("count")
+    words = last[(choices > 1) & (numbers == 0)]
+    effects = {name: _effect(rows) for name, rows in words.groupby("concept", sort=False)}
+    return pd.Series(effects, dtype=float)
 
 
 def _effect(rows: pd.DataFrame) -> float:
@@ -251,6 +253,12 @@ def _bootstrap(
     num_indices = sums.shape[1]
     weights = rng.multinomial(num_indices, np.full(num_indices, 1 / num_indices), size=num_draws)
     return np.percentile((sums @ weights.T) / (counts @ weights.T), [2.5, 97.5], axis=1)
+
+
+def in_reading_order(splits: Iterable[str]) -> list[str]:
+    """The different ones, first those of SPLITS in their order, then others as they come."""
+    different = list(dict.fromkeys(splits))
+    return sorted(different, key=lambda s: SPLITS.index(s) if s in SPLITS else len(SPLITS))
 
 
 def _reading_order(column: pd.Series) -> pd.Series:

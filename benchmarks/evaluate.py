@@ -50,6 +50,7 @@ from studies.config import Config, scored_world
 from studies.evaluate import Evaluator
 from studies.plans import Plan, num_combinations, shown_plans
 from studies.probing import load_run_probe
+from studies.prompt_sets import PLAIN, prompts_of
 from studies.run_dir import RunDir
 from studies.units import snapshot_job, unscored
 
@@ -207,8 +208,8 @@ def main() -> None:
         schedule = DDPMScheduler.from_pretrained(directory, subfolder="scheduler")
         images = (arguments.images, arguments.confirm_images)
         tried, confirmed = equality_study(study, schedule, tuple(arguments.seeds), images)
-        captioner, space = study.evaluator.world.captioner, study.evaluator.world.space
-        captions = [captioner.write(combination) for combination in space.combinations]
+        asked = study.evaluator.questions[PLAIN]
+        captions = [prompts_of(question, 1)[0] for question in asked]
         ours = ConceptPipeline.load(directory, plan.weights)
         seconds = race(ours, captions, arguments.turns, arguments.steps)
     print(

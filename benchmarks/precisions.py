@@ -28,7 +28,7 @@ from scipy import stats
 
 from analysis.figures import PALETTE, save_figure
 from data_gen.files import read_rows
-from studies.config import scored_world
+from studies.config import check_config
 from studies.findings import Findings
 from studies.run_dir import RunDir
 
@@ -61,7 +61,7 @@ def curves(run: RunDir) -> Iterator[dict[str, Any]]:
     for start in range(0, len(losses), STRETCH):
         yield {"curve": "loss", "step": start, "value": np.mean(losses[start : start + STRETCH])}
     config = run.read_config()
-    scored = Findings([run], [config], scored_world(config)).curves
+    scored = Findings([run], [config], check_config(config)).curves
     for row in scored[scored["measure"] == "joint"].to_dict("records"):
         yield {"curve": row["split"], "step": row["step"], "value": row["accuracy"]}
 

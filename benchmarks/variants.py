@@ -28,7 +28,7 @@ from diffusion.model_config import SIZES
 from diffusion.prompts import build_tokenizer
 from diffusion.text_encoders import build_text_encoder
 from studies.cli import quieten_libraries
-from studies.config import Config, scored_world
+from studies.config import Config, check_config
 from studies.findings import Findings
 from studies.plans import make_plans
 from studies.reading import read_as, read_yaml
@@ -100,7 +100,7 @@ class Result:
 
 
 def train(config: Config, folder: Path) -> Result:
-    run, world = RunDir(folder / config.name), scored_world(config)
+    run, world = RunDir(folder / config.name), check_config(config)
     run_experiment(config, run, lambda line: None)
     losses = [row["loss"] for row in read_rows(run.path / "metrics.jsonl")]
     curves = Findings([run], [config], world).curves

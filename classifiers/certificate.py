@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Int, UInt8
+from jaxtyping import Float, Int, UInt8
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torchmetrics.functional.classification import (
+    binary_calibration_error,
     multiclass_accuracy,
     multiclass_calibration_error,
     multiclass_confusion_matrix,
 )
 
 from classifiers.degradation import degradation
+from classifiers.heads import Coordinate, Head
 from classifiers.oracle import Oracle
 from classifiers.probe import Batch, Probe
 from data_gen import streams
@@ -30,28 +32,28 @@ class ProbeRefused(Mistake):
 
 
 def certify(probe: Probe, batch: Batch, of: str = "renders") -> dict[str, Any]:
-    """Clean accuracy, calibration error and confusion per concept, on labelled images; what share
-    of them, and of images that are no scene, the probe is unsure of.
+    """Clean accuracy, calibration error and confusion (of coordinates: errors) per concept, on
+    labelled images; what share of them, and of images that are no scene, the probe is unsure of.
 
     of: what the images are called. Accuracy is of what it would say if it were never unsure.
     """
     images, targets = batch
     seen = probe.read(images)
     concepts = {
-        name: _concept_certificate(seen.probabilities[name], targets[:, i], list(values))
-        for i, (name, values) in enumerate(probe.values.items())
+        name: _head_certificate(head, seen.probabilities[name], targets[:, i])
+        for i, (name, head) in enumerate(probe.concepts.items())
     }
     unsure = {kind: _unsure(probe, these) for kind, these in no_scenes(images).items()}
     unsure = {of: seen.unsure.double().mean().item(), **unsure}
     return {"num_images": len(images), "concepts": concepts, "unsure": unsure}
 
 
-def no_scenes(images: UInt8[Tensor, "n 3 h w"]) -> dict[str, UInt8[Tensor, "n 3 h w"]]:
+def no_scenes(images: UInt8[Tensor, "n c h w"]) -> dict[str, UInt8[Tensor, "n c h w"]]:
     """As many images that are no scene of the world: noise as samplers start from it, single
     colors, and two scenes at once, each half transparent."""
-    index = torch.arange(len(images))
+    index, channels = torch.arange(len(images)), images.shape[1]
     normal = streams.normal(0, "no_scene.noise", 0, index, images[0].numel()).view(images.shape)
-    color = streams.uniform(0, "no_scene.blank", 0, index, 3)[:, :, None, None]
+    color = streams.uniform(0, "no_scene.blank", 0, index, channels)[:, :, None, None]
     halves = (images.float() + images.roll(1, 0).float()) / 2
     return {
         "noise": ((normal / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8),
@@ -60,7 +62,7 @@ def no_scenes(images: UInt8[Tensor, "n 3 h w"]) -> dict[str, UInt8[Tensor, "n 3 
     }
 
 
-def _unsure(probe: Probe, images: UInt8[Tensor, "n 3 h w"]) -> float:
+def _unsure(probe: Probe, images: UInt8[Tensor, "n _ h w"]) -> float:
     return probe.read(images).unsure.double().mean().item()
 
 
@@ -98,6 +100,33 @@ def _oracle_indices(oracle: Oracle, images: Tensor, limit: float) -> Int[Tensor,
     return oracle.read(images.permute(0, 2, 3, 1).contiguous(), limit).indices
 
 
+def _head_certificate(head: Head, probabilities: Tensor, target: Tensor) -> dict[str, Any]:
+    if isinstance(head, Coordinate):
+        return coordinate_certificate(head, probabilities, target.double())
+    return _concept_certificate(probabilities, target.long(), list(head))
+
+
+def coordinate_certificate(
+    head: Coordinate, probabilities: Float[Tensor, "n v"], target: Float[Tensor, " n"]
+) -> dict[str, Any]:
+    """accuracy: share read right (`Coordinate.is_right`). error_px: how far off, where there is a
+    coordinate and one was read. calibration_error: of the probability given to what was read."""
+    read = head.read(probabilities)
+    right, off = head.is_right(read, target), head.offset(read, target).abs()
+    off = off[~off.isnan()]
+    there, _, none = head.outcomes(probabilities, read).unbind(1)
+    sure = torch.where(read.isnan(), none, there)
+    return {
+        "accuracy": right.double().mean().item(),
+        "calibration_error": binary_calibration_error(sure, right.long()).item(),
+        "error_px": {
+            "median": off.median().item(),
+            "90 %": off.quantile(0.9).item(),
+            "worst": off.max().item(),
+        },
+    }
+
+
 def _concept_certificate(
     probabilities: Tensor, target: Int[Tensor, " n"], values: list[str]
 ) -> dict[str, Any]:
@@ -132,7 +161,8 @@ def save_probe(
     directory: Path, probe: Probe, width: int, certificate: Mapping[str, Any], identity: Any
 ) -> None:
     """Write probe.safetensors and certificate.json; `identity` says what it was trained on."""
-    facts = {"width": width, "values": {k: list(v) for k, v in probe.values.items()}}
+    heads = {k: asdict(h) if isinstance(h, Coordinate) else h for k, h in probe.concepts.items()}
+    facts = {"width": width, "values": heads}
 
     def fill(path: Path) -> None:
         save_file(dict(probe.state_dict()), path / "probe.safetensors")
@@ -146,8 +176,8 @@ def load_probe(directory: Path) -> tuple[Probe, dict[str, Any]]:
     certificate = read_json(directory / "certificate.json")
     path = directory / "probe.safetensors"
     try:
-        values = {name: tuple(words) for name, words in certificate["values"].items()}
-        probe = Probe(values, certificate["width"])
+        heads = {name: _head(facts) for name, facts in certificate["values"].items()}
+        probe = Probe(heads, certificate["width"])
         probe.load_state_dict(load_file(path))
     except (OSError, KeyError, SafetensorError, RuntimeError) as error:
         raise Mistake(
@@ -155,6 +185,11 @@ def load_probe(directory: Path) -> tuple[Probe, dict[str, Any]]:
             f"move its directory away, scripts/run.py trains it again"
         ) from None
     return probe.eval(), certificate
+
+
+def _head(facts: Any) -> Head:
+    """What `save_probe` wrote of one: a list of words, or what a coordinate has."""
+    return Coordinate(**facts) if isinstance(facts, dict) else tuple(facts)
 
 
 def probe_name(certificate: Mapping[str, Any]) -> str:

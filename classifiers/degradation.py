@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from data_gen import streams
@@ -13,6 +13,8 @@ from data_gen.endings import Mistake
 from data_gen.world import World
 
 Reader = Callable[[UInt8[Tensor, "n h w 3"]], Int[Tensor, "n c"]]  # −1: unsure
+Verdicts = tuple[Bool[Tensor, "n k"], Bool[Tensor, "n k"]]  # per concept: right, unsure
+Judge = Callable[[UInt8[Tensor, "n h w c"]], Verdicts]
 NOISES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
 BLURS_PX = (0.0, 0.25, 0.5, 1.0, 1.5)
 
@@ -53,25 +55,35 @@ def degradation(
     images = data.images.permute(0, 2, 3, 1).contiguous()
     values = torch.tensor([world.space.value_indices(c) for c in world.space.combinations])
     targets = values[data.combination]
-    return degraded(world.space.names, images, targets, reader, seed, noises, blurs_px)
+    judge = judged_by(targets, reader)
+    return degraded_rows(images, world.space.names, judge, seed, noises, blurs_px)
 
 
-def degraded(
+def judged_by(targets: Int[Tensor, "n c"], reader: Reader) -> Judge:
+    """What a reader of places says, against the true ones."""
+
+    def judge(degraded: UInt8[Tensor, "n h w 3"]) -> Verdicts:
+        read = reader(degraded)
+        return read == targets, read < 0
+
+    return judge
+
+
+def degraded_rows(
+    images: UInt8[Tensor, "n h w c"],
     concepts: Sequence[str],
-    images: UInt8[Tensor, "n h w 3"],
-    targets: Int[Tensor, "n c"],
-    reader: Reader,
+    judge: Judge,
     seed: int,
     noises: Sequence[float] = NOISES,
     blurs_px: Sequence[float] = BLURS_PX,
 ) -> list[Degraded]:
-    """`degradation` of any images, which show the places `targets` of the concepts' values."""
+    """The same of any images, about which `judge` says what is read right and what is unsure."""
     rows = []
     for level in noises:
         noisy = with_noise(images, level, seed, "degradation.noise")
-        rows += _rows(concepts, "noise", level, reader(noisy), targets)
+        rows += _rows("noise", level, concepts, judge(noisy))
     for level in blurs_px:
-        rows += _rows(concepts, "blur", level, reader(with_blur(images, level)), targets)
+        rows += _rows("blur", level, concepts, judge(with_blur(images, level)))
     return rows
 
 
@@ -93,17 +105,10 @@ def limit_at(
     return torch.quantile(residual(noisy).double(), 1 - rate).item()
 
 
-def _rows(
-    concepts: Sequence[str],
-    kind: str,
-    level: float,
-    read: Int[Tensor, "n c"],
-    targets: Int[Tensor, "n c"],
-) -> list[Degraded]:
-    right = (read == targets).double().mean(0).tolist()
-    unsure = (read < 0).double().mean(0).tolist()
+def _rows(kind: str, level: float, concepts: Sequence[str], verdicts: Verdicts) -> list[Degraded]:
+    right, unsure = (verdict.double().mean(0).tolist() for verdict in verdicts)
     parts = zip(concepts, right, unsure, strict=True)
-    return [Degraded(kind, level, *part, num_images=len(targets)) for part in parts]
+    return [Degraded(kind, level, *part, num_images=len(verdicts[0])) for part in parts]
 
 
 def with_noise(

@@ -1,32 +1,37 @@
-"""Multi-head probe: images → probabilities of every concept's values."""
+"""Multi-head probe: images → probabilities of every concept's values, or of its coordinates."""
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, Real, UInt8
 from torch import Tensor, nn
 
 from classifiers.familiarity import Familiarity
+from classifiers.heads import Coordinate, Head
 from classifiers.probe_config import ProbeConfig
 from data_gen import streams
 
-Batch = tuple[UInt8[Tensor, "n 3 h w"], Int[Tensor, "n c"]]
-Others = tuple[UInt8[Tensor, "m 3 h w"], Int[Tensor, "m c"]]  # of another size, beside a Batch
+# images, and per concept the place of its value, or its coordinate in px (nan: none)
+Batch = tuple[UInt8[Tensor, "n _ h w"], Real[Tensor, "n c"]]
+Others = tuple[UInt8[Tensor, "m _ h w"], Real[Tensor, "m c"]]  # of another size, beside a Batch
+REDUCTION = 4  # of the side of an image, by the trunk
 
 
 @dataclass(frozen=True)
 class ProbeReadings:
     """What a probe sees in n images, on the CPU.
 
-    probabilities: float32 (n, values) per concept, softmax.
+    probabilities: float32 (n, values) per concept, softmax; of a coordinate, of its places.
     unsure: which images are like no scene it knows; what is read in them means nothing.
+    coordinates: float64 (n,) in px per concept that is one; nan: none.
     """
 
     probabilities: dict[str, Float[Tensor, "n v"]]
     unsure: Bool[Tensor, " n"]
+    coordinates: dict[str, Float[Tensor, " n"]] = field(default_factory=dict)
 
     def indices(self) -> Int[Tensor, "n c"]:
         """The place of the likeliest value of each concept; −1 where unsure."""
@@ -37,13 +42,16 @@ class ProbeReadings:
 class Probe(nn.Module):
     """A small convolutional trunk with one linear head per concept.
 
-    heads: {concept: its values}, in the order of the targets. It reads absolute position away by
-    average pooling, so that where an object lies says nothing of what it is.
+    concepts: {concept: its values, or its coordinate}, in the order of the targets. Heads of values
+    read absolute position away by average pooling, so that where an object lies says nothing of
+    what it is; those of coordinates get the means of rows and of columns instead.
     """
 
-    def __init__(self, heads: Mapping[str, tuple[str, ...]], width: int):
+    def __init__(self, concepts: Mapping[str, Head], width: int):
         super().__init__()
-        self.values = {name: tuple(values) for name, values in heads.items()}
+        self.concepts = dict(concepts)
+        self.coordinates = {n: h for n, h in concepts.items() if isinstance(h, Coordinate)}
+        self.values = {n: tuple(h) for n, h in concepts.items() if not isinstance(h, Coordinate)}
         self.trunk = nn.Sequential(
             *_block(3, width),
             *_block(width, 2 * width),
@@ -52,32 +60,56 @@ class Probe(nn.Module):
             nn.MaxPool2d(2),
             *_block(4 * width, 4 * width),
         )
+        self.pooled = 8 * width  # features that know no position: the first ones
         self.heads = nn.ModuleDict(
-            {name: nn.Linear(8 * width, len(values)) for name, values in self.values.items()}
+            {name: nn.Linear(self._inputs(head), len(head)) for name, head in concepts.items()}
         )
-        kinds = math.prod(len(values) for values in self.values.values())
-        self.familiarity = Familiarity(kinds, 8 * width)
+        self.familiarity = Familiarity(math.prod(self.kinds), self.pooled)
 
-    def features(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
-        """images: float32 in [0, 1]. What the heads read."""
-        maps = self.trunk(images * 2 - 1)
-        return torch.cat((maps.mean((2, 3)), maps.amax((2, 3))), dim=1)
+    @property
+    def kinds(self) -> tuple[int, ...]:
+        """How many kinds of images each concept makes: one per value; of a coordinate, one where
+        it is there, whatever it is, and one where it is not."""
+        return tuple(
+            1 + head.nullable if isinstance(head, Coordinate) else len(head)
+            for head in self.concepts.values()
+        )
+
+    def features(self, images: Float[Tensor, "n _ h w"]) -> Float[Tensor, "n d"]:
+        """images: float32 in [0, 1], in color or gray. What the heads read."""
+        maps = self.trunk(images.expand(-1, 3, -1, -1) * 2 - 1)
+        parts = [maps.mean((2, 3)), maps.amax((2, 3))]
+        if self.coordinates:
+            parts += [maps.mean(2).flatten(1), maps.mean(3).flatten(1)]
+        return torch.cat(parts, dim=1)
 
     def logits(self, features: Float[Tensor, "n d"]) -> dict[str, Float[Tensor, "n v"]]:
-        return {name: head(features) for name, head in self.heads.items()}
+        pooled, along = features[:, : self.pooled], features[:, self.pooled :]
+        return {
+            name: head(along if name in self.coordinates else pooled)
+            for name, head in self.heads.items()
+        }
 
-    def forward(self, images: Float[Tensor, "n 3 h w"]) -> dict[str, Float[Tensor, "n v"]]:
+    def forward(self, images: Float[Tensor, "n _ h w"]) -> dict[str, Float[Tensor, "n v"]]:
         """images: float32 in [0, 1]. Returns logits per concept."""
         return self.logits(self.features(images))
 
     @torch.no_grad()
-    def read(self, images: UInt8[Tensor, "n 3 h w"], batch_size: int = 512) -> ProbeReadings:
+    def read(self, images: UInt8[Tensor, "n _ h w"], batch_size: int = 512) -> ProbeReadings:
         """images: uint8 in [0, 255]."""
         self.eval()
         chunks = [chunk.float() / 255 for chunk in images.split(batch_size)]
         features = torch.cat([self.features(chunk) for chunk in chunks])
         probabilities = {name: x.softmax(1).cpu() for name, x in self.logits(features).items()}
-        return ProbeReadings(probabilities, self.familiarity.is_unfamiliar(features).cpu())
+        unsure = self.familiarity.is_unfamiliar(features[:, : self.pooled]).cpu()
+        places = {name: head.read(probabilities[name]) for name, head in self.coordinates.items()}
+        return ProbeReadings(probabilities, unsure, places)
+
+    def _inputs(self, head: Head) -> int:
+        """How many numbers a head reads."""
+        if isinstance(head, Coordinate):
+            return self.pooled * (head.image_size_px // REDUCTION)
+        return self.pooled
 
 
 def _block(inputs: int, outputs: int) -> list[nn.Module]:
@@ -85,8 +117,8 @@ def _block(inputs: int, outputs: int) -> list[nn.Module]:
 
 
 def augment(
-    images: Float[Tensor, "n 3 h w"], config: ProbeConfig, step: int
-) -> Float[Tensor, "n 3 h w"]:
+    images: Float[Tensor, "n c h w"], config: ProbeConfig, step: int
+) -> Float[Tensor, "n c h w"]:
     """Blur each image by a random share, then add noise of a random strength, then clip."""
     index = torch.arange(len(images), device=images.device)
     strength = streams.uniform(config.seed, "probe.strength", step, index, 2)
@@ -100,8 +132,9 @@ def augment(
 def _blurred(images: Tensor) -> Tensor:
     """3×3 binomial blur, edges replicated."""
     line = torch.tensor([0.25, 0.5, 0.25], device=images.device)
-    kernel = torch.outer(line, line).expand(3, 1, 3, 3)
-    return F.conv2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), kernel, groups=3)
+    channels = images.shape[1]
+    kernel = torch.outer(line, line).expand(channels, 1, 3, 3)
+    return F.conv2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), kernel, groups=channels)
 
 
 @torch.no_grad()
@@ -112,10 +145,9 @@ def calibrate(probe: Probe, fitted: Batch, others: Others, config: ProbeConfig) 
     of what is learned from is blurred and noisy, as in training: the best images of a generative
     model are not as clean as renders.
     """
-    sizes = [len(values) for values in probe.values.values()]
     images, targets = fitted
     features = torch.cat((_features(probe, images), _features(probe, images, config)))
-    probe.familiarity.fit(features, _combination(targets, sizes).repeat(2))
+    probe.familiarity.fit(features, _kind(probe, targets).repeat(2))
     half = len(others[0]) // 2
     clean, degraded = others[0][:half], others[0][half:]
     limits = torch.cat((_features(probe, clean), _features(probe, degraded, config)))
@@ -126,19 +158,20 @@ def _features(probe: Probe, images: Tensor, degrade: ProbeConfig | None = None) 
     chunks = [chunk.float() / 255 for chunk in images.split(512)]
     if degrade is not None:  # at steps that training has not reached
         chunks = [augment(chunk, degrade, degrade.steps + i) for i, chunk in enumerate(chunks)]
-    return torch.cat([probe.features(chunk) for chunk in chunks])
+    return torch.cat([probe.features(chunk)[:, : probe.pooled] for chunk in chunks])
 
 
-def _combination(targets: Int[Tensor, "n c"], sizes: list[int]) -> Int[Tensor, " n"]:
-    """The number of each combination of values, the last concept running fastest."""
+def _kind(probe: Probe, targets: Real[Tensor, "n c"]) -> Int[Tensor, " n"]:
+    """The number of each combination of kinds, the last concept running fastest."""
     number = torch.zeros(len(targets), dtype=torch.long)
-    for place, size in zip(targets.T, sizes, strict=True):
-        number = number * size + place
+    for target, head, size in zip(targets.T, probe.concepts.values(), probe.kinds, strict=True):
+        kind = target.isnan() if isinstance(head, Coordinate) else target
+        number = number * size + kind.long()
     return number
 
 
 def train_probe(
-    heads: Mapping[str, tuple[str, ...]],
+    concepts: Mapping[str, Head],
     config: ProbeConfig,
     draw: Callable[[int], Batch],
     progress: Callable[[int, float], None] = lambda step, loss: None,
@@ -146,7 +179,7 @@ def train_probe(
     """Train on batches `draw(step)` of labelled renders; half of each batch is left clean."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        probe = Probe(heads, config.width)
+        probe = Probe(concepts, config.width)
     optimizer = torch.optim.AdamW(probe.parameters(), config.learning_rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, config.learning_rate, total_steps=config.steps
@@ -156,7 +189,7 @@ def train_probe(
         clean = images.float() / 255
         half = len(clean) // 2
         logits = probe(torch.cat((clean[:half], augment(clean[half:], config, step))))
-        loss = _loss(logits, targets)
+        loss = _loss(probe.concepts, logits, targets)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -165,6 +198,13 @@ def train_probe(
     return probe
 
 
-def _loss(logits: dict[str, Tensor], targets: Tensor) -> Tensor:
-    losses = [F.cross_entropy(logit, targets[:, i]) for i, logit in enumerate(logits.values())]
-    return torch.stack(losses).sum()
+def _loss(
+    concepts: Mapping[str, Head], logits: dict[str, Tensor], targets: Real[Tensor, "n c"]
+) -> Tensor:
+    """Cross-entropies: of a coordinate, with the shares of its places."""
+    wanted = [
+        head.shares(target) if isinstance(head, Coordinate) else target.long()
+        for head, target in zip(concepts.values(), targets.T, strict=True)
+    ]
+    pairs = zip(logits.values(), wanted, strict=True)
+    return torch.stack([F.cross_entropy(logit, target) for logit, target in pairs]).sum()

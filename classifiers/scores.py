@@ -1,11 +1,25 @@
 """The scores table: one row per image × concept and instrument, kept as Parquet parts.
 
-An instrument is a trained probe or the oracle; `probe` is its name. Where it is unsure, `predicted`
-is null. A probe fills `p_target` and `probabilities`; the oracle, of concepts that it reads as a
-number, `target_value` and `predicted_value` (`Readings.places`). What one has not is null.
+An instrument is a trained probe or the oracle; `probe` is its name. The oracle's rows have no
+`p_target` and no `probabilities` (oracle_scores.py); what follows is of a probe's.
+
+A concept is read as a word or as a coordinate. Of a word, `target` and `predicted` are values, and
+`probabilities` are those of all values in their order. Of a coordinate in px
+
+    target_value       what was asked for; null: none
+    predicted_value    what was read; null: none. On a circle the one nearest to target_value, so
+                       that the difference of the two is their distance, and it may lie beyond the
+                       image
+    target             "there", or "none"
+    predicted          "there" (within 1 px of what was asked for), "elsewhere" or "none"
+    probabilities      of these three
+
+so that predicted == target means right for both. `predicted` is null where the probe is unsure,
+which counts as wrong; all other columns say what it would have read.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,10 +27,11 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import UInt8
+import torch
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from classifiers.oracle import Oracle
+from classifiers.heads import READ_AS, Coordinate
 from classifiers.probe import Probe
 from data_gen.endings import Mistake, first_line
 from data_gen.files import hash_file, whole_file, write_text
@@ -50,84 +65,87 @@ SCHEMA = pa.schema(
 )
 KEY = tuple(SCHEMA.names[: SCHEMA.names.index("concept") + 1])
 Row = Mapping[str, Any]
+Targets = Mapping[str, str] | Mapping[str, float]  # concept → word, or px (nan: none)
 
 
 def score_images(
     probe: Probe,
-    images: UInt8[Tensor, "n 3 h w"],
+    images: UInt8[Tensor, "n _ h w"],
     rows: Sequence[Row],
-    targets: Sequence[Mapping[str, str]],
+    targets: Sequence[Targets],
     common: Row,
 ) -> pd.DataFrame:
-    """Scores of n images by a probe.
+    """Scores of n images; `predicted` is null where the probe is unsure.
 
     Args:
         images: uint8 in [0, 255].
         rows: per image, what differs between images: combination, split, prompt, sample.
-        targets: per image, {concept: asked value}; a partial prompt asks for fewer.
+        targets: per image, {concept: asked value, or coordinate in px, nan for none}; a partial
+            prompt asks for fewer.
         common: what all images share: run, step, weights, sampler, …
     """
     seen = probe.read(images)
-    probabilities = {name: p.tolist() for name, p in seen.probabilities.items()}
-    unsure = seen.unsure.tolist()
-
-    def reading(i: int, concept: str, asked: str) -> Row:
-        values, p = probe.values[concept], probabilities[concept][i]
-        predicted = None if unsure[i] else values[p.index(max(p))]
-        return dict(predicted=predicted, p_target=p[values.index(asked)], probabilities=p)
-
-    return _table(rows, targets, common, reading)
-
-
-def score_by_oracle(
-    oracle: Oracle,
-    limit: float,
-    images: UInt8[Tensor, "n 3 h w"],
-    rows: Sequence[Row],
-    targets: Sequence[Mapping[str, str]],
-    common: Row,
-) -> pd.DataFrame:
-    """Scores of n images by the oracle. limit: see `Oracle.read`; the rest as in `score_images`.
-
-    A `predicted_value` is that of the best fit, also where the oracle is unsure of what it sees;
-    `target_value` is the class mean, in the same unit.
-    """
-    seen = oracle.read(images.permute(0, 2, 3, 1).contiguous(), limit)
-    indices = dict(zip(oracle.space.names, seen.indices.T.tolist(), strict=True))
-    places = {name: place.tolist() for name, place in seen.places.items()}
-    means = {name: mean.tolist() for name, mean in oracle.class_places().items()}
-
-    def reading(i: int, concept: str, asked: str) -> Row:
-        values, index = oracle.config.concepts[concept].values, indices[concept][i]
-        read: Row = {"predicted": values[index] if index >= 0 else None}
-        if concept not in places:
-            return read
-        mean = means[concept][values.index(asked)]
-        return {**read, "target_value": mean, "predicted_value": places[concept][i]}
-
-    return _table(rows, targets, common, reading)
-
-
-def _table(
-    rows: Sequence[Row],
-    targets: Sequence[Mapping[str, str]],
-    common: Row,
-    reading: Callable[[int, str, str], Row],
-) -> pd.DataFrame:
-    """reading: number of an image, concept, asked value → what an instrument says of them."""
-    empty = dict.fromkeys(SCHEMA.names)
+    unsure, answers = seen.unsure.tolist(), {}
+    for name, head in probe.concepts.items():
+        asked = [target.get(name) for target in targets]
+        p = seen.probabilities[name]
+        if isinstance(head, Coordinate):
+            answers[name] = _places(head, p, asked)
+        else:
+            answers[name] = _words(head, p.tolist(), asked)
     records = [
-        {
-            **empty,
-            **common,
-            **row,
-            **{"concept": concept, "target": asked},
-            **reading(i, concept, asked),
-        }
+        {**common, **row, "concept": concept, **answers[concept][i]}
+        | ({"predicted": None} if unsure[i] else {})
         for i, (row, target) in enumerate(zip(rows, targets, strict=True))
-        for concept, asked in target.items()
+        for concept in target
     ]
     return pd.DataFrame(records, columns=SCHEMA.names)
+
+
+def _words(
+    values: tuple[str, ...], probabilities: list[list[float]], asked: Sequence[Any]
+) -> list[Row]:
+    """What each image shows of a concept with values; nothing where it is not asked for."""
+    return [
+        {
+            "target": word,
+            "predicted": values[p.index(max(p))],
+            "p_target": p[values.index(word)],
+            "probabilities": p,
+            "target_value": None,
+            "predicted_value": None,
+        }
+        if word is not None
+        else {}
+        for p, word in zip(probabilities, asked, strict=True)
+    ]
+
+
+def _places(
+    head: Coordinate, probabilities: Float[Tensor, "n v"], asked: Sequence[Any]
+) -> list[Row]:
+    """What each image shows of a coordinate."""
+    wanted = torch.tensor([math.nan if px is None else px for px in asked], dtype=torch.float64)
+    read = head.read(probabilities)
+    beside = torch.where(wanted.isnan(), read, wanted + head.offset(read, wanted))
+    right, outcomes = head.is_right(read, wanted), head.outcomes(probabilities, wanted)
+    there, elsewhere, none = READ_AS
+    columns = (wanted.tolist(), beside.tolist(), right.tolist(), outcomes.tolist())
+    rows: list[Row] = []
+    for px, found, is_right, p in zip(*columns, strict=True):
+        target = none if math.isnan(px) else there
+        other = none if math.isnan(found) else elsewhere
+        rows.append(
+            {
+                "target": target,
+                "predicted": target if is_right else other,
+                "p_target": p[READ_AS.index(target)],
+                "probabilities": p,
+                "target_value": None if math.isnan(px) else px,
+                "predicted_value": None if math.isnan(found) else found,
+            }
+        )
+    return rows
 
 
 def write_part(path: Path, scores: pd.DataFrame, facts: Mapping[str, str]) -> None:

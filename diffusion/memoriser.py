@@ -4,8 +4,10 @@ It is what the loss has as its minimum if the training images are all there is: 
 gives training images back. How far a trained model is from it tells what it has generalised.
 """
 
+from collections.abc import Callable
+
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int, Real, UInt8
 from torch import Tensor
 
 from diffusion.objective_config import Prediction
@@ -14,25 +16,32 @@ from diffusion.objectives import per_image, target
 CHUNK = 1024  # images in float64 at once
 
 
+def hamming(shown: Int[Tensor, "m k"], asked: Int[Tensor, " k"]) -> Int[Tensor, " m"]:
+    """In how many concepts combinations differ from the asked one."""
+    return (shown != asked).sum(1)
+
+
 class Memoriser:
     """E[x_0 | x_t] over the training images of the nearest combinations, as a network would put
     it out: x_0 = Σ_i w_i x_i, w = softmax_i(−‖x_t − √ᾱ_t x_i‖² / (2 (1 − ᾱ_t))).
 
     Args:
         images: the training set.
-        values: of every image, the value of each concept, by number.
+        values: of every image, the value of each concept, by number, or its coordinate.
         alphas_cumprod: ᾱ_t of the noise schedule, for every timestep, below 1.
         prediction: what `denoise` puts out.
+        distance: shown combinations (m, k), asked one (k,) → how far apart, (m,).
     """
 
     def __init__(
         self,
         images: UInt8[Tensor, "n c h w"],
-        values: Int[Tensor, "n k"],
+        values: Real[Tensor, "n k"],
         alphas_cumprod: Float[Tensor, " timesteps"],
         prediction: Prediction = "epsilon",
+        distance: Callable[[Tensor, Tensor], Tensor] = hamming,
     ):
-        self.images, self.prediction = images, prediction
+        self.images, self.prediction, self.distance = images, prediction, distance
         self.alphas_cumprod = alphas_cumprod.double()
         self.shown, self.shown_as = torch.unique(values, dim=0, return_inverse=True)
 
@@ -40,7 +49,7 @@ class Memoriser:
         self,
         x_t: Float[Tensor, "n c h w"],
         t: Int[Tensor, "..."],
-        asked: Int[Tensor, "n k"],
+        asked: Real[Tensor, "n k"],
     ) -> Float[Tensor, "n c h w"]:
         """t: one timestep for all, or one each. asked: a combination per row; see `candidates`."""
         alpha, sigma = self._constants(t.expand(len(x_t)))
@@ -53,11 +62,11 @@ class Memoriser:
         eps = (x_t - alpha * x_0) / sigma
         return target(self.prediction, x_0, eps, alpha, sigma).to(x_t.dtype)
 
-    def candidates(self, combination: Int[Tensor, " k"]) -> Int[Tensor, " m"]:
-        """The images whose combinations differ from the asked one in the fewest concepts: its own,
-        or, if it is held out, all of its nearest neighbours'."""
-        differing = (self.shown != combination).sum(1)
-        return (differing == differing.min())[self.shown_as].nonzero()[:, 0]
+    def candidates(self, combination: Real[Tensor, " k"]) -> Int[Tensor, " m"]:
+        """The images whose combinations are nearest to the asked one: its own, or, if it is held
+        out, all of its nearest neighbours'."""
+        distance = self.distance(self.shown, combination)
+        return (distance == distance.min())[self.shown_as].nonzero()[:, 0]
 
     def _constants(self, t: Int[Tensor, " n"]) -> tuple[Tensor, Tensor]:
         alphas_cumprod = per_image(self.alphas_cumprod[t.to(self.alphas_cumprod.device)])

@@ -9,8 +9,9 @@ from studies.config import scored_world
 
 def main() -> None:
     experiment = read_experiment(__doc__)
-    scored_world(experiment.fields)  # refuses bumps before the slow imports
-    from studies.stages import describe_plan, run_experiment
+    scored_world(experiment.fields)  # before the slow imports
+    from studies.dry_run import describe_plan
+    from studies.stages import run_experiment
 
     if experiment.dry_run:
         return print(describe_plan(experiment.fields, experiment.run))

@@ -10,7 +10,8 @@ from studies.cli import read_experiment, say, start
 
 def main() -> None:
     experiment = read_experiment(__doc__)
-    from studies.stages import describe_plan, train_stage
+    from studies.dry_run import describe_plan
+    from studies.stages import train_stage
 
     if experiment.dry_run:
         return print(describe_plan(experiment.fields, experiment.run))

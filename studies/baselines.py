@@ -7,40 +7,38 @@ combinations read better than its, the model composes.
 
 from collections.abc import Callable
 
-import torch
 from diffusers import DDPMScheduler
 from jaxtyping import UInt8
 from torch import Tensor
 
-from data_gen.photos.world import PhotoWorld
-from data_gen.world import World
 from diffusion.memoriser import Memoriser
 from diffusion.pipeline import to_pixels
 from diffusion.samplers import make_sampler, step_noise
 from diffusion.sampling import in_tiles, sample
 from diffusion.snapshots import find_snapshot
+from studies.exams import Exam
 from studies.plans import Plan, image_index, paired_noise
 from studies.run_dir import RunDir
-from studies.world_images import images_of
+from studies.world_images import WorldImages
 
 # Draws some of a plan's images, uint8 (n, h, w, 3); calls its check before every network
 # evaluation, and what that raises ends the drawing.
 Draw = Callable[[range, Callable[[], None]], Tensor]
 
 
-def memorised(world: World | PhotoWorld, run: RunDir, plan: Plan) -> Draw:
+def memorised(exam: Exam, source: WorldImages, run: RunDir, plan: Plan) -> Draw:
     """What the memoriser draws under `memoriser_plan`, from the same noise as the model and on its
     noise schedule."""
     directory = find_snapshot(run.snapshots, plan.step if plan.step >= 0 else None)
     schedule = DDPMScheduler.from_pretrained(directory, subfolder="scheduler")
-    count, shape = plan.images_per_combination, world.image_shape
-    values = torch.tensor([world.space.value_indices(c) for c in world.space.combinations])
-    data = images_of(world).training_set()
+    count, shape, data = plan.images_per_combination, exam.image_shape, source.training()
+    wanted = exam.asked(count)
     memoriser = Memoriser(
         data.images,
-        values[data.combination],
+        data.values,
         schedule.alphas_cumprod,
         schedule.config.prediction_type,
+        exam.distance,
     )
 
     def draw_images(images: range, check: Callable[[], None]) -> UInt8[Tensor, "n h w c"]:
@@ -49,7 +47,7 @@ def memorised(world: World | PhotoWorld, run: RunDir, plan: Plan) -> Draw:
             sampler = make_sampler(plan.sampler, schedule.config, plan.num_inference_steps, noise)
             return sample(lambda x_t, t: memoriser.denoise(x_t, t, asked), sampler, x_T, check)
 
-        asked = values.repeat_interleave(count, 0)[images.start : images.stop]
+        asked = wanted[images.start : images.stop]
         noise = paired_noise(plan.eval_seed, images, count, shape)
         return to_pixels(in_tiles(draw, noise, asked, image_index(images, count)))
 

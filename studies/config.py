@@ -31,6 +31,8 @@ MOST_GUIDANCE = 1000
 MOST_IMAGES = 1 << 20  # per combination: their numbers leave room for no more
 MOST_COMBINATIONS = (1 << 32) // MOST_IMAGES  # a number of 32 bits for every image, see plans.py
 RESERVED_NAMES = ("render", "memoriser")  # what the `run` column of scores calls its baselines
+AnyTerms = World | PhotoTerms | BumpsConfig  # what can be known of a world without its files
+AnyWorld = World | PhotoWorld | BumpsConfig  # … and with them
 PLACES = ("folder", "table")  # fields of a world that say where its files lie, not what they hold
 
 
@@ -41,7 +43,8 @@ class EvaluateConfig:
     Attributes:
         seed: of the noise that generated images start from.
         sampler, num_inference_steps, guidance_scale: how noise becomes images.
-        images_per_combination: at each snapshot; final_images_per_combination: at the last.
+        images_per_combination: at each snapshot, of bumps per section, each of a centre of its
+            own; final_images_per_combination: at the last.
         snapshots: schedule of the steps that are scored; each must be a snapshot of training.
         weights: averaged (ema) or raw: those that tables, figures and drawings show.
         both_weights: score the other weights too, beside them.
@@ -50,7 +53,7 @@ class EvaluateConfig:
             scored and the last; or the last alone.
         prompts: what else is asked beside the captions, as name → template over the concepts:
             "a {color} {shape} AND a {size} {shape}" composes, "a {color} {shape}" asks for less.
-            Every combination fills it in; equal prompts are drawn once.
+            Every combination fills it in; equal prompts are drawn once. None of bumps.
     """
 
     seed: int = 0
@@ -73,8 +76,7 @@ class Config:
 
     Attributes:
         name: of the run directory, runs/<name>.
-        world: of shapes, of real images, or of Gaussian bumps and stripes, which no probe reads: a
-            model of them is trained and asked to draw, but not scored.
+        world: of shapes, of real images, or of Gaussian bumps and stripes.
         question: what the experiment asks; printed in its report.
         seed: of training alone; world, probe and evaluation have seeds of their own.
     """
@@ -99,7 +101,7 @@ def read_config(path: Path) -> Config:
     return config
 
 
-def check_config(config: Config) -> World | PhotoTerms | BumpsConfig:
+def check_config(config: Config) -> AnyTerms:
     """Every rule that needs no training; returns what `check_world` does."""
     if not re.fullmatch(r"\w[\w.=+-]*", config.name) or config.name in RESERVED_NAMES:
         raise Mistake(
@@ -127,7 +129,7 @@ def check_config(config: Config) -> World | PhotoTerms | BumpsConfig:
 
 def check_world(
     config: WorldConfig | BumpsConfig | PhotosConfig, captions: CaptionConfig
-) -> World | PhotoTerms | BumpsConfig:
+) -> AnyTerms:
     """The checked world; of bumps the checked config, since their labels need torch, and of
     photographs all but what is in their files, which a finished run no longer needs."""
     if isinstance(config, WorldConfig):
@@ -140,21 +142,14 @@ def check_world(
     return config
 
 
-def scored_world(config: Config) -> World | PhotoWorld:
-    """The checked world of an experiment that is scored. Raises Mistake if no probe reads it."""
-    world = scored_terms(config)
-    return world if isinstance(world, World) else PhotoWorld(world.config, world.captions)
+def scored_world(config: Config) -> AnyWorld:
+    """The checked world of an experiment, photographs with what is in their files."""
+    return with_files(check_config(config))
 
 
-def scored_terms(config: Config) -> World | PhotoTerms:
-    """… as far as it goes without its files."""
-    world = check_config(config)
-    if isinstance(world, BumpsConfig):
-        raise Mistake(
-            f"world.kind: got {world.kind!r}, allowed 'shapes', 'photos': there is no probe that "
-            f"reads bumps; train with scripts/train.py, draw with scripts/generate.py"
-        )
-    return world
+def with_files(world: AnyTerms) -> AnyWorld:
+    """… of a checked world. Raises Mistake for files that are not there, or not as they should."""
+    return PhotoWorld(world.config, world.captions) if isinstance(world, PhotoTerms) else world
 
 
 def _check_conditioning(config: Config) -> None:
@@ -196,11 +191,11 @@ def _check_evaluate(config: Config) -> None:
         )
 
 
-def _check_prompts(config: Config, world: World | PhotoTerms | BumpsConfig) -> None:
+def _check_prompts(config: Config, world: AnyTerms) -> None:
     if not isinstance(world, BumpsConfig):
         all_questions(world, config.evaluate.prompts)
     elif config.evaluate.prompts:
-        raise Mistake("evaluate.prompts: a world of bumps is not scored; leave them out")
+        raise Mistake("evaluate.prompts: worlds of bumps have no words to ask by; leave them out")
 
 
 def snapshot_steps(config: Config) -> tuple[int, ...]:
@@ -208,10 +203,7 @@ def snapshot_steps(config: Config) -> tuple[int, ...]:
 
 
 def scored_steps(config: Config) -> tuple[int, ...]:
-    """None of a world that no probe reads."""
-    evaluate, end = config.evaluate, config.train.max_steps
-    steps = parse_schedule(evaluate.snapshots, end, "evaluate.snapshots")
-    return () if isinstance(config.world, BumpsConfig) else steps
+    return parse_schedule(config.evaluate.snapshots, config.train.max_steps, "evaluate.snapshots")
 
 
 def scored_weights(evaluate: EvaluateConfig) -> tuple[str, ...]:

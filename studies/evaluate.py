@@ -18,17 +18,18 @@ from tqdm import tqdm
 
 from classifiers.certificate import probe_name
 from classifiers.oracle import Oracle
+from classifiers.oracle_scores import score_by_oracle
 from classifiers.probe import Probe
-from classifiers.scores import read_part, score_by_oracle, score_images, write_part
+from classifiers.scores import read_part, score_images, write_part
 from data_gen.endings import Mistake
 from data_gen.files import hash_json
-from data_gen.photos.world import PhotoWorld
 from data_gen.world import World
 from diffusion.pipeline import ConceptPipeline
 from diffusion.processes import Processes
 from diffusion.snapshots import find_snapshot
 from studies.baselines import Draw, memorised
-from studies.config import Config, identity
+from studies.config import AnyWorld, Config, identity
+from studies.kinds import exam_of, images_of
 from studies.plans import (
     MEMORISER,
     RENDER,
@@ -40,12 +41,11 @@ from studies.plans import (
     render_plan,
     shown_plans,
 )
-from studies.prompt_sets import all_questions
+from studies.prompt_sets import prompts_of, rows_of
 from studies.run_dir import RunDir
 from studies.samples import load_samples, save_samples, save_tile
 from studies.second_readings import ORACLE, ORACLE_VERSION, oracle_of
 from studies.units import Job, Tile, deal, drop_tiles, join_tiles, make_jobs, undrawn, unscored
-from studies.world_images import images_of
 
 
 def read_planned_scores(run: RunDir, config: Config, instrument: str) -> pd.DataFrame:
@@ -75,16 +75,17 @@ class Evaluator:
         self,
         run: RunDir,
         config: Config,
-        world: World | PhotoWorld,
+        world: AnyWorld,
         probe: Probe,
         certificate: Any,
         processes: Processes,
     ):
         self.run, self.world, self.probe, self.processes = run, world, probe, processes
+        self.exam, self.images = exam_of(world, config.evaluate), images_of(world)
         self.probe_name = probe_name(certificate)
         self.experiment = hash_json(identity(config))
         self.jobs = make_jobs(run, config, self.probe_name)
-        self.questions = all_questions(world, config.evaluate.prompts)
+        self.questions = self.exam.questions
         self._loaded: tuple[Plan, Draw] | None = None
 
     @cached_property
@@ -122,7 +123,7 @@ class Evaluator:
                     tell(job)
 
     def _kinds(self, job: Job) -> int:
-        """How many prompts it asks."""
+        """How many combinations or, of a set, prompts it asks."""
         return len(self.questions[job.plan.intervention])
 
     def _draw(self, tiles: Sequence[Tile], check: Callable[[], None]) -> None:
@@ -133,21 +134,23 @@ class Evaluator:
         """The last one is kept: most tiles follow one of the same plan."""
         if self._loaded is None or self._loaded[0] != plan:
             memoriser = plan.run == MEMORISER
-            draw = memorised(self.world, self.run, plan) if memoriser else self._generator(plan)
-            self._loaded = plan, draw
+            self._loaded = plan, self._memoriser(plan) if memoriser else self._generator(plan)
         return self._loaded[1]
+
+    def _memoriser(self, plan: Plan) -> Draw:
+        return memorised(self.exam, self.images, self.run, plan)
 
     def _generator(self, plan: Plan) -> Draw:
         """Draws with the weights of a snapshot."""
         directory = find_snapshot(self.run.snapshots, plan.step)
         pipeline = ConceptPipeline.load(directory, plan.weights)
-        count = plan.images_per_combination
-        asked = self.questions[plan.intervention]
+        count, asked = plan.images_per_combination, self.questions[plan.intervention]
         starts = [question.start for question in asked]
+        prompts = [prompt for question in asked for prompt in prompts_of(question, count)]
 
         def draw_images(images: range, check: Callable[[], None]) -> UInt8[Tensor, "n h w c"]:
             return pipeline(
-                [asked[number // count].prompt for number in images],
+                prompts[images.start : images.stop],
                 paired_noise(plan.eval_seed, images, count, pipeline.image_shape, starts),
                 index=image_index(images, count, starts),
                 seed=plan.eval_seed,
@@ -165,10 +168,10 @@ class Evaluator:
             self._write(job, self._images(job))
 
     def _images(self, job: Job) -> Sequence[np.ndarray]:
-        """Per prompt uint8 (n, h, w, 3), put together or read back."""
+        """Per question uint8 (n, h, w, c), put together or read back."""
         plan = job.plan
         if job.samples is None:
-            return images_of(self.world).originals(plan.eval_seed, plan.images_per_combination)
+            return self.images.originals(plan.eval_seed, plan.images_per_combination)
         if not job.samples.is_file():
             images = join_tiles(plan, self._kinds(job), job.samples)
             save_samples(job.samples, images, self.questions[plan.intervention])
@@ -176,19 +179,10 @@ class Evaluator:
         return list(load_samples(job.samples))
 
     def _write(self, job: Job, images: Sequence[np.ndarray]) -> None:
-        """Score images (n, h, w, 3) of every prompt, by each instrument of the job."""
-        asked = zip(self.questions[job.plan.intervention], images, strict=True)
-        each = [(question, k) for question, own in asked for k in range(len(own))]
-        rows = [
-            {
-                "combination": question.combination,
-                "split": question.split,
-                "prompt": question.prompt,
-                "sample": sample,
-            }
-            for question, sample in each
-        ]
-        targets = [question.targets for question, _ in each]
+        """Score images (n, h, w, c) of every question, by each instrument of the job."""
+        asked = [*zip(self.questions[job.plan.intervention], map(len, images), strict=True)]
+        rows = [row for question, count in asked for row in rows_of(question, count)]
+        targets = [target for question, count in asked for _, target in question.asked(count)]
         flat = torch.from_numpy(np.concatenate(images)).permute(0, 3, 1, 2)
         for instrument, part in job.parts.items():
             common = {**_common(job.plan), "probe": instrument}

@@ -1,6 +1,6 @@
-"""From a run's scores to its table, figures and report."""
+"""From the scores of runs to their tables and figures."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,40 +14,29 @@ from analysis.figures import (
     sample_grid_figure,
     save_figure,
     short_count,
-    trajectory_figure,
 )
-from analysis.prompts import prompt_figure
-from analysis.report.build import Report, write_report
+from analysis.prompts import prompt_figure, prompt_rows
 from analysis.trajectory import (
     accuracy_curves,
-    concept_trajectories,
     final_accuracy,
     format_accuracy,
+    in_reading_order,
     joint_right,
     prompt_effect,
 )
 from classifiers.certificate import probe_name
-from data_gen.dataset import Dataset
-from data_gen.endings import Mistake
-from data_gen.files import hash_file, hash_json, read_json, read_rows, write_json
-from data_gen.leaks import LeakReport
-from data_gen.photos.world import PhotoTerms
-from data_gen.wording import Captioned
-from data_gen.world import World
-from studies.config import Config, scored_weights, to_dict, to_yaml
+from studies.config import AnyTerms, Config, scored_weights
 from studies.evaluate import read_planned_scores
-from studies.instruments import CAPTIONS, captions, certificate_facts, instrument_figures
-from studies.neighbours import nearest_training_images
-from studies.plans import MEMORISER, RENDER, planned_parts, shown_plans
-from studies.probing import ORIGINALS, read_certificate
-from studies.prompt_findings import curves_of_prompts, rows_of_prompts
+from studies.exams import Exam
+from studies.instruments import CAPTIONS, instrument_figures
+from studies.kinds import exam_of
+from studies.plans import MEMORISER, RENDER, shown_plans
+from studies.probing import read_certificate
+from studies.prompt_findings import curves_of_prompts
 from studies.run_dir import RunDir
-from studies.sampler_certificate import sampler_facts
 from studies.samples import load_samples
 
 BOOTSTRAP_SEED = 0
-REPORT_VERSION = 4  # raise it when figures or report change
-SOURCES = "sources.json"
 
 
 @dataclass(frozen=True)
@@ -56,7 +45,11 @@ class Findings:
 
     runs: Sequence[RunDir]
     configs: Sequence[Config]
-    world: World | PhotoTerms
+    world: AnyTerms
+
+    @cached_property
+    def exam(self) -> Exam:
+        return exam_of(self.world, self.configs[0].evaluate)
 
     @cached_property
     def certificate(self) -> dict[str, Any]:
@@ -64,20 +57,18 @@ class Findings:
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """What the probe reads; the oracle's readings are a table of their own."""
+        """What the probe reads; the oracle's readings are a table of their own. `split` is what the
+        exam compares."""
         tables = []
         for run, config in zip(self.runs, self.configs, strict=True):
             probe = probe_name(read_certificate(run))
             tables.append(read_planned_scores(run, config, probe))
-        return pd.concat(tables, ignore_index=True)
+        scores = pd.concat(tables, ignore_index=True)
+        return scores.assign(split=scores[self.exam.compared])
 
     @cached_property
     def curves(self) -> pd.DataFrame:
         return accuracy_curves(self.scores, rng=np.random.default_rng(BOOTSTRAP_SEED))
-
-    @cached_property
-    def trajectories(self) -> pd.DataFrame:
-        return concept_trajectories(self.scores, rng=np.random.default_rng(BOOTSTRAP_SEED))
 
     @cached_property
     def prompt_curves(self) -> pd.DataFrame:
@@ -87,19 +78,12 @@ class Findings:
 
     def prompt_rows(self) -> list[dict[str, str]]:
         """Of the first run, other prompts beside the captions at the last snapshot, if any."""
-        config = self.configs[0]
-        asked = config.evaluate.prompts
-        return rows_of_prompts(self.prompt_curves, config, self.world) if asked else []
-
-    @property
-    def chance(self) -> dict[str, float]:
-        """Accuracy of guessing evenly, per concept and joint."""
-        single = {name: 1 / len(values) for name, values in self.world.space.items()}
-        return {**single, "joint": 1 / len(self.world.space)}
+        asked = self.configs[0].evaluate.prompts
+        return prompt_rows(self.prompt_curves, self.exam.templates) if asked else []
 
     def table(self) -> str:
         """Accuracy at the last snapshot, ready to print."""
-        return format_accuracy(final_accuracy(self.curves), self.world.space.names)
+        return format_accuracy(final_accuracy(self.curves), self.exam.concepts)
 
     def tables(self) -> dict[str, str]:
         """`table` of the shown weights, and where the others are scored too, of both by name."""
@@ -127,7 +111,7 @@ class Findings:
     def _joint(self, weights: str) -> str:
         final = final_accuracy(self._by_weights[weights].curves)
         joint = final[final["measure"] == "joint"].set_index("split")["accuracy"]
-        splits = [split for split in ("train", "held_out") if split in joint.index]
+        splits = in_reading_order(joint.index)
         return "joint accuracy " + ", ".join(f"{split} {joint[split]:.3f}" for split in splits)
 
     def first_step_accuracy(self) -> float:
@@ -136,35 +120,35 @@ class Findings:
         return _joint_accuracy(generated[generated["step"] == generated["step"].min()])
 
     def ceiling(self) -> float:
-        """Joint accuracy of the world's own images of all combinations, by the same probe."""
+        """Joint accuracy of the world's own images of all that is asked, by the same probe."""
         return _joint_accuracy(self.scores[self.scores["run"] == RENDER])
 
     def floor(self) -> str:
         """Joint accuracy of the memoriser, per split: what copying alone would reach."""
         rows = self.scores[self.scores["run"] == MEMORISER]
-        splits = [s for s in ("train", "held_out") if s in set(rows["split"])]
+        splits = in_reading_order(rows["split"])
         return ", ".join(f"{s} {_joint_accuracy(rows[rows['split'] == s]):.3f}" for s in splits)
 
-    def prompt_effect(self) -> str:
-        """What `trajectory.prompt_effect` finds, per concept."""
+    def prompt_effect(self) -> dict[str, str]:
+        """What `trajectory.prompt_effect` finds, per concept; nothing where it finds nothing."""
         effects = prompt_effect(self.scores)
-        return ", ".join(f"{concept} {effect:.2f}" for concept, effect in effects.items())
+        text = ", ".join(f"{concept} {effect:.2f}" for concept, effect in effects.items())
+        return {"effect of prompts, P(v | asked v) - P(v | asked another)": text} if text else {}
 
     def draw(self, directory: Path) -> dict[str, Any]:
-        """Write accuracy, trajectories and a sample grid per run, of one run those of its
-        instruments too; returns the figures."""
+        """Write accuracy, what the exam has to show and a sample grid per run, of one run those of
+        its instruments too; returns the figures."""
         directory.mkdir(parents=True, exist_ok=True)
-        figures = {"accuracy": accuracy_figure(self.curves, self.chance)}
-        if self.world.split.held_out:
-            figures["trajectories"] = trajectory_figure(self.trajectories)
+        figures = {"accuracy": accuracy_figure(self.curves, self.exam.chance)}
+        figures |= self.exam.figures(self.scores, np.random.default_rng(BOOTSTRAP_SEED))
         if len(self.runs) == 1:
-            figures |= instrument_figures(self.runs[0], self.configs[0], self.world)
-            if self.configs[0].evaluate.prompts:
-                figures["prompts"] = prompt_figure(self.prompt_curves)
+            figures |= instrument_figures(self.runs[0], self.configs[0], self.exam)
             _remove_older(directory, {*CAPTIONS} - {*figures})
+        if len(self.runs) == 1 and self.configs[0].evaluate.prompts:
+            figures["prompts"] = prompt_figure(self.prompt_curves)
         for run, config in zip(self.runs, self.configs, strict=True):
             name = "samples" if len(self.runs) == 1 else f"samples-{config.name}"
-            figures[name] = sample_grid(run, config, self.world)
+            figures[name] = sample_grid(run, config, exam_of(self.world, config.evaluate))
         for name, figure in figures.items():
             save_figure(figure, directory / name)
         return figures
@@ -183,94 +167,17 @@ def _joint_accuracy(scores: pd.DataFrame) -> float:
     return float(joint_right(scores).groupby("combination").mean().mean())
 
 
-def sample_grid(run: RunDir, config: Config, world: Captioned) -> Any:
-    """Rows: held-out prompts (all, if none is held out); columns: snapshots; sample 0 of each."""
-    shown = world.split.held_out or world.split.train
-    rows = [world.space.index(combination) for combination in shown]
+def sample_grid(run: RunDir, config: Config, exam: Exam) -> Any:
+    """Rows: what the exam shows; columns: snapshots; sample 0 of each."""
     plans = shown_plans(config)
-    columns = [load_samples(plan.samples_file(run))[rows, 0] for plan in plans]
+    columns = [load_samples(plan.samples_file(run))[[*exam.shown], 0] for plan in plans]
     return sample_grid_figure(
-        np.stack(columns, axis=1),
-        [world.captioner.write(combination) for combination in shown],
+        colored(np.stack(columns, axis=1)),
+        [*exam.shown.values()],
         [short_count(plan.images_seen) for plan in plans],
     )
 
 
-def speed_facts(run: RunDir) -> dict[str, str]:
-    """Training images/s (median over all of it), peak memory of its first process, and the share
-    of its time spent on writing snapshots and states."""
-    rows = read_rows(run.path / "timings.jsonl")
-    speed = float(np.median([row["images_per_second"] for row in rows]))
-    peak = max(row["peak_memory_mib"] for row in rows)
-    facts = {"images/s": f"{speed:.0f}", "peak memory": f"{peak / 1024:.2f} GiB"}
-    if "saving_seconds" in rows[0]:  # runs of older versions did not measure it
-        saving = sum(row["saving_seconds"] for row in rows) / sum(row["seconds"] for row in rows)
-        facts["saving"] = f"{saving:.1%} of the time"
-    return facts
-
-
-def write_run_report(
-    findings: Findings, data: Dataset, leaks: LeakReport, figures: Mapping[str, Any]
-) -> None:
-    """report.html of one run."""
-    run, config, world = findings.runs[0], findings.configs[0], findings.world
-    originals = ORIGINALS[world.config.kind]
-    shown = {
-        "accuracy": "Accuracy against training images seen, by the probe.",
-        "trajectories": "Paths of the held-out combinations through concept space: mean "
-        "probability that the probe gives the asked value.",
-        "prompts": "Joint accuracy of every set of prompts, from the same noise.",
-        "samples": "One sample of each prompt at every snapshot, along a row from the same noise.",
-    }
-    guess = findings.chance["joint"]
-    report = Report(
-        title=config.name,
-        question=config.question,
-        facts={
-            **{f"{name} in training": value for name, value in speed_facts(run).items()},
-            "weights": findings.weights(),
-            "joint accuracy at step 0": f"{findings.first_step_accuracy():.3f}",
-            f"joint accuracy of {originals}": f"{findings.ceiling():.3f}",
-            "joint accuracy of the memoriser, which only copies": findings.floor(),
-            "effect of prompts, P(v | asked v) - P(v | asked another)": findings.prompt_effect(),
-            **sampler_facts(run, config, probe_name(findings.certificate)),
-        },
-        accuracy=final_accuracy(findings.curves),
-        chance=f"Guessing gets {guess:.3f} of all concepts right at once.",
-        figures=_captioned(figures, shown),
-        prompts=findings.prompt_rows(),
-        instrument_figures=_captioned(figures, captions(run, config)),
-        probe=certificate_facts(findings.certificate),
-        leak_check=leaks.lines(),
-        neighbours=nearest_training_images(run, config, world, data),
-        config_yaml=to_yaml(config),
-        environment=read_json(run.path / "env.json"),
-    )
-    write_report(run.report, report)
-    write_json(run.figures / SOURCES, _sources(findings))
-
-
-def _captioned(figures: Mapping[str, Any], captions: Mapping[str, str]) -> list[tuple[str, Any]]:
-    return [(captions[name], figure) for name, figure in figures.items() if name in captions]
-
-
-def report_is_fresh(findings: Findings) -> bool:
-    """True if figures and report were made from these scores and this config."""
-    run = findings.runs[0]
-    files = [run.report, *(run.figures / f"{name}.png" for name in ("accuracy", "samples"))]
-    if not all(file.is_file() for file in [*files, run.figures / SOURCES]):
-        return False
-    try:
-        return read_json(run.figures / SOURCES) == _sources(findings)
-    except Mistake:  # a damaged note of what they were made from: make them again
-        return False
-
-
-def _sources(findings: Findings) -> dict[str, Any]:
-    """What the report of a run is made from."""
-    run, config = findings.runs[0], findings.configs[0]
-    probe = probe_name(findings.certificate)
-    certificate = filter(Path.is_file, [run.sampler_certificate])
-    files = [*planned_parts(run, config, probe), *certificate]
-    parts = {file.name: hash_file(file) for file in files}
-    return {"version": REPORT_VERSION, "config": hash_json(to_dict(config)), "parts": parts}
+def colored(images: np.ndarray) -> np.ndarray:
+    """uint8 (..., 3) of (..., 3) or, gray, (..., 1)."""
+    return np.broadcast_to(images, (*images.shape[:-1], 3))

@@ -3,7 +3,7 @@
 For print, figures and report.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,12 @@ from analysis.agreement import agreement, disagreements, format_agreement
 from analysis.agreement_figures import agreement_figure, disagreement_figure
 from analysis.certificates import degradation_figure
 from classifiers.certificate import probe_name
+from studies.certificate_facts import degradation
 from studies.config import Config
 from studies.evaluate import read_scores
+from studies.exams import Exam
 from studies.plans import Plan, has_oracle, instruments, shown_plans
-from studies.probing import ORIGINALS, read_certificate
-from studies.prompt_sets import Terms
+from studies.probing import read_certificate
 from studies.run_dir import RunDir
 from studies.samples import load_samples
 
@@ -31,7 +32,7 @@ CAPTIONS = {
 }
 
 
-def instrument_figures(run: RunDir, config: Config, world: Terms) -> dict[str, Any]:
+def instrument_figures(run: RunDir, config: Config, exam: Exam) -> dict[str, Any]:
     """Figures by name, as CAPTIONS has them; those of the oracle where it has read the images, and
     pictures of disagreement where there are any."""
     figures = {"certificate": degradation_figure(degradation(read_certificate(run)))}
@@ -42,7 +43,7 @@ def instrument_figures(run: RunDir, config: Config, world: Terms) -> dict[str, A
         last = shown_plans(config)[-1]
         apart = disagreements(*_read_both(run, config, [last]))
         if len(apart):
-            figures["disagreements"] = disagreement_figure(apart, _images(run, world, last, apart))
+            figures["disagreements"] = disagreement_figure(apart, _images(run, exam, last, apart))
     return figures
 
 
@@ -76,69 +77,8 @@ def _read_both(
     return probe, oracle
 
 
-def _images(run: RunDir, world: Terms, plan: Plan, apart: pd.DataFrame) -> np.ndarray:
-    """uint8 (rows of apart, h, w, 3)."""
-    names = [world.space.name(combination) for combination in world.space.combinations]
-    combination = [names.index(name) for name in apart["combination"]]
-    return load_samples(plan.samples_file(run))[combination, apart["sample"]]
-
-
-def degradation(certificate: Mapping[str, Any]) -> pd.DataFrame:
-    """The certificate's curves under noise and blur, as `degradation_figure` takes them."""
-    rows = [
-        {"instrument": instrument, **row}
-        for instrument, curve in certificate["degradation"].items()
-        for row in curve
-    ]
-    return pd.DataFrame(rows)
-
-
-def probe_facts(certificate: Mapping[str, Any]) -> dict[str, str]:
-    """Clean accuracy per concept, to print."""
-    images = _certified_on(certificate)
-    return {
-        f"{name}, clean accuracy": f"{concept['accuracy']:.4f} of {images}"
-        for name, concept in certificate["concepts"].items()
-    }
-
-
-def certificate_facts(certificate: Mapping[str, Any]) -> dict[str, Any]:
-    """All that the report says of the probe beside its figure."""
-    concepts = certificate["concepts"].items()
-    return {
-        f"the probe's clean accuracy, on {_certified_on(certificate)} it never saw": {
-            name: f"{concept['accuracy']:.4f}" for name, concept in concepts
-        },
-        "calibration error: how far its probabilities are from shares read right": {
-            name: f"{concept['calibration_error']:.4f}" for name, concept in concepts
-        },
-        "confusion: how many images of each value are read as what": {
-            name: _confusion(concept) for name, concept in concepts
-        },
-        "unsure: share taken for no scene, of": {
-            kind: f"{share:.1%}" for kind, share in certificate["unsure"].items()
-        },
-        "agreement with the oracle, which fits the renderer and learns nothing, on the same "
-        "images": _agreed(certificate["oracle"]),
-    }
-
-
-def _certified_on(certificate: Mapping[str, Any]) -> str:
-    """Such as "2048 renders"."""
-    return f"{certificate['num_images']} {ORIGINALS[certificate['identity']['world']['kind']]}"
-
-
-def _agreed(oracle: Mapping[str, Any] | str) -> Mapping[str, str] | str:
-    """In words, where there is none."""
-    if isinstance(oracle, str):
-        return oracle
-    shares = {name: f"{share:.4f}" for name, share in oracle["agreement"].items()}
-    return {**shares, "neither is unsure of": f"{oracle['both_sure']:.1%} of them"}
-
-
-def _confusion(concept: Mapping[str, Any]) -> dict[str, str]:
-    values = concept["values"]
-    return {
-        value: ", ".join(f"{count} {read}" for read, count in zip(values, row, strict=True))
-        for value, row in zip(values, concept["confusion"], strict=False)  # none of one value
-    }
+def _images(run: RunDir, exam: Exam, plan: Plan, apart: pd.DataFrame) -> np.ndarray:
+    """uint8 (rows of apart, h, w, c)."""
+    names = [question.combination for question in exam.questions[plan.intervention]]
+    asked = [names.index(name) for name in apart["combination"]]
+    return load_samples(plan.samples_file(run))[asked, apart["sample"]]

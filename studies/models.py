@@ -15,8 +15,8 @@ from diffusion.model import DiffusionModel, build_model
 from diffusion.model_config import ModelConfig
 from diffusion.training_data import TrainingData
 from studies.conditions import Conditioning, bump_conditioning, condition_rows, make_conditioning
-from studies.config import Config, check_config, scored_world
-from studies.world_images import images_of
+from studies.config import Config, scored_world
+from studies.kinds import captioned_images_of
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class Task:
 def task_of(config: Config) -> Task:
     """Raises Mistake for a text encoder that is not to be had, numbers that tell too little,
     bumps of which nothing is left to train on, and photographs that are not as their table says."""
-    world = check_config(config)
+    world = scored_world(config)
     if isinstance(world, BumpsConfig):
         return bump_task(BumpWorld(world))
-    return captioned_task(scored_world(config), config.model)
+    return captioned_task(world, config.model)
 
 
 def new_model(config: Config, task: Task) -> DiffusionModel:
@@ -53,7 +53,7 @@ def new_model(config: Config, task: Task) -> DiffusionModel:
 
 def captioned_task(world: World | PhotoWorld, model: ModelConfig) -> Task:
     """Captioned images, rendered or real, told as `model.conditioning` says."""
-    source, encoder = images_of(world), model.text_encoder
+    source, encoder = captioned_images_of(world), model.text_encoder
     conditioning = make_conditioning(
         world, model.conditioning, model.widths, encoder.name, encoder.frozen
     )

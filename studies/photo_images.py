@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from classifiers.degradation import degraded
+from classifiers.degradation import degraded_rows, judged_by
 from classifiers.probe import Batch, Probe
 from classifiers.probe_config import ProbeConfig
 from data_gen import streams
@@ -19,7 +19,9 @@ from data_gen.endings import Mistake
 from data_gen.leaks import LeakReport
 from data_gen.photos.images import in_order, leak_check, load, training_set
 from data_gen.photos.world import PhotoWorld
+from studies.exams import value_places
 from studies.probing import DEGRADED_SHARE, ORIGINALS, ProbeImages
+from studies.world_images import CaptionedImages
 
 SHARE = 5  # one image in so many certifies the probe, one sets its limit; the others teach it
 LEAST = 3  # images of a combination: one for each of these
@@ -68,7 +70,7 @@ def in_turn(rows: Rows, count: int) -> Int[Tensor, " n"]:
     return torch.cat(list(rows))[torch.argsort(rank, stable=True)[:count]]
 
 
-class PhotoImages:
+class PhotoImages(CaptionedImages):
     """Real images: as many as there are, each for one purpose of the probe."""
 
     images_are = ORIGINALS["photos"]
@@ -78,7 +80,7 @@ class PhotoImages:
     )
 
     def __init__(self, world: PhotoWorld):
-        self.world = world
+        self.world: PhotoWorld = world
 
     @cached_property
     def parts(self) -> Parts:
@@ -107,11 +109,10 @@ class PhotoImages:
         """The probe alone under noise and blur."""
         count = config.certificate_images // DEGRADED_SHARE
         images, targets = (part[:count] for part in certificate)
-        rows = degraded(
-            self.world.space.names,
+        rows = degraded_rows(
             images.permute(0, 2, 3, 1).contiguous(),
-            targets,
-            lambda seen: probe.read(seen.permute(0, 3, 1, 2)).indices(),
+            self.world.space.names,
+            judged_by(targets, lambda seen: probe.read(seen.permute(0, 3, 1, 2)).indices()),
             config.seed,
         )
         return {"oracle": NO_ORACLE, "degradation": {"probe": [asdict(row) for row in rows]}}
@@ -123,10 +124,9 @@ class PhotoImages:
 
     def batch(self, rows: Int[Tensor, " n"]) -> Batch:
         """Images, read from their files, with the place of each value that they show."""
-        space = self.world.space
-        values = torch.tensor([space.value_indices(c) for c in space.combinations])
         shown = torch.from_numpy(self.world.combination)[rows]
-        return load(self.world, [self.world.names[i] for i in rows.tolist()]), values[shown]
+        images = load(self.world, [self.world.names[i] for i in rows.tolist()])
+        return images, value_places(self.world)[shown]
 
 
 class Taught:

@@ -10,18 +10,18 @@ from torch import Tensor
 
 from classifiers.scores import read_facts
 from data_gen import streams
-from data_gen.bumps.config import BumpsConfig
 from data_gen.world import WorldConfig
 from diffusion.snapshots import step_directory
 from studies.config import (
     MOST_IMAGES,
     RESERVED_NAMES,
     Config,
+    check_config,
     scored_steps,
-    scored_terms,
     scored_weights,
 )
-from studies.prompt_sets import PLAIN, Questions, all_questions
+from studies.kinds import exam_of
+from studies.prompt_sets import PLAIN, Questions
 from studies.run_dir import RunDir
 from studies.second_readings import ORACLE, ORACLE_VERSION
 
@@ -69,8 +69,8 @@ def part_name(plan: Plan, instrument: str) -> str:
 
 
 def make_plans(config: Config) -> list[Plan]:
-    """One plan per scored step, kind of weights and set of prompts; the last step gets more images.
-    None of a world of bumps."""
+    """One plan per scored step, kind of weights and set of prompts; the last step gets more
+    images."""
     evaluate, steps = config.evaluate, scored_steps(config)
     return [
         Plan(
@@ -103,14 +103,12 @@ def shown_plans(config: Config, intervention: str = PLAIN) -> list[Plan]:
 
 
 def questions_of(config: Config) -> Questions:
-    """What is asked at every planned snapshot; nothing of a world of bumps."""
-    if isinstance(config.world, BumpsConfig):
-        return {}
-    return all_questions(scored_terms(config), config.evaluate.prompts)
+    """What is asked at every planned snapshot."""
+    return exam_of(check_config(config), config.evaluate).questions
 
 
 def num_combinations(config: Config) -> int:
-    """How many captions are asked at every planned snapshot."""
+    """How many captions, or sections of bumps, are asked at every planned snapshot."""
     return len(questions_of(config)[PLAIN])
 
 

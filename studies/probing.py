@@ -9,27 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
-from jaxtyping import UInt8
-from torch import Tensor
 from tqdm import tqdm
 
-from classifiers.certificate import (
-    certify,
-    check_gate,
-    compare_with_oracle,
-    degradation_curves,
-    load_probe,
-    save_probe,
-)
-from classifiers.oracle import Oracle
+from classifiers.certificate import certify, check_gate, load_probe, save_probe
+from classifiers.heads import Head
 from classifiers.probe import Batch, Probe, calibrate, train_probe
 from classifiers.probe_config import ProbeConfig
+from data_gen.bumps.config import BumpsConfig
 from data_gen.dataset import labelled_set
 from data_gen.endings import Mistake
 from data_gen.files import damage, hash_json, is_complete, read_json
-from data_gen.photos.world import PhotoTerms
 from data_gen.world import World
+from studies.bump_probing import bump_looks
+from studies.config import AnyTerms
+from studies.exams import value_places
 from studies.run_dir import RunDir
 
 ORACLE_RATE, ORACLE_NOISE = 0.01, 0.1  # of noisy renders that the oracle may take for no scene
@@ -47,14 +40,18 @@ SHOWN_RATHER_THAN_LOOKS = {  # fields of a world that say which images, not what
     ),
     "photos": ("folder", "table", "validation", "held_out", "at_most"),  # others pick the probe's
 }
-ORIGINALS = {"shapes": "true renders", "photos": "real images"}  # what a world's own images are
+ORIGINALS = {  # what a world's own images are
+    "shapes": "true renders",
+    "photos": "real images",
+    "bumps": "true renders",
+}
 PROBE_VERSION = 2  # raise it when the network, its training or the renderer changes
 
 
 @dataclass(frozen=True)
 class ProbeImages:
-    """Labelled images of all combinations, held-out ones too; those of `limit` and `certificate`
-    are in no other part.
+    """Labelled images of all combinations, or of any centre, held-out ones too; those of `limit`
+    and `certificate` are in no other part.
 
     Attributes:
         draw: step → what the probe is trained on.
@@ -73,6 +70,8 @@ class Readable(Protocol):
     """What a world must offer to have a probe.
 
     Attributes:
+        world: as far as it says how its images look.
+        heads: what the probe learns to read, in the order of the targets.
         images_are: what its labelled images are called.
         advice: what to do, beside training longer, if the probe stays below its gate.
     """
@@ -81,7 +80,9 @@ class Readable(Protocol):
     advice: str
 
     @property
-    def world(self) -> World | PhotoTerms: ...
+    def world(self) -> AnyTerms: ...
+    @property
+    def heads(self) -> Mapping[str, Head]: ...
 
     def probe_images(self, config: ProbeConfig) -> ProbeImages: ...
 
@@ -94,24 +95,36 @@ class Readable(Protocol):
 def labelled_batch(world: World, seed: int, purpose: str, start: int, count: int) -> Batch:
     """Renders of all combinations, held-out ones too, and the place of each value."""
     data = labelled_set(world, seed, purpose, start, count)
-    targets = torch.tensor([world.space.value_indices(c) for c in world.space.combinations])
-    return data.images, targets[data.combination]
+    return data.images, value_places(world)[data.combination]
 
 
-def probe_identity(world: World | PhotoTerms, config: ProbeConfig) -> dict[str, Any]:
+def rendered_parts(
+    batch: Callable[[int, str, int, int], Batch], config: ProbeConfig
+) -> ProbeImages:
+    """batch: (seed, purpose, start, count) → labelled renders, as many as are asked for."""
+    size, parts = config.batch_size, ("fit", "limit", "certificate")
+    return ProbeImages(
+        lambda step: batch(config.seed, "probe.train", step * size, size),
+        *(batch(config.seed, f"probe.{part}", 0, config.certificate_images) for part in parts),
+    )
+
+
+def probe_identity(world: AnyTerms, config: ProbeConfig) -> dict[str, Any]:
     """All that a probe depends on: how images look and how it is trained, not what is held out."""
     training = dataclasses.asdict(config)
     del training["gate"]
     return {"version": PROBE_VERSION, "world": _looks(world), "probe": training}
 
 
-def _looks(world: World | PhotoTerms) -> dict[str, Any]:
+def _looks(world: AnyTerms) -> dict[str, Any]:
+    if isinstance(world, BumpsConfig):
+        return bump_looks(world)
     looks = dataclasses.asdict(world.config)
     others = SHOWN_RATHER_THAN_LOOKS[world.config.kind]
     return {key: value for key, value in looks.items() if key not in others}
 
 
-def probe_directory(run: RunDir, world: World | PhotoTerms, config: ProbeConfig) -> Path:
+def probe_directory(run: RunDir, world: AnyTerms, config: ProbeConfig) -> Path:
     return run.shared / f"probe-{hash_json(probe_identity(world, config))[:12]}"
 
 
@@ -131,26 +144,12 @@ def ensure_probe(run: RunDir, source: Readable, config: ProbeConfig) -> bool:
 
 
 def _make(directory: Path, source: Readable, config: ProbeConfig) -> None:
-    images, world = source.probe_images(config), source.world
-    probe = _train(dict(world.space.items()), config, images.draw)
+    images = source.probe_images(config)
+    probe = _train(source.heads, config, images.draw)
     calibrate(probe, images.fitted, images.limit, config)
     certificate = certify(probe, images.certificate, source.images_are)
     certificate |= source.second_opinion(config, probe, images.certificate)
-    save_probe(directory, probe, config.width, certificate, probe_identity(world, config))
-
-
-def second_opinion(
-    world: World, config: ProbeConfig, probe: Probe, images: UInt8[Tensor, "n 3 h w"]
-) -> dict[str, Any]:
-    """What the oracle reads in the same renders, and both under noise and blur."""
-    oracle = Oracle(world.config)
-    limit = oracle.limit(ORACLE_RATE, config.seed, ORACLE_NOISE, len(images))
-    return {
-        "oracle": compare_with_oracle(probe, oracle, images, limit),
-        "degradation": degradation_curves(
-            world, probe, oracle, limit, config.seed, len(images) // DEGRADED_SHARE
-        ),
-    }
+    save_probe(directory, probe, config.width, certificate, probe_identity(source.world, config))
 
 
 @contextmanager
@@ -162,7 +161,7 @@ def _alone(directory: Path) -> Iterator[None]:
         yield
 
 
-def load_run_probe(run: RunDir, world: World | PhotoTerms) -> tuple[Probe, dict[str, Any]]:
+def load_run_probe(run: RunDir, world: AnyTerms) -> tuple[Probe, dict[str, Any]]:
     """The probe linked into a run. Raises Mistake if there is none, if it is damaged, or if it
     learned from another world's images than this one's."""
     certificate = read_certificate(run)
@@ -191,9 +190,7 @@ def read_certificate(run: RunDir) -> dict[str, Any]:
     return certificate
 
 
-def _train(
-    heads: Mapping[str, tuple[str, ...]], config: ProbeConfig, draw: Callable[[int], Batch]
-) -> Probe:
+def _train(heads: Mapping[str, Head], config: ProbeConfig, draw: Callable[[int], Batch]) -> Probe:
     with tqdm(total=config.steps, desc="probe", unit="step", disable=None) as bar:
 
         def progress(step: int, loss: float) -> None:

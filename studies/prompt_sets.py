@@ -5,8 +5,9 @@ which every combination fills in with its values. Imports no torch.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from data_gen.captions import check_words
 from data_gen.concepts import Combination
@@ -23,9 +24,44 @@ RESERVED_SETS = (PLAIN, "captions")
 EXAMPLE = "'a {color} {shape} AND a {size} {shape}'"
 
 
+class Question(Protocol):
+    """What the images of one combination, or section of bumps, are asked to show.
+
+    Attributes:
+        combination: its name in scores.
+        split: train, or held_out; partial, if some concept is not asked for.
+        start: number of the combination, or section, whose noise its images start from.
+    """
+
+    @property
+    def combination(self) -> str: ...
+    @property
+    def split(self) -> str: ...
+    @property
+    def start(self) -> int: ...
+
+    def asked(self, count: int) -> Sequence[tuple[str, Mapping[str, Any]]]:
+        """Of images 0 … count − 1 the prompt and, as `score_images` takes them, the targets; those
+        of an image are the same whatever the count is."""
+
+
+Questions = Mapping[str, Sequence[Question]]  # by the name of their set
+
+
+def prompts_of(question: Question, count: int) -> list[str]:
+    return [prompt for prompt, _ in question.asked(count)]
+
+
+def rows_of(question: Question, count: int) -> list[dict[str, Any]]:
+    """What differs between its images in scores, but for the targets."""
+    own = {"combination": question.combination, "split": question.split}
+    prompts = enumerate(prompts_of(question, count))
+    return [{**own, "prompt": prompt, "sample": sample} for sample, prompt in prompts]
+
+
 @dataclass(frozen=True)
-class Question:
-    """One prompt, and what its images are scored against.
+class WordQuestion:
+    """One prompt, and what all of its images are scored against.
 
     Attributes:
         targets: the asked value of every concept that is asked for, in the order of the concepts.
@@ -44,11 +80,14 @@ class Question:
         """Its name; of a partial prompt, its asked values."""
         return " ".join(self.targets.values())
 
+    def asked(self, count: int) -> Sequence[tuple[str, Values]]:
+        return [(self.prompt, self.targets)] * count
 
-Questions = Mapping[str, tuple[Question, ...]]  # by the name of their set
+
+WordQuestions = Mapping[str, tuple[WordQuestion, ...]]
 
 
-def all_questions(world: Terms, prompts: Mapping[str, str]) -> Questions:
+def all_questions(world: Terms, prompts: Mapping[str, str]) -> WordQuestions:
     """Of the captions, under PLAIN, and then of every set: name → template.
 
     Raises Mistake for names that are taken or cannot be part of a file's name, and as `ask` does.
@@ -63,7 +102,7 @@ def all_questions(world: Terms, prompts: Mapping[str, str]) -> Questions:
     return {PLAIN: _captions(world), **sets}
 
 
-def ask(world: Terms, name: str, template: str) -> tuple[Question, ...]:
+def ask(world: Terms, name: str, template: str) -> tuple[WordQuestion, ...]:
     """The prompts of one set, each once, in the order of the combinations that write them.
 
     Raises Mistake for words and slots that the captions do not know, a term without a slot, a
@@ -84,10 +123,10 @@ def rows_per_step(prompt: str, guidance_scale: float) -> int:
     return 1 if weights == [1.0] or not any(weights) else len(weights) + 1
 
 
-def _captions(world: Terms) -> tuple[Question, ...]:
+def _captions(world: Terms) -> tuple[WordQuestion, ...]:
     names = world.space.names
     return tuple(
-        Question(
+        WordQuestion(
             prompt=world.captioner.write(combination),
             targets=dict(zip(names, combination, strict=True)),
             split=world.split.of(combination),
@@ -113,7 +152,7 @@ def _fill(world: Terms, terms: Composition, combination: Combination) -> str:
     return str(Composition(tuple(texts), terms.weights))
 
 
-def _question(world: Terms, prompt: str, start: int) -> Question:
+def _question(world: Terms, prompt: str, start: int) -> WordQuestion:
     asked, names = what_is_asked(world, prompt), world.space.names
     wanted = {concept: value for term in asked.wanted for concept, value in term.items()}
     targets = {name: wanted[name] for name in names if name in wanted}
@@ -123,4 +162,4 @@ def _question(world: Terms, prompt: str, start: int) -> Question:
         raise Mistake(f"{prompt!r} takes away with NOT what it asks for")
     whole = len(targets) == len(names)
     split = world.split.of(tuple(targets.values())) if whole else "partial"
-    return Question(prompt, targets, split, start)
+    return WordQuestion(prompt, targets, split, start)

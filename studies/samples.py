@@ -12,8 +12,9 @@ import numpy as np
 
 from data_gen.endings import Mistake
 from data_gen.files import whole_file
-from studies.prompt_sets import Question
+from studies.prompt_sets import Question, rows_of
 
+LABELS = ("combination", "prompt", "sample")  # of an image
 UNREADABLE = (  # what damage to an npz may raise, wherever in the file it lies
     *(OSError, EOFError, ValueError, KeyError, RuntimeError, SyntaxError),
     *(zipfile.BadZipFile, zlib.error, tokenize.TokenError),
@@ -21,21 +22,14 @@ UNREADABLE = (  # what damage to an npz may raise, wherever in the file it lies
 
 
 def save_samples(path: Path, images: np.ndarray, asked: Sequence[Question]) -> None:
-    """images: uint8 (prompts, n, h, w, 3); stored flat with a label per image."""
-    count = images.shape[1]
-    combination = [question.combination for question in asked for _ in range(count)]
-    prompt = [question.prompt for question in asked for _ in range(count)]
-    _save(
-        path,
-        images=images.reshape(-1, *images.shape[2:]),
-        combination=np.array(combination),
-        prompt=np.array(prompt),
-        sample=np.tile(np.arange(count), len(images)),
-    )
+    """images: uint8 (prompts, n, h, w, c); stored flat with a label per image."""
+    rows = [row for question in asked for row in rows_of(question, images.shape[1])]
+    labels = {key: np.array([row[key] for row in rows]) for key in LABELS}
+    _save(path, images=images.reshape(-1, *images.shape[2:]), **labels)
 
 
 def save_tile(path: Path, images: np.ndarray) -> None:
-    """images: uint8 (n, h, w, 3), some of those of a plan."""
+    """images: uint8 (n, h, w, c), some of those of a plan."""
     _save(path, images=images)
 
 
@@ -48,7 +42,7 @@ def _save(path: Path, **arrays: np.ndarray) -> None:
 
 
 def load_samples(path: Path) -> np.ndarray:
-    """uint8 (prompts, n, h, w, 3). Mistake names a file that cannot be read."""
+    """uint8 (prompts, n, h, w, c). Mistake names a file that cannot be read."""
     with _readable(path, "move the file and its scores away, scripts/evaluate.py makes both again"):
         with np.load(path, allow_pickle=False) as stored:
             images, count = stored["images"], int(stored["sample"].max()) + 1
@@ -56,7 +50,7 @@ def load_samples(path: Path) -> np.ndarray:
 
 
 def load_tile(path: Path) -> np.ndarray:
-    """uint8 (n, h, w, 3). Mistake names a file that cannot be read."""
+    """uint8 (n, h, w, c). Mistake names a file that cannot be read."""
     with _readable(path, "move the file away, scripts/evaluate.py makes it again"):
         with np.load(path, allow_pickle=False) as stored:
             return stored["images"]

@@ -59,10 +59,11 @@ def _mixed(scores: pd.DataFrame) -> str:
 
 
 def _incomplete(scores: pd.DataFrame, prompts: Mapping[str, int], uneven: bool) -> str:
-    """Every prompt has all images (or, uneven, at least one), an image all concepts that are asked
-    for."""
+    """Every prompt, or section of bumps, has all images (or, uneven, at least one), an image all
+    concepts that are asked for."""
     counts = scores.groupby("prompt")["sample"].max() + 1
-    kinds = prompts.get(scores["intervention"].iloc[0], len(counts))
+    first = scores.loc[scores["sample"] == 0, ["combination", "prompt"]]
+    kinds = prompts.get(scores["intervention"].iloc[0], len(first.drop_duplicates()))
     images, concepts = int(counts.max()), scores["concept"].nunique()
     expected = kinds * images * concepts
     if uneven and len(counts) == kinds:

@@ -15,29 +15,20 @@ from diffusion.group_norm import group_norm_implementation
 from diffusion.processes import Processes, build_accelerator
 from diffusion.snapshots import complete_steps, step_directory, steps_in, thinned_steps
 from diffusion.train import Trainer
-from studies.config import (
-    Config,
-    check_config,
-    flatten,
-    scored_terms,
-    scored_weights,
-    scored_world,
-    snapshot_steps,
-    to_dict,
-    to_yaml,
-)
+from studies.certificate_facts import probe_facts
+from studies.config import Config, check_config, flatten, scored_world, snapshot_steps, to_dict
 from studies.evaluate import Evaluator
-from studies.findings import Findings, report_is_fresh, speed_facts, write_run_report
-from studies.forecast import Weights, check_disk, run_bytes
-from studies.instruments import agreement_lines, probe_facts
+from studies.findings import Findings
+from studies.forecast import Weights, check_disk
+from studies.instruments import agreement_lines
+from studies.kinds import exam_of, images_of
 from studies.lineage import find_source, record_lineage
 from studies.models import new_model, task_of
-from studies.plans import count_images, make_plans, questions_of, shown_plans
 from studies.precision import decide_precision, with_recorded_precision
 from studies.probing import ORIGINALS, ensure_probe, load_run_probe
 from studies.prompt_findings import table_of_prompts
-from studies.prompt_sets import rows_per_step
 from studies.run_dir import RunDir
+from studies.run_report import report_is_fresh, speed_facts, write_run_report
 from studies.sampler_certificate import (
     check_comparable,
     comparison_jobs,
@@ -48,7 +39,7 @@ from studies.stopping import stop_on_request
 from studies.thinning import is_trained, thin_scored
 from studies.units import count_parts, unscored
 from studies.watching import follow
-from studies.world_images import WorldImages, images_of
+from studies.world_images import WorldImages
 from studies.worlds import with_contents
 
 Say = Callable[[str], None]
@@ -260,18 +251,18 @@ def report_stage(config: Config, run: RunDir, say: Say) -> None:
     world = scored_world(config)
     findings = Findings([run], [config], world)
     if not report_is_fresh(findings):
-        images, figures = images_of(world), findings.draw(run.figures)
-        data = images.training_set()
-        write_run_report(findings, data, images.leak_check(data), figures)
+        figures = findings.draw(run.figures)
+        write_run_report(findings, images_of(world).training(), figures)
     for weights, table in findings.tables().items():
         say(f"\naccuracy at step {config.train.max_steps}{weights} [95 % interval]\n{table}\n")
     if config.evaluate.prompts:
         table = table_of_prompts(findings.prompt_rows())
         say(f"joint accuracy of other prompts, beside the captions\n{table}\n")
     say(f"joint accuracy at step 0: {findings.first_step_accuracy():.3f}")
-    say(f"joint accuracy of {ORIGINALS[world.config.kind]}: {findings.ceiling():.3f}")
+    say(f"joint accuracy of {ORIGINALS[config.world.kind]}: {findings.ceiling():.3f}")
     say(f"joint accuracy of the memoriser: {findings.floor()}")
-    say(f"effect of prompts, P(v | asked v) - P(v | asked another): {findings.prompt_effect()}")
+    for name, effect in findings.prompt_effect().items():
+        say(f"{name}: {effect}")
     for line in agreement_lines(run, config):
         say(line)
     say(f"probe: {_probe_line(run)}\ntraining: {_speed_line(run)}")
@@ -287,54 +278,19 @@ def _speed_line(run: RunDir) -> str:
     return ", ".join(f"{name} {text}" for name, text in speed_facts(run).items())
 
 
-def describe_plan(config: Config, run: RunDir) -> str:
-    """What --dry-run prints: the resolved config, then steps, snapshots, disk and work."""
-    task = task_of(config)
-    weights = Weights.of(new_model(config, task))
-    snapshots = snapshot_steps(config)
-    lines = [
-        f"run: {run.path}",
-        f"world: {task.shown}",
-        f"model: {(weights.trained + weights.frozen) / 1e6:.2f} M parameters"
-        + (f", {weights.frozen / 1e6:.2f} M of them frozen" if weights.frozen else ""),
-        f"train: {config.train.max_steps} steps of {config.train.batch_size} images, "
-        f"{config.train.max_steps * config.train.batch_size} images in all",
-        f"snapshots: {len(snapshots)} at steps {', '.join(map(str, snapshots))}",
-        *_evaluation_plan(config),
-        f"disk: about {run_bytes(config, weights) / 2**20:.0f} MiB",
-    ]
-    return "\n".join([to_yaml(config), *lines])
-
-
-def _evaluation_plan(config: Config) -> list[str]:
-    plans, shown = make_plans(config), shown_plans(config)
-    asked, scale = questions_of(config), config.evaluate.guidance_scale
-    rows = {name: rows_per_step(own[0].prompt, scale) for name, own in asked.items()}
-    evaluations = sum(count_images(config, [plan]) * rows[plan.intervention] for plan in plans)
-    line = (
-        f"evaluate: steps {', '.join(str(plan.step) for plan in shown)}, "
-        f"{' and '.join(scored_weights(config.evaluate))} weights; "
-        f"{count_images(config, plans)} images, "
-        f"{evaluations * config.evaluate.num_inference_steps} network evaluations"
-    )
-    sets = [
-        f"prompts: {name}: {len(asked[name])} such as {asked[name][0].prompt!r}"
-        for name in config.evaluate.prompts
-    ]
-    return [line, *sets] if plans else []
-
-
 def plot_runs(paths: list[Path], out: Path) -> list[Path]:
     """Figures of any number of runs of one world; returns the files written."""
     runs = [RunDir(path) for path in paths]
     configs = [run.read_config() for run in runs]
-    worlds = [scored_terms(config) for config in configs]
+    worlds = [check_config(config) for config in configs]
+    pairs = zip(worlds, configs, strict=True)
+    asked = [exam_of(world, config.evaluate).identity for world, config in pairs]
     names = [config.name for config in configs]
     doubled = {name for name in names if names.count(name) > 1}
     if doubled:
         raise Mistake(f"--run: several runs are named {doubled.pop()!r}; rename one in its config")
-    for run, world in zip(runs, worlds, strict=True):
-        if world.space.values != worlds[0].space.values or world.split != worlds[0].split:
+    for run, identity in zip(runs, asked, strict=True):
+        if identity != asked[0]:
             raise Mistake(f"{run.path}: another world than {runs[0].path}; plot them apart")
     figures = Findings(runs, _told_apart(configs), worlds[0]).draw(out)
     return [out / f"{name}.png" for name in figures]

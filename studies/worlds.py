@@ -6,9 +6,9 @@ from pathlib import Path
 from data_gen.bumps.config import BumpsConfig
 from data_gen.captions import CaptionConfig
 from data_gen.endings import Mistake, nearest
-from data_gen.photos.world import PhotosConfig, PhotoTerms, PhotoWorld
-from data_gen.world import World, WorldConfig
-from studies.config import Config, check_world
+from data_gen.photos.world import PhotosConfig, PhotoWorld
+from data_gen.world import WorldConfig
+from studies.config import AnyWorld, Config, check_world, with_files
 from studies.reading import read_as, read_yaml
 
 AnyConfig = WorldConfig | BumpsConfig | PhotosConfig
@@ -50,7 +50,6 @@ def with_contents(config: Config) -> Config:
     return replace(config, world=replace(config.world, contents=contents))
 
 
-def build_world(file: WorldFile) -> World | PhotoWorld | BumpsConfig:
+def build_world(file: WorldFile) -> AnyWorld:
     """The checked world; of bumps the checked config, since their labels need torch."""
-    world = check_world(file.world, file.captions)
-    return PhotoWorld(world.config, world.captions) if isinstance(world, PhotoTerms) else world
+    return with_files(check_world(file.world, file.captions))

@@ -19,7 +19,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from analysis.trajectory import SPLITS
+from analysis.trajectory import in_reading_order
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -101,8 +101,9 @@ def _accuracy_rows(final: pd.DataFrame) -> list[dict[str, Any]]:
     groups = {
         (str(run), str(split)): group for (run, split), group in final.groupby(["run", "split"])
     }
+    order = in_reading_order(str(split) for split in final["split"])
     rows = []
-    for run, split in sorted(groups, key=lambda key: (key[0], SPLITS.index(key[1]))):
+    for run, split in sorted(groups, key=lambda key: (key[0], order.index(key[1]))):
         name = split.replace("_", "-")
         cells = {record["measure"]: record for record in groups[run, split].to_dict("records")}
         rows.append({"name": f"{run}, {name}" if several_runs else name, "cells": cells})

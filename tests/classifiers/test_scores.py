@@ -7,20 +7,14 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from classifiers.oracle import Oracle
+from classifiers.heads import Coordinate
 from classifiers.probe import Probe, ProbeReadings
 from classifiers.scores import (
     KEY,
     SCHEMA,
-    read_facts,
-    read_part,
-    score_by_oracle,
     score_images,
     write_part,
 )
-from data_gen.concepts import place
-from data_gen.dataset import labelled_set
-from data_gen.endings import Mistake
 
 VALUES = {"shape": ("circle", "square"), "color": ("red", "blue", "green")}
 COMMON = {
@@ -73,56 +67,40 @@ def test_of_an_image_that_is_no_scene_nothing_is_read():
     assert scores["p_target"].tolist() == pytest.approx([0.9, 0.5, 0.125])
 
 
-@pytest.fixture(scope="module")
-def by_oracle(tiny_world) -> pd.DataFrame:
-    """What it reads in 16 renders of all combinations in turn, asked to show something else in
-    size, and in one image of noise."""
-    data = labelled_set(tiny_world, 3, "test", 0, 16)
-    noise = torch.randint(256, (1, 3, 16, 16), generator=torch.Generator().manual_seed(0))
-    images = torch.cat((data.images, noise.to(torch.uint8)))
-    shown = [tiny_world.space.combinations[i] for i in [*data.combination.tolist(), 0]]
-    targets = [{"shape": shape, "color": color, "size": "large"} for shape, color, _ in shown]
-    rows = [
-        {"combination": " ".join(c), "split": "train", "prompt": "a", "sample": i}
-        for i, c in enumerate(shown)
-    ]
-    scores = score_by_oracle(Oracle(tiny_world.config), 0.1, images, rows, targets, COMMON)
-    numbers = {name: [*n[:, 0].tolist(), None] for name, n in data.numbers.items()}
-    return scores.assign(number=scores["sample"].map(dict(enumerate(numbers["size"]))))
+def placed(asked: list[float], read: list[float], periodic: bool = True) -> pd.DataFrame:
+    """Scores of one coordinate on 16 px, read for certain; the last image is no scene."""
+    head = Coordinate(16, periodic, nullable=True)
+    probe = Fixed({"x": head.shares(torch.tensor(read))}, [False] * (len(read) - 1) + [True])
+    probe.concepts = {"x": head}
+    rows = [dict(combination="train", split="train", prompt=f"{x}", sample=0) for x in asked]
+    images = torch.zeros(len(asked), 1, 16, 16, dtype=torch.uint8)
+    return score_images(probe, images, rows, [{"x": px} for px in asked], COMMON)
 
 
-def test_the_oracle_reads_what_is_shown_and_has_no_probabilities(by_oracle):
-    renders = by_oracle[by_oracle["sample"] < 16]
-    for column, concept in enumerate(("shape", "color", "size")):
-        rows = renders[renders["concept"] == concept]
-        assert rows["predicted"].tolist() == [c.split()[column] for c in rows["combination"]]
-    assert by_oracle[["p_target", "probabilities"]].isna().all(axis=None)
-    assert by_oracle[by_oracle["sample"] == 16]["predicted"].isna().all()
+NAN = float("nan")
 
 
-def test_numbers_are_read_beside_the_class_means_in_one_unit(by_oracle, tiny_config):
-    renders = by_oracle[by_oracle["sample"] < 16].set_index("concept")
-    assert renders.loc["shape", ["target_value", "predicted_value"]].isna().all(axis=None)
-    size, color = renders.loc["size"], renders.loc["color"]
-    large = place("size", tiny_config.concepts["size"]).mean[0, 0]
-    assert (size["target"] == "large").all() and (size["target_value"] == large).all()
-    assert (size["predicted_value"] - size["number"]).abs().max() < 0.02
-    assert color["target_value"].tolist() == [float(c == "blue") for c in color["target"]]
-    assert (color["predicted_value"] - color["target_value"]).abs().max() < 0.2
-    noise = by_oracle[by_oracle["sample"] == 16].set_index("concept")
-    assert noise.loc[["color", "size"], "predicted_value"].notna().all()  # of the best fit
+def test_a_coordinate_is_there_elsewhere_or_none():
+    scores = placed([3.0, 3.0, 3.0, NAN, NAN, 3.0], [3.5, 5.0, NAN, NAN, 5.0, 3.0])
+    there = ["there", "there", "there", "none", "none", "there"]
+    assert scores["target"].tolist() == there
+    assert scores["predicted"][:5].tolist() == ["there", "elsewhere", "none", "none", "elsewhere"]
+    assert scores["predicted"].isna().tolist() == [False] * 5 + [True]
+    assert scores["p_target"].tolist() == pytest.approx([1, 0, 0, 1, 0, 1])
+    assert [list(p) for p in scores["probabilities"][:3]] == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+    assert scores["target_value"].isna().tolist() == [False] * 3 + [True, True, False]
+    assert scores["predicted_value"].fillna(-1).tolist() == pytest.approx(
+        [3.5, 5.0, -1, -1, 5.0, 3.0], abs=0.01
+    )
 
 
-def test_the_oracles_part_reads_as_it_was_written(by_oracle, tmp_path):
-    part = tmp_path / "a.parquet"
-    scores = by_oracle.drop(columns="number")
-    write_part(part, scores, {"oracle": "1"})
-    read, written = (t.astype(object).where(t.notna(), None) for t in (read_part(part), scores))
-    pd.testing.assert_frame_equal(read, written)
-    assert {"schema_version": "1", "oracle": "1"}.items() <= read_facts(part).items()
-    part.write_bytes(part.read_bytes()[:-9])
-    with pytest.raises(Mistake, match="a.parquet: cannot read these scores .*move the file away"):
-        read_facts(part)
+def test_around_a_circle_the_difference_of_values_is_the_distance():
+    asked, read = [0.25, 15.75, 0.5], [15.5, 0.5, 8.0]
+    around, along = placed(asked, read), placed(asked, read, periodic=False)
+    off = around["predicted_value"] - around["target_value"]
+    assert off.tolist() == pytest.approx([-0.75, 0.75, 7.5], abs=0.01)
+    assert around["predicted"][:2].tolist() == ["there", "there"]
+    assert along["predicted"][:2].tolist() == ["elsewhere", "elsewhere"]
 
 
 def test_parts_read_as_one_table_with_their_facts(scores, tmp_path: Path):

@@ -11,7 +11,7 @@ from typing import TypeVar
 from data_gen.files import hash_file
 from diffusion.processes import Processes, build_accelerator
 from diffusion.train_config import TrainConfig
-from studies.config import Config, scored_world
+from studies.config import Config
 from studies.evaluate import Evaluator
 from studies.probing import load_run_probe
 from studies.run_dir import RunDir
@@ -60,7 +60,7 @@ class Side(Processes):
 def sides(run: RunDir, config: Config, count: int) -> list[Evaluator]:
     barrier, turn = threading.Barrier(count, timeout=30), threading.Lock()
     values: list = [None] * count
-    world = scored_world(config)
+    world = check_config(config)
     probe = load_run_probe(run, world)
     alike = [Side(rank, values, turn, barrier) for rank in range(count)]
     return [Evaluator(run, config, world, *probe, side) for side in alike]

@@ -22,6 +22,7 @@ from diffusion.snapshots import step_directory
 from diffusion.train_config import TrainConfig
 from studies import precision, stages
 from studies.config import Config, EvaluateConfig, check_config, read_config
+from studies.dry_run import describe_plan
 from studies.evaluate import read_planned_scores
 from studies.findings import Findings
 from studies.forecast import Weights
@@ -211,7 +212,7 @@ def test_auto_is_decided_once_and_recorded(config, tmp_path, monkeypatch):
 @pytest.mark.parametrize("path", SMALL, ids=lambda path: path.stem)
 def test_every_small_config_has_a_plan(path, tmp_path):
     config = read_config(path)
-    plan = stages.describe_plan(config, RunDir(tmp_path / config.name))
+    plan = describe_plan(config, RunDir(tmp_path / config.name))
     assert "parameters" in plan and "disk: about" in plan and "snapshots:" in plan
     assert list(tmp_path.iterdir()) == []
 
@@ -219,7 +220,7 @@ def test_every_small_config_has_a_plan(path, tmp_path):
 @pytest.mark.parametrize("path", PAPERS, ids=lambda path: path.stem)
 def test_the_papers_runs_have_a_plan(path, tmp_path):
     config = read_config(path)
-    plan = stages.describe_plan(config, RunDir(tmp_path / config.name))
+    plan = describe_plan(config, RunDir(tmp_path / config.name))
     steps, snapshots = {"p1": (20000, 61), "p2": (20000, 61), "p3": (7900, 34)}[path.stem[:2]]
     assert f"train: {steps} steps of 64 images" in plan
     assert f"snapshots: {snapshots} at steps 0, " in plan

@@ -18,6 +18,7 @@ from diffusion.snapshots import step_directory
 from diffusion.train_config import TrainConfig
 from studies import stages
 from studies.config import Config, EvaluateConfig, check_config, read_config, to_yaml
+from studies.dry_run import describe_plan
 from studies.evaluate import read_planned_scores
 from studies.findings import Findings
 from studies.generate import draw, records
@@ -123,7 +124,7 @@ def test_the_certificate_is_of_unseen_images_and_says_that_no_oracle_reads_them(
 @pytest.mark.parametrize(
     "change, what",
     [
-        (lambda t: t[t["combination"] != "square red large"], "expected 96: 8 combinations, 4 im"),
+        (lambda t: t[t["combination"] != "square red large"], "expected 96: 8 prompts, 4 im"),
         (lambda t: t[t["sample"] != 0], "rows, expected "),
         (lambda t: t.iloc[1:], "rows, expected "),
     ],
@@ -199,5 +200,5 @@ def test_a_config_of_photographs_survives_its_file(photos, tmp_path):
     path = tmp_path / "photos.yaml"
     path.write_text(to_yaml(experiment(photos)))
     assert read_config(path) == experiment(photos)
-    plan = stages.describe_plan(read_config(path), RunDir(tmp_path / "run"))
+    plan = describe_plan(read_config(path), RunDir(tmp_path / "run"))
     assert "world: 7 training and 1 held-out combinations, 147 images" in plan

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from tests.studies.test_evaluate import Training, changed, copy, files, quiet, side_by_side, sides
 
 from classifiers.scores import KEY, read_part, write_part
 from data_gen.endings import Mistake, Preempted
@@ -15,6 +16,7 @@ from diffusion.pipeline import ConceptPipeline
 from studies import stages, watching
 from studies.cli import with_named_prompts
 from studies.config import Config, EvaluateConfig, check_config, read_config
+from studies.dry_run import describe_plan
 from studies.evaluate import Evaluator
 from studies.forecast import sample_bytes
 from studies.models import task_of
@@ -23,7 +25,6 @@ from studies.prompt_sets import all_questions
 from studies.run_dir import RunDir
 from studies.samples import load_samples, save_tile
 from studies.verify import verify
-from tests.studies.test_evaluate import Training, changed, copy, files, quiet, side_by_side, sides
 
 CAPTIONS = "a {size} {color} {shape}"
 PAIRS, SHAPES = "a {color} {shape} AND a {size} {shape}:2", "a {color} {shape}"
@@ -196,7 +197,7 @@ def test_plans_ask_every_set_of_every_weights_and_keep_the_names_of_files(asking
         assert plan.intervention == "none"
     images = 9 * (2 * (8 + 8 + 4) + 8)  # and the memoriser's
     assert sample_bytes(asking) == images * 16 * 16 * 3
-    *_, line, pairs, shapes, _ = stages.describe_plan(asking, RunDir(Path("x"))).splitlines()
+    *_, line, pairs, shapes, _ = describe_plan(asking, RunDir(Path("x"))).splitlines()
     assert line.endswith(f"{9 * 2 * 20} images, {9 * 2 * (8 + 3 * 8 + 4)} network evaluations")
     assert pairs == "prompts: pairs: 8 such as 'a red circle AND a large circle:2'"
     assert shapes == "prompts: shapes: 4 such as 'a red circle'"

@@ -140,7 +140,7 @@ def test_names_that_are_taken_or_fit_no_file_are_refused(config, name):
         check_config(asking(config, **{name: "a {shape}"}))
 
 
-def test_a_world_of_bumps_is_asked_nothing(root):
+def test_a_world_of_bumps_is_asked_by_no_words(root):
     bumps = read_config(root / "configs" / "bumps_torus_small.yaml")
-    with pytest.raises(Mistake, match="evaluate.prompts: a world of bumps is not scored"):
+    with pytest.raises(Mistake, match="evaluate.prompts: worlds of bumps have no words to ask by"):
         check_config(asking(bumps, some="a {shape}"))

@@ -13,8 +13,9 @@ from data_gen.endings import Mistake, Preempted
 from data_gen.files import read_json
 from studies import sampler_certificate, stages
 from studies.config import Config, read_config, scored_world
-from studies.findings import Findings, report_is_fresh
+from studies.findings import Findings
 from studies.run_dir import RunDir
+from studies.run_report import report_is_fresh
 from studies.sampler_certificate import check_comparable, compared_steps, sampler_facts
 from studies.samples import load_samples, save_tile
 from studies.verify import verify

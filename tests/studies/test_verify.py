@@ -25,7 +25,7 @@ from data_gen.files import hash_file, hash_rows, hashes, read_json, write_direct
 from diffusion.snapshots import step_directory, thin
 from studies import stages
 from studies.checks import Finding, wrong_metrics, wrong_ranks
-from studies.config import read_config, scored_world
+from studies.config import check_config, read_config
 from studies.probing import load_run_probe
 from studies.run_dir import RunDir
 from studies.samples import load_samples
@@ -241,7 +241,7 @@ def test_a_probe_that_cannot_be_used_is_refused_with_its_file(run):
     save_file(other, shared / "probe.safetensors")
     message = r"no complete probe \(probe.safetensors has changed\); run scripts/run.py"
     with pytest.raises(Mistake, match=message):
-        load_run_probe(run, scored_world(run.read_config()))
+        load_run_probe(run, check_config(run.read_config()))
     with pytest.raises(
         Mistake, match="probe.safetensors: not the probe of its certificate .*again"
     ):

@@ -8,9 +8,9 @@ import pytest
 
 from classifiers.scores import read_facts, read_part, write_part
 from studies import stages
-from studies.config import scored_world
+from studies.certificate_facts import certificate_facts
 from studies.findings import Findings
-from studies.instruments import agreement_lines, certificate_facts, instrument_figures
+from studies.instruments import agreement_lines, instrument_figures
 from studies.probing import read_certificate
 from studies.samples import load_samples
 from tests.harness.evaluations import changed, copy
@@ -67,7 +67,7 @@ def test_what_is_said_of_the_last_snapshot(parted, config):
 
 
 def test_pictures_are_of_the_images_in_which_they_part(parted, config):
-    world = scored_world(config)
+    world = check_config(config)
     figures = instrument_figures(parted, config, world)
     assert list(figures) == ["certificate", "agreement", "disagreements"]
     (samples,) = parted.samples.glob(f"{LAST}/*.npz")
@@ -82,7 +82,7 @@ def test_pictures_are_of_the_images_in_which_they_part(parted, config):
 
 
 def test_figures_of_disagreement_go_when_there_is_none(parted, config):
-    findings = Findings([parted], [config], scored_world(config))
+    findings = Findings([parted], [config], check_config(config))
     findings.draw(parted.figures)
     assert (parted.figures / "disagreements.png").is_file()
     for instrument in ("probe", ORACLE):
@@ -104,7 +104,7 @@ def test_the_report_shows_the_instruments_and_its_tables_are_the_probes(parted, 
     words = ("clean accuracy, on 64 renders", "calibration error", "confusion", "unsure: share")
     for word in (*words, "agreement with the oracle", "under noise and blur"):
         assert word in instruments, word
-    findings = Findings([parted], [config], scored_world(config))
+    findings = Findings([parted], [config], check_config(config))
     assert ORACLE not in {*findings.scores["probe"]}
     stages.report_stage(changed(config, oracle=False), parted, said.append)
     assert parted.report.read_text().count("<figure>") == html.count("<figure>") - 2

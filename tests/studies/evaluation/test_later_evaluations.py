@@ -8,9 +8,10 @@ import pytest
 
 from classifiers.scores import KEY, read_facts, read_part, write_part
 from studies import stages
-from studies.config import scored_world
-from studies.findings import Findings, report_is_fresh
+from studies.config import check_config
+from studies.findings import Findings
 from studies.run_dir import RunDir
+from studies.run_report import report_is_fresh
 from studies.second_readings import ORACLE_VERSION
 from studies.verify import verify
 from tests.harness.evaluations import changed, copy, files, quiet
@@ -61,7 +62,7 @@ def test_both_weights_are_scored_and_never_mixed(run, config, tmp_path):
     stages.report_stage(both, run, said.append)
     tables = [line for line in said if "[95 % interval]" in line]
     assert [", ema [" in t for t in tables] == [True, False] and ", raw [" in tables[1]
-    shown = Findings([run], [both], scored_world(both))
+    shown = Findings([run], [both], check_config(both))
     assert {*shown.scores["weights"]} == {"ema", "none"}
     assert shown.weights().startswith("ema shown; raw: joint accuracy train 0.")
     assert "ema shown; raw: joint" in run.report.read_text()

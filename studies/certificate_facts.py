@@ -1,0 +1,90 @@
+"""What a probe's certificate says, as a table and in words."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from studies.probing import ORIGINALS
+
+Concepts = Iterable[tuple[str, Mapping[str, Any]]]  # of a certificate
+
+
+def degradation(certificate: Mapping[str, Any]) -> pd.DataFrame:
+    """The certificate's curves under noise and blur, as `degradation_figure` takes them."""
+    rows = [
+        {"instrument": instrument, **row}
+        for instrument, curve in certificate["degradation"].items()
+        for row in curve
+    ]
+    return pd.DataFrame(rows)
+
+
+def certificate_facts(certificate: Mapping[str, Any]) -> dict[str, Any]:
+    """All that the report says of the probe beside its figure."""
+    concepts = certificate["concepts"].items()
+    return {
+        f"the probe's clean accuracy, on {_certified_on(certificate)} it never saw": {
+            f"{name}{_within(concept)}": f"{concept['accuracy']:.4f}" for name, concept in concepts
+        },
+        "calibration error: how far its probabilities are from shares read right": {
+            name: f"{concept['calibration_error']:.4f}" for name, concept in concepts
+        },
+        **_confusions(concepts),
+        **_errors_px(concepts),
+        "unsure: share taken for no scene, of": {
+            kind: f"{share:.1%}" for kind, share in certificate["unsure"].items()
+        },
+        "agreement with the oracle, which fits the renderer and learns nothing, on the same "
+        "images": _agreed(certificate["oracle"]),
+    }
+
+
+def probe_facts(certificate: Mapping[str, Any]) -> dict[str, str]:
+    """Clean accuracy per concept, to print."""
+    images = _certified_on(certificate)
+    return {
+        f"{name}, clean accuracy": f"{concept['accuracy']:.4f} of {images}{_within(concept)}"
+        for name, concept in certificate["concepts"].items()
+    }
+
+
+def _certified_on(certificate: Mapping[str, Any]) -> str:
+    """Such as "2048 true renders"."""
+    return f"{certificate['num_images']} {ORIGINALS[certificate['identity']['world']['kind']]}"
+
+
+def _within(concept: Mapping[str, Any]) -> str:
+    return " within 1 px" if "error_px" in concept else ""
+
+
+def _agreed(oracle: Mapping[str, Any] | str) -> Mapping[str, str] | str:
+    """In words, where there is none."""
+    if isinstance(oracle, str):
+        return oracle
+    shares = {name: f"{share:.4f}" for name, share in oracle["agreement"].items()}
+    return {**shares, "neither is unsure of": f"{oracle['both_sure']:.1%} of them"}
+
+
+def _confusions(concepts: Concepts) -> dict[str, Any]:
+    """Of those that have values."""
+    tables = {name: _confusion(concept) for name, concept in concepts if "confusion" in concept}
+    return {"confusion: how many images of each value are read as what": tables} if tables else {}
+
+
+def _confusion(concept: Mapping[str, Any]) -> dict[str, str]:
+    values = concept["values"]
+    return {
+        value: ", ".join(f"{count} {read}" for read, count in zip(values, row, strict=True))
+        for value, row in zip(values, concept["confusion"], strict=False)  # none of one value
+    }
+
+
+def _errors_px(concepts: Concepts) -> dict[str, Any]:
+    """Of those that are coordinates."""
+    errors = {
+        name: ", ".join(f"{which} {px:.2f}" for which, px in c["error_px"].items())
+        for name, c in concepts
+        if "error_px" in c
+    }
+    return {"error in px": errors} if errors else {}

@@ -1,0 +1,49 @@
+"""What --dry-run prints."""
+
+from studies.config import Config, scored_weights, snapshot_steps, to_yaml
+from studies.forecast import Weights, run_bytes
+from studies.models import new_model, task_of
+from studies.plans import make_plans, questions_of, shown_plans
+from studies.prompt_sets import prompts_of, rows_per_step
+from studies.run_dir import RunDir
+
+
+def describe_plan(config: Config, run: RunDir) -> str:
+    """The resolved config, then steps, snapshots, disk and work."""
+    task = task_of(config)
+    weights = Weights.of(new_model(config, task))
+    snapshots = snapshot_steps(config)
+    lines = [
+        f"run: {run.path}",
+        f"world: {task.shown}",
+        f"model: {(weights.trained + weights.frozen) / 1e6:.2f} M parameters"
+        + (f", {weights.frozen / 1e6:.2f} M of them frozen" if weights.frozen else ""),
+        f"train: {config.train.max_steps} steps of {config.train.batch_size} images, "
+        f"{config.train.max_steps * config.train.batch_size} images in all",
+        f"snapshots: {len(snapshots)} at steps {', '.join(map(str, snapshots))}",
+        *_evaluation_plan(config),
+        f"disk: about {run_bytes(config, weights) / 2**20:.0f} MiB",
+    ]
+    return "\n".join([to_yaml(config), *lines])
+
+
+def _evaluation_plan(config: Config) -> list[str]:
+    plans, shown = make_plans(config), shown_plans(config)
+    asked, scale = questions_of(config), config.evaluate.guidance_scale
+    first = {name: prompts_of(own[0], 1)[0] for name, own in asked.items()}
+    images = [plan.images_per_combination * len(asked[plan.intervention]) for plan in plans]
+    evaluations = sum(
+        count * rows_per_step(first[plan.intervention], scale)
+        for plan, count in zip(plans, images, strict=True)
+    )
+    line = (
+        f"evaluate: steps {', '.join(str(plan.step) for plan in shown)}, "
+        f"{' and '.join(scored_weights(config.evaluate))} weights; "
+        f"{sum(images)} images, "
+        f"{evaluations * config.evaluate.num_inference_steps} network evaluations"
+    )
+    sets = [
+        f"prompts: {name}: {len(asked[name])} such as {first[name]!r}"
+        for name in config.evaluate.prompts
+    ]
+    return [line, *sets]
