@@ -10,7 +10,7 @@ from diffusers import DDPMScheduler
 from jaxtyping import Float
 from torch import Tensor
 
-from analysis.centres import centre_figure
+from analysis.centres import centre_figure, median_distances
 from classifiers.scores import Row, Targets
 from data_gen.bumps.config import BumpsConfig
 from data_gen.bumps.sections import sections
@@ -97,6 +97,11 @@ class BumpExam:
 
     def figures(self, scores: pd.DataFrame, rng: np.random.Generator) -> dict[str, Any]:
         return {"centres": centre_figure(scores, self.config.image_size_px)}
+
+    def facts(self, scores: pd.DataFrame) -> dict[str, str]:
+        medians = median_distances(scores)
+        text = ", ".join(f"{section} {px:.2f}" for section, px in medians.items())
+        return {"median distance from the centre asked for, px": text}
 
     def _training_labels(self) -> Float[Tensor, "m 2"]:
         return self.world.labels[self.world.select("train")]

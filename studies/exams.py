@@ -11,7 +11,7 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from analysis.figures import trajectory_figure
-from analysis.trajectory import concept_trajectories
+from analysis.trajectory import concept_trajectories, prompt_effect
 from classifiers.scores import Row, Targets
 from data_gen.bumps.config import BumpsConfig
 from data_gen.dataset import labelled_set, leak_check, training_set
@@ -73,6 +73,9 @@ class Exam(Protocol):
 
     def figures(self, scores: pd.DataFrame, rng: np.random.Generator) -> dict[str, Any]:
         """What is drawn beside accuracy and samples."""
+
+    def facts(self, scores: pd.DataFrame) -> dict[str, str]:
+        """What is said beside accuracy."""
 
 
 def exam_of(world: World | BumpsConfig, seed: int) -> Exam:
@@ -153,6 +156,11 @@ class ShapeExam:
         if not self.held_out:
             return {}
         return {"trajectories": trajectory_figure(concept_trajectories(scores, rng=rng))}
+
+    def facts(self, scores: pd.DataFrame) -> dict[str, str]:
+        effects = prompt_effect(scores)
+        text = ", ".join(f"{concept} {effect:.2f}" for concept, effect in effects.items())
+        return {"effect of prompts, P(v | asked v) - P(v | asked another)": text}
 
     def _places(self) -> Int[Tensor, "combinations concepts"]:
         space = self.world.space

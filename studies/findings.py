@@ -23,7 +23,6 @@ from analysis.trajectory import (
     final_accuracy,
     format_accuracy,
     in_reading_order,
-    prompt_effect,
 )
 from classifiers.certificate import probe_name
 from data_gen.bumps.config import BumpsConfig
@@ -121,12 +120,6 @@ class Findings:
         rows = self.scores[self.scores["run"] == MEMORISER]
         splits = in_reading_order(rows["split"])
         return ", ".join(f"{s} {_joint_accuracy(rows[rows['split'] == s]):.3f}" for s in splits)
-
-    def prompt_effect(self) -> dict[str, str]:
-        """What `trajectory.prompt_effect` finds, per concept; nothing where it finds nothing."""
-        effects = prompt_effect(self.scores)
-        text = ", ".join(f"{concept} {effect:.2f}" for concept, effect in effects.items())
-        return {"effect of prompts, P(v | asked v) - P(v | asked another)": text} if text else {}
 
     def draw(self, directory: Path) -> dict[str, Any]:
         """Write accuracy, what the exam has to show and a sample grid per run; returns the
@@ -293,7 +286,7 @@ def write_run_report(findings: Findings, figures: Mapping[str, Any]) -> None:
             "joint accuracy at step 0": f"{findings.first_step_accuracy():.3f}",
             "joint accuracy of true renders": f"{findings.ceiling():.3f}",
             "joint accuracy of the memoriser, which only copies": findings.floor(),
-            **findings.prompt_effect(),
+            **exam.facts(findings.scores),
         },
         accuracy=final_accuracy(findings.curves),
         chance=f"Guessing gets {guess:.3f} of all concepts right at once.",

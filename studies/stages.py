@@ -224,8 +224,8 @@ def report_stage(config: Config, run: RunDir, say: Say) -> None:
     say(f"joint accuracy at step 0: {findings.first_step_accuracy():.3f}")
     say(f"joint accuracy of true renders: {findings.ceiling():.3f}")
     say(f"joint accuracy of the memoriser: {findings.floor()}")
-    for name, effect in findings.prompt_effect().items():
-        say(f"{name}: {effect}")
+    for name, fact in findings.exam.facts(findings.scores).items():
+        say(f"{name}: {fact}")
     say(f"probe: {_probe_line(run)}\ntraining: {_speed_line(run)}")
     say(f"report: {run.report}")
 
