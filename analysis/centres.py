@@ -70,14 +70,14 @@ def _draw(panel: Axes, rows: pd.DataFrame, size_px: int) -> None:
         panel.scatter(
             points["target_value"],
             points["predicted_value"],
-            s=9,
+            s=6,
             color=colour,
             marker=marker,
-            alpha=0.6,
+            alpha=0.5,
             linewidth=0,
             label=concept,
         )
-    panel.set(xlim=(-0.04 * size_px, 1.04 * size_px), aspect="equal", xticks=ends, yticks=ends)
+    panel.set(xlim=(-0.04 * size_px, 1.04 * size_px), xticks=ends, yticks=ends)
     panel.tick_params(labelleft=True)
 
 
