@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import torch
 from diffusers import DDPMScheduler
-from jaxtyping import Int, UInt8
+from jaxtyping import Int
 from torch import Tensor
 
 from analysis.figures import trajectory_figure
@@ -133,9 +133,7 @@ class ShapeExam:
 
     def renders(self, count: int) -> np.ndarray:
         total = count * len(self.groups)
-        images: UInt8[Tensor, "n c h w"] = labelled_set(
-            self.world, self.seed, "render", 0, total
-        ).images
+        images = labelled_set(self.world, self.seed, "render", 0, total).images
         turns = images.permute(0, 2, 3, 1).unflatten(0, (count, len(self.groups)))
         return turns.transpose(0, 1).numpy()
 

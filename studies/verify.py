@@ -25,7 +25,7 @@ from studies.checks import (
     wrong_metrics,
     wrong_ranks,
 )
-from studies.config import Config, scored_steps, snapshot_steps
+from studies.config import Config, snapshot_steps
 from studies.plans import (
     MEMORISER,
     baseline_files,
@@ -95,10 +95,7 @@ def verify(run: RunDir) -> Found:
         done = _is(status, "train", "done")
         trained_to = config.train.max_steps if done else progress["step"]
         yield from _planned_snapshots(run, config, trained_to)
-    if config and not scored_steps(config):
-        yield Finding("note", run.scores, "none: no probe reads a world of bumps")
-    else:
-        yield from _evaluation(run, config, _is(status, "evaluate", "done"))
+    yield from _evaluation(run, config, _is(status, "evaluate", "done"))
     yield from _leftovers(run, status)
 
 
