@@ -114,16 +114,13 @@ def prompt_effect(scores: pd.DataFrame) -> pd.Series:
 
     P(reads v | asked v) − P(reads v | asked another value), averaged over the values v: 1 if
     prompts are obeyed, 0 if they have no effect, whatever the images look like: where the probe is
-    unsure, its likeliest value counts. Concepts with a single value have none and are left out, and
-    so are coordinates. Raises ValueError as `concept_trajectories` does.
+    unsure, its likeliest value counts. Concepts with a single value have none and are left out.
     """
     generated = _probable(_generated(scores))
     last = generated[generated["step"] == generated.groupby("run")["step"].transform("max")]
     choices = last.groupby("concept")["target"].transform("nunique")
-    numbers = last.groupby("concept")["target_value"].transform("count")
-    words = last[(choices > 1) & (numbers == 0)]
-    effects = {name: _effect(rows) for name, rows in words.groupby("concept", sort=False)}
-    return pd.Series(effects, dtype=float)
+    grouped = last[choices > 1].groupby("concept", sort=False)[list(last.columns)]
+    return grouped.apply(_effect)
 
 
 def _effect(rows: pd.DataFrame) -> float:

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from analysis.centres import centre_figure
+from analysis.centres import centre_figure, median_distances
 from data_gen.bumps.config import BumpsConfig
 from data_gen.bumps.sections import Section, sections
 from data_gen.bumps.world import BumpWorld, in_frame
@@ -90,6 +90,11 @@ class BumpExam:
 
     def asked(self, count: int) -> Float[Tensor, "n 2"]:
         return torch.cat([question.labels(count) for question in self.centres])
+
+    def facts(self, scores: pd.DataFrame) -> dict[str, str]:
+        medians = median_distances(scores)
+        text = ", ".join(f"{section} {px:.2f}" for section, px in medians.items())
+        return {"median distance from the centre asked for, px": text}
 
     def distance(
         self, shown: Float[Tensor, "m 2"], asked: Float[Tensor, " 2"]

@@ -13,7 +13,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from analysis.figures import trajectory_figure
-from analysis.trajectory import concept_trajectories
+from analysis.trajectory import concept_trajectories, prompt_effect
 from diffusion.memoriser import hamming
 from studies.prompt_sets import PLAIN, Questions, Terms, all_questions, prompts_of
 
@@ -62,6 +62,9 @@ class Exam(Protocol):
     def figures(self, scores: pd.DataFrame, rng: np.random.Generator) -> dict[str, Any]:
         """What is drawn beside accuracy and samples."""
 
+    def facts(self, scores: pd.DataFrame) -> dict[str, str]:
+        """What is said beside accuracy."""
+
 
 class CaptionExam:
     """All combinations of a world that has captions, each by its caption, and sets of prompts."""
@@ -107,6 +110,11 @@ class CaptionExam:
         if not self.held_out:
             return {}
         return {"trajectories": trajectory_figure(concept_trajectories(scores, rng=rng))}
+
+    def facts(self, scores: pd.DataFrame) -> dict[str, str]:
+        effects = prompt_effect(scores)
+        text = ", ".join(f"{concept} {effect:.2f}" for concept, effect in effects.items())
+        return {"effect of prompts, P(v | asked v) - P(v | asked another)": text}
 
 
 def value_places(world: Terms) -> Int[Tensor, "combinations concepts"]:

@@ -22,7 +22,6 @@ from analysis.trajectory import (
     format_accuracy,
     in_reading_order,
     joint_right,
-    prompt_effect,
 )
 from classifiers.certificate import probe_name
 from studies.config import AnyTerms, Config, scored_weights
@@ -128,12 +127,6 @@ class Findings:
         rows = self.scores[self.scores["run"] == MEMORISER]
         splits = in_reading_order(rows["split"])
         return ", ".join(f"{s} {_joint_accuracy(rows[rows['split'] == s]):.3f}" for s in splits)
-
-    def prompt_effect(self) -> dict[str, str]:
-        """What `trajectory.prompt_effect` finds, per concept; nothing where it finds nothing."""
-        effects = prompt_effect(self.scores)
-        text = ", ".join(f"{concept} {effect:.2f}" for concept, effect in effects.items())
-        return {"effect of prompts, P(v | asked v) - P(v | asked another)": text} if text else {}
 
     def draw(self, directory: Path) -> dict[str, Any]:
         """Write accuracy, what the exam has to show and a sample grid per run, of one run those of

@@ -108,7 +108,8 @@ def draw(
 ) -> list[Drawn]:
     """`num_images` of each prompt at each step; image k starts from the same noise everywhere.
 
-    There are no readings of bumps, which the oracle reads, and of runs that were trained alone.
+    There are no readings of bumps, which the oracle alone reads here, and of runs that were trained
+    alone.
     Raises Mistake for a prompt that cannot be read; an unknown or contradictory word before
     anything is loaded.
     """

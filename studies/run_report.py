@@ -52,7 +52,7 @@ def write_run_report(findings: Findings, training: Training, figures: Mapping[st
             "joint accuracy at step 0": f"{findings.first_step_accuracy():.3f}",
             f"joint accuracy of {originals}": f"{findings.ceiling():.3f}",
             "joint accuracy of the memoriser, which only copies": findings.floor(),
-            **findings.prompt_effect(),
+            **findings.exam.facts(findings.scores),
             **sampler_facts(run, config, probe_name(findings.certificate)),
         },
         accuracy=final_accuracy(findings.curves),

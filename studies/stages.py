@@ -261,8 +261,8 @@ def report_stage(config: Config, run: RunDir, say: Say) -> None:
     say(f"joint accuracy at step 0: {findings.first_step_accuracy():.3f}")
     say(f"joint accuracy of {ORIGINALS[config.world.kind]}: {findings.ceiling():.3f}")
     say(f"joint accuracy of the memoriser: {findings.floor()}")
-    for name, effect in findings.prompt_effect().items():
-        say(f"{name}: {effect}")
+    for name, fact in findings.exam.facts(findings.scores).items():
+        say(f"{name}: {fact}")
     for line in agreement_lines(run, config):
         say(line)
     say(f"probe: {_probe_line(run)}\ntraining: {_speed_line(run)}")

@@ -27,6 +27,7 @@ from studies.bump_images import BumpImages
 from studies.config import Config, EvaluateConfig, ProbeConfig, to_yaml
 from studies.prompt_sets import prompts_of, rows_of
 from studies.run_dir import RunDir
+from studies.samples import save_tile
 from studies.verify import verify
 
 TORUS = BumpsConfig(
@@ -219,6 +220,26 @@ def test_a_finished_experiment_is_found_finished(run):
     stages.run_experiment(CONFIG, run, lines.append)
     assert lines[0].startswith("probe: found") and lines[2] == "evaluate: finished before, 6 parts"
     assert parts == {path.name: hash_file(path) for path in run.scores.glob("*.parquet")}
+
+
+def test_what_is_lost_is_drawn_and_scored_again(run, tmp_path):
+    copy = RunDir(tmp_path / "runs" / "torus")
+    shutil.copytree(run.path.parent, copy.path.parent, symlinks=True)
+    lost = next(copy.samples.glob("step_00000004/ema*.npz"))
+    (part,) = copy.scores.glob("step_00000004-ema*.parquet")
+    before = hash_file(lost), hash_file(part)
+    tile = lost.with_suffix(".tiles") / "0-64.npz"  # as an evaluation leaves it that was killed
+    with np.load(lost) as stored:
+        save_tile(tile, stored["images"][:64])
+    lost.unlink(), part.unlink()
+    stages.evaluate_stage(CONFIG, copy, quiet)
+    assert (hash_file(lost), hash_file(part)) == before and not tile.exists()
+    few = replace(CONFIG.evaluate, final_images_per_combination=7)
+    stages.evaluate_stage(replace(CONFIG, evaluate=few), copy, quiet)
+    scores = pd.read_parquet(copy.scores)
+    last = scores[(scores["run"] == "torus") & (scores["step"] == 4) & (scores["sample"] < 7)]
+    twice = last.groupby([key for key in KEY])["target_value"].agg(["size", "nunique"])
+    assert (twice["size"] == 2).all() and (twice["nunique"] == 1).all()
 
 
 def test_worlds_of_other_sections_are_drawn_apart(run, tmp_path):

@@ -23,7 +23,7 @@ from studies.evaluate import read_planned_scores
 from studies.findings import Findings
 from studies.generate import draw, records
 from studies.photo_images import NO_ORACLE, SHARE
-from studies.plans import baseline_files, memorised_file
+from studies.plans import memorised_file, render_plan
 from studies.probing import read_certificate
 from studies.run_dir import RunDir
 from studies.samples import load_samples
@@ -130,7 +130,8 @@ def test_the_certificate_is_of_unseen_images_and_says_that_no_oracle_reads_them(
     ],
 )
 def test_a_ceiling_with_rows_lost_is_found(run, change, what):
-    part = baseline_files(run, run.read_config(), probe_name(read_certificate(run)))["render"]
+    plan, probe = render_plan(run.read_config()), probe_name(read_certificate(run))
+    part = plan.scores_file(run, probe)
     write_part(part, change(read_part(part)), {})
     (finding,) = verify(run)
     assert finding.level == "damaged" and what in finding.what

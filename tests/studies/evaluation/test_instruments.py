@@ -9,8 +9,10 @@ import pytest
 from classifiers.scores import read_facts, read_part, write_part
 from studies import stages
 from studies.certificate_facts import certificate_facts
+from studies.config import check_config
 from studies.findings import Findings
 from studies.instruments import agreement_lines, instrument_figures
+from studies.kinds import exam_of
 from studies.probing import read_certificate
 from studies.samples import load_samples
 from tests.harness.evaluations import changed, copy
@@ -68,7 +70,7 @@ def test_what_is_said_of_the_last_snapshot(parted, config):
 
 def test_pictures_are_of_the_images_in_which_they_part(parted, config):
     world = check_config(config)
-    figures = instrument_figures(parted, config, world)
+    figures = instrument_figures(parted, config, exam_of(world, config.evaluate))
     assert list(figures) == ["certificate", "agreement", "disagreements"]
     (samples,) = parted.samples.glob(f"{LAST}/*.npz")
     images = load_samples(samples)[world.space.index(("square", "red", "small"))]
@@ -101,7 +103,12 @@ def test_the_report_shows_the_instruments_and_its_tables_are_the_probes(parted, 
     instruments = html[html.index("The instruments that read the images") :]
     assert instruments.count("<figure>") == 3
     assert "At the last snapshot: joint 0.972 [0.903, 0.992] of 71, " in instruments
-    words = ("clean accuracy, on 64 renders", "calibration error", "confusion", "unsure: share")
+    words = (
+        "clean accuracy, on 64 true renders",
+        "calibration error",
+        "confusion",
+        "unsure: share",
+    )
     for word in (*words, "agreement with the oracle", "under noise and blur"):
         assert word in instruments, word
     findings = Findings([parted], [config], check_config(config))

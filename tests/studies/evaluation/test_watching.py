@@ -1,39 +1,14 @@
 """Evaluation beside a training at work."""
 
-import shutil
-
 import pytest
 
 from data_gen.endings import Mistake, Preempted
 from data_gen.files import write_json
-from diffusion.snapshots import step_directory
 from studies import stages, watching
 from studies.run_dir import RunDir
-from tests.harness.evaluations import files
+from tests.harness.evaluations import Training, files
 
 PARTS = 10  # two of each of: true renders, snapshots 0, 2 and 4, the memoriser
-
-
-class Training:
-    """Plays a training at work: whenever the watch waits, its next snapshot appears."""
-
-    def __init__(self, run: RunDir, end: str):
-        self.run, self.end, self.hidden = run, end, run.path / "hidden"
-        self.steps = [2, 4]
-        self.hidden.mkdir()
-        for step in self.steps:
-            shutil.move(step_directory(run.snapshots, step), self.hidden)
-        self.state("running")
-
-    def state(self, state: str) -> None:
-        write_json(self.run.path / "status.json", {"train": {"state": state, "why": "no disk"}})
-
-    def wait(self, seconds, check) -> None:
-        check()
-        if self.steps:
-            shutil.move(step_directory(self.hidden, self.steps.pop(0)), self.run.snapshots)
-        else:
-            self.state(self.end)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from tests.studies.test_evaluate import Training, changed, copy, files, quiet, side_by_side, sides
 
 from classifiers.scores import KEY, read_part, write_part
 from data_gen.endings import Mistake, Preempted
@@ -25,6 +24,7 @@ from studies.prompt_sets import all_questions
 from studies.run_dir import RunDir
 from studies.samples import load_samples, save_tile
 from studies.verify import verify
+from tests.harness.evaluations import Training, changed, copy, files, quiet, side_by_side, sides
 
 CAPTIONS = "a {size} {color} {shape}"
 PAIRS, SHAPES = "a {color} {shape} AND a {size} {shape}:2", "a {color} {shape}"
@@ -95,7 +95,9 @@ def test_a_set_asked_later_is_all_that_is_drawn(run, asking, asked, drawn):
     stages.evaluate_stage(asking, run, quiet)
     assert len(drawn) == TILES and before.items() <= files(run).items()
     assert {name.split("-")[0] for name in drawn} == {*SETS}
-    assert len(files(run)) == len(before) + 8  # samples and scores of two sets at two steps
+    assert (
+        len(files(run)) == len(before) + 12
+    )  # samples, and scores by both, of two sets at two steps
     stages.evaluate_stage(asking, run, quiet)
     assert len(drawn) == TILES and files(run) == files(asked)
     assert [finding.line() for finding in verify(run)] == []
