@@ -18,13 +18,13 @@ from studies.config import Config
 from studies.evaluate import read_scores
 from studies.exams import Exam
 from studies.plans import Plan, has_oracle, instruments, shown_plans
-from studies.probing import read_certificate
+from studies.probing import ORIGINALS, read_certificate
 from studies.run_dir import RunDir
 from studies.samples import load_samples
 
 CAPTIONS = {
-    "certificate": "How the world's own images are read under noise and blur. Right: the share "
-    "read as what they show; an image that is taken for no scene, unsure, counts as wrong.",
+    "certificate": "How {readers} read {originals} under noise and blur. Right: the share read as "
+    "what they show; an image that is taken for no scene, unsure, counts as wrong.",
     "agreement": "How often probe and oracle say the same of the generated images in which neither "
     "is unsure; and how often each of them is.",
     "disagreements": "Images of the last snapshot in which probe and oracle read different values, "
@@ -56,11 +56,14 @@ def agreement_lines(run: RunDir, config: Config) -> list[str]:
 
 
 def captions(run: RunDir, config: Config) -> dict[str, str]:
-    """CAPTIONS with the numbers of the last snapshot."""
+    """CAPTIONS of a run, with the numbers of its last snapshot."""
+    readers = " and ".join(f"the {name}" for name in read_certificate(run)["degradation"])
+    originals = ORIGINALS[config.world.kind]
+    certified = CAPTIONS["certificate"].format(readers=readers, originals=originals)
     if not has_oracle(config):
-        return CAPTIONS
+        return {**CAPTIONS, "certificate": certified}
     last = f"{CAPTIONS['agreement']} At the last snapshot: {_last_agreement(run, config)}."
-    return {**CAPTIONS, "agreement": last}
+    return {**CAPTIONS, "certificate": certified, "agreement": last}
 
 
 def _last_agreement(run: RunDir, config: Config) -> str:

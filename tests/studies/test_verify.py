@@ -344,7 +344,7 @@ def rewritten(path: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Non
         (lambda t: t[t["sample"] == 0], "holds the rows of step_00000002-.*-n1-.*: doubled, or"),
         (
             lambda t: t[t["combination"] != "square red large"],
-            "has 42 rows, expected 48: 8 prompts",
+            "has 42 rows, expected 48: 8 pro",
         ),
         (lambda t: pd.concat([t, t[3:5]]), "row 48 has the key of row 3; 2 rows are doubled"),
         (lambda t: t.assign(prompt=[None, *t["prompt"][1:]]), "row 0 has a null in its key"),

@@ -95,9 +95,7 @@ def test_a_set_asked_later_is_all_that_is_drawn(run, asking, asked, drawn):
     stages.evaluate_stage(asking, run, quiet)
     assert len(drawn) == TILES and before.items() <= files(run).items()
     assert {name.split("-")[0] for name in drawn} == {*SETS}
-    assert (
-        len(files(run)) == len(before) + 12
-    )  # samples, and scores by both, of two sets at two steps
+    assert len(files(run)) == len(before) + 12  # two sets, two steps: samples and two scores
     stages.evaluate_stage(asking, run, quiet)
     assert len(drawn) == TILES and files(run) == files(asked)
     assert [finding.line() for finding in verify(run)] == []
@@ -106,11 +104,11 @@ def test_a_set_asked_later_is_all_that_is_drawn(run, asking, asked, drawn):
 def test_scores_say_what_was_asked_and_by_which_set(asked):
     scores = pd.read_parquet(asked.scores)
     assert not scores.duplicated(list(KEY)).any()
-    rows = scores[scores["run"] == "tiny"].groupby("intervention")
+    rows = scores[scores["run"] == "tiny"].groupby("intervention")  # of two instruments
     assert rows.size().to_dict() == {
-        "none": 2 * 8 * 9 * 3,
-        "pairs": 2 * 8 * 9 * 3,
-        "shapes": 2 * 4 * 9 * 2,
+        "none": 2 * 2 * 8 * 9 * 3,
+        "pairs": 2 * 2 * 8 * 9 * 3,
+        "shapes": 2 * 2 * 4 * 9 * 2,
     }
     own = scores[scores["intervention"] == "pairs"].query("combination == 'square blue small'")
     assert {*own["prompt"]} == {"a blue square AND a small square:2"}
@@ -171,9 +169,15 @@ def test_a_watch_asks_every_set_of_what_appears(run, asking, asked, monkeypatch)
     monkeypatch.setattr(RunDir, "is_held", lambda run, _: run.state_of("train") == "running")
     stages.evaluate_stage(asking, run, said.append, watch_seconds=1.0)
     assert said[1:] == [
-        *(f"evaluate: step 0, ema, {name}: scored, {i} of 8" for i, name in enumerate(SETS, 5)),
-        *(f"evaluate: step 4, ema, {name}: scored, {i} of 8" for i, name in enumerate(SETS, 7)),
-        "evaluate: scored 4 of 8 parts",
+        *(
+            f"evaluate: step 0, ema, {name}: scored, {i} of 16"
+            for i, name in zip((10, 12), SETS, strict=False)
+        ),
+        *(
+            f"evaluate: step 4, ema, {name}: scored, {i} of 16"
+            for i, name in zip((14, 16), SETS, strict=False)
+        ),
+        "evaluate: scored 8 of 16 parts",
     ]
     assert files(run) == files(asked)
 
