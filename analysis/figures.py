@@ -66,7 +66,7 @@ def accuracy_figure(curves: pd.DataFrame, chance: Mapping[str, float]) -> Figure
             if measure in chance:
                 panel.axhline(chance[measure], color="0.45", linestyle="--", linewidth=0.8)
             panel.set(title=measure, ylim=(-0.03, 1.03), yticks=(0, 0.5, 1))
-            _images_seen_axis(panel, shown["images_seen"])
+            images_seen_axis(panel, shown["images_seen"])
         figure.supxlabel("training images seen", fontsize=8)
         figure.supylabel("accuracy", fontsize=8)
         handles = _accuracy_legend(splits, curves["run"].nunique(), bool(chance))
@@ -205,7 +205,7 @@ def _draw_accuracy(panel: Axes, curves: pd.DataFrame, colour: str) -> None:
         panel.plot(mean.index, mean, color=colour, linewidth=1.8)
 
 
-def _images_seen_axis(panel: Axes, images_seen: pd.Series) -> None:
+def images_seen_axis(panel: Axes, images_seen: pd.Series) -> None:
     """Logarithmic from the first snapshot after 0 on; 0 stands to its left, after a break."""
     positive = images_seen[images_seen > 0]
     first, last = (positive.min(), positive.max()) if len(positive) else (1, 10)

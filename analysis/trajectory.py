@@ -39,16 +39,44 @@ def accuracy_curves(
     Returns run, step, images_seen, split, measure (a concept or "joint"), accuracy, low, high
     (all three in [0, 1]). Raises ValueError as `concept_trajectories` does.
     """
-    generated = _generated(scores)
-    right = generated["predicted"].astype("string").eq(generated["target"].astype("string"))
-    single = generated.assign(
-        measure=generated["concept"], value=right.fillna(False).astype(np.float64)
-    )
-    joint = single.groupby(_IMAGE, as_index=False, sort=False)["value"].min()
-    values = pd.concat([single, joint.assign(measure="joint")], ignore_index=True)
+    single = _right(_generated(scores))
+    values = pd.concat([single, _joint(single)], ignore_index=True)
     keys = [*_SNAPSHOT, "split", "measure"]
     curves = _means_with_intervals(values, keys, rng, num_draws)
     return _widened(curves).drop(columns="count").rename(columns={"mean": "accuracy"})
+
+
+def joint_differences(
+    scores: pd.DataFrame,
+    reference: pd.DataFrame,
+    *,
+    rng: np.random.Generator,
+    num_draws: int = 1000,
+) -> pd.DataFrame:
+    """Joint accuracy minus that of `reference`, image by image: image k of a combination beside
+    image k of the same combination, snapshot and split, which starts from the same noise.
+
+    Where all n pairs differ alike, the interval ends where 1 in n would be likely not to have been
+    seen (Clopper–Pearson): a pair may differ by 1 + |difference| more.
+
+    Returns run, step, images_seen, split, difference, low, high (all three in [−1, 1]) of the
+    images that both have. Raises ValueError as `concept_trajectories` does, and for none in common.
+    """
+    keys = [*_SNAPSHOT, "split", "combination", "sample"]
+    own, other = (
+        _joint(_right(_generated(table))).set_index(keys)["value"] for table in (scores, reference)
+    )
+    values = (own - other).dropna().rename("value").reset_index().assign(measure="joint")
+    if values.empty:
+        raise ValueError("scores and reference have no images in common")
+    keys = [*_SNAPSHOT, "split", "measure"]
+    means = _means_with_intervals(values, keys, rng, num_draws)
+    alike, unseen = means["low"] == means["high"], 1 - 0.025 ** (1 / means["count"])
+    reach = unseen * (1 + means["mean"].abs())
+    low = means["low"].mask(alike, (means["mean"] - reach).clip(lower=-1))
+    high = means["high"].mask(alike, (means["mean"] + reach).clip(upper=1))
+    differences = means.assign(low=low, high=high).drop(columns=["measure", "count"])
+    return differences.rename(columns={"mean": "difference"})
 
 
 def concept_trajectories(
@@ -139,6 +167,20 @@ def _generated(scores: pd.DataFrame) -> pd.DataFrame:
         row = generated[repeated].iloc[0][[*_IMAGE, "concept"]].to_dict()
         raise ValueError(f"scores has {repeated.sum()} rows twice; the first is {row}")
     return generated
+
+
+def _right(generated: pd.DataFrame) -> pd.DataFrame:
+    """`value` 1 where what was asked is read, else 0; the concept is the `measure`."""
+    right = generated["predicted"].astype("string").eq(generated["target"].astype("string"))
+    return generated.assign(
+        measure=generated["concept"], value=right.fillna(False).astype(np.float64)
+    )
+
+
+def _joint(single: pd.DataFrame) -> pd.DataFrame:
+    """A row per image: `value` 1 where every concept is right, else 0."""
+    joint = single.groupby(_IMAGE, as_index=False, sort=False)["value"].min()
+    return joint.assign(measure="joint")
 
 
 def _means_with_intervals(

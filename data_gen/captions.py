@@ -69,11 +69,12 @@ class Captioner:
 
         words: one per concept, in the order of the concepts; None leaves it out.
         """
-        filled = [
-            words[self.slots[word]] if word in self.slots else word
-            for word in self.templates[template]
-            if articles or word not in ARTICLES
-        ]
+        texts = self.templates[template]
+        return self.fill([w for w in texts if articles or w not in ARTICLES], words)
+
+    def fill(self, template: Sequence[str], words: Sequence[str | None]) -> str:
+        """The words of any template, the slots among them filled in with one word per concept."""
+        filled = [words[self.slots[word]] if word in self.slots else word for word in template]
         kept = [word for word in filled if word is not None]
         pairs = zip(kept, [*kept[1:], ""], strict=True)
         return " ".join(_article(word, after) for word, after in pairs)
@@ -120,11 +121,20 @@ def _check_template(space: ConceptSpace, words: tuple[str, ...], field: str) -> 
             f"{key}: {' '.join(words)!r} must hold each of {', '.join(slots)} once, "
             f"as a word of its own"
         )
+    check_words(space, words, key)
+
+
+def check_words(space: ConceptSpace, words: Sequence[str], key: str) -> None:
+    """Refuse values, and what is neither a word nor the slot of a concept, in a template."""
+    slots = tuple(f"{{{name}}}" for name in space.names)
     for word in words:
         if word in space.words:
             raise Mistake(f"{key}: {word!r} is also a value; use a slot for it")
         if word not in slots and not re.fullmatch(r"\w+", word):
-            raise Mistake(f"{key}: {word!r} is no word and none of the slots")
+            hint = nearest(word, slots)
+            raise Mistake(
+                f"{key}: {word!r} is no word and none of the slots {', '.join(slots)}{hint}"
+            )
 
 
 def _synonyms(

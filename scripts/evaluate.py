@@ -1,6 +1,7 @@
 """Sample and score the snapshots of a run, alone or under a launcher; what is scored is skipped.
 
 One process: python scripts/evaluate.py --run R
+Other prompts, beside the captions: --evaluate.prompts.NAME "a {color} {shape} AND a {size} {shape}"
 Beside a training at work: python scripts/evaluate.py --run R --watch
 GPUs: accelerate launch scripts/evaluate.py --run R
 Several CPU processes: torchrun --nproc_per_node 2 scripts/evaluate.py --run R.
@@ -12,7 +13,7 @@ from pathlib import Path
 import tyro
 
 from data_gen.endings import Mistake
-from studies.cli import deadline_after, read_flag, read_run, say, start
+from studies.cli import deadline_after, read_flag, read_run, say, start, with_named_prompts
 from studies.config import EvaluateConfig, scored_world
 
 
@@ -38,9 +39,8 @@ class Arguments:
 def main() -> None:
     path = read_flag("--run")
     run, config = read_run(Path(path)) if path else (None, None)
-    default = Arguments(
-        Path(path or "runs/quickstart"), config.evaluate if config else EvaluateConfig()
-    )
+    evaluate = with_named_prompts(config.evaluate if config else EvaluateConfig())
+    default = Arguments(Path(path or "runs/quickstart"), evaluate)
     arguments = tyro.cli(Arguments, default=default, description=__doc__)
     if run is None or config is None:
         raise Mistake("--run: missing; give a run directory")

@@ -7,7 +7,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -15,7 +15,7 @@ import tyro
 
 from data_gen.endings import DamageWarning, Heard, Mistake, Preempted
 from data_gen.world import WorldConfig
-from studies.config import Config, check_config, read_config, to_dict
+from studies.config import Config, EvaluateConfig, check_config, read_config, to_dict
 from studies.reading import read_as
 from studies.run_dir import RunDir
 from studies.stopping import follow_launcher
@@ -24,6 +24,7 @@ MISTAKE = 2  # exit status: the user has to change something
 PREEMPTED = 75  # exit status: stopped on request, the same command goes on (sysexits' TEMPFAIL)
 STARTED = time.monotonic()
 SEVERAL_VALUES = ("--prompt", "--and", "--not", "--steps", "--run", "--world.held-out")
+PROMPTS = "--evaluate.prompts."  # and the name of a set
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,21 @@ def read_experiment(description: str) -> Experiment:
     if path is None and not {"-h", "--help"} & set(sys.argv):
         raise Mistake("--config: missing; give an experiment's YAML file, such as configs/*.yaml")
     config = read_config(Path(path)) if path else Config("NAME", WorldConfig())
+    config = replace(config, evaluate=with_named_prompts(config.evaluate))
     default = Experiment(Path(path or "configs/quickstart.yaml"), config)
     settings = (tyro.conf.AvoidSubcommands,)
     experiment = tyro.cli(Experiment, default=default, description=description, config=settings)
     check_config(read_as(Config, to_dict(experiment.fields), ""))  # flags obey a file's rules
     deadline_after(experiment.max_minutes)  # refuse a mistake
     return experiment
+
+
+def with_named_prompts(evaluate: EvaluateConfig) -> EvaluateConfig:
+    """With an entry for every set of prompts that a flag adds: tyro makes flags of entries."""
+    given = [flag for flag in sys.argv if flag.startswith(PROMPTS)]
+    names = [flag.removeprefix(PROMPTS).split("=")[0].replace("-", "_") for flag in given]
+    added = {name: "" for name in names if name not in evaluate.prompts}
+    return replace(evaluate, prompts={**evaluate.prompts, **added})
 
 
 def deadline_after(max_minutes: float | None) -> float | None:

@@ -23,6 +23,7 @@ from diffusion.train_config import (
     depends_on_max_steps,
     parse_schedule,
 )
+from studies.prompt_sets import all_questions
 from studies.reading import read_as, read_yaml
 
 MOST_GUIDANCE = 1000
@@ -44,6 +45,9 @@ class EvaluateConfig:
         both_weights: score the other weights too, beside them.
         keep: snapshots that stay once all that is planned is scored: all of them; those that are
             scored and the last; or the last alone.
+        prompts: what else is asked beside the captions, as name → template over the concepts:
+            "a {color} {shape} AND a {size} {shape}" composes, "a {color} {shape}" asks for less.
+            Every combination fills it in; equal prompts are drawn once.
     """
 
     seed: int = 0
@@ -56,6 +60,7 @@ class EvaluateConfig:
     weights: Literal["ema", "raw"] = "ema"
     both_weights: bool = False
     keep: Literal["all", "scored", "last"] = "all"
+    prompts: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,9 @@ def check_config(config: Config) -> World | BumpsConfig:
     check_train(config.train)
     check_probe(config.probe)
     _check_evaluate(config)
-    return check_world(config.world, config.captions)
+    world = check_world(config.world, config.captions)
+    _check_prompts(config, world)
+    return world
 
 
 def check_world(config: WorldConfig | BumpsConfig, captions: CaptionConfig) -> World | BumpsConfig:
@@ -167,6 +174,13 @@ def _check_evaluate(config: Config) -> None:
             f"evaluate.snapshots: step {missing[0]} is no snapshot of training; "
             f"add it to train.snapshots, which gives {', '.join(map(str, snapshot_steps(config)))}"
         )
+
+
+def _check_prompts(config: Config, world: World | BumpsConfig) -> None:
+    if isinstance(world, World):
+        all_questions(world, config.evaluate.prompts)
+    elif config.evaluate.prompts:
+        raise Mistake("evaluate.prompts: a world of bumps is not scored; leave them out")
 
 
 def snapshot_steps(config: Config) -> tuple[int, ...]:

@@ -6,7 +6,6 @@ On one process or several: they draw tiles side by side (units.py), and every fi
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,25 +30,28 @@ from studies.plans import (
     MEMORISER,
     RENDER,
     Plan,
-    baseline_files,
     image_index,
+    memoriser_plan,
     paired_noise,
+    render_plan,
     shown_plans,
 )
+from studies.prompt_sets import all_questions
 from studies.run_dir import RunDir
 from studies.samples import load_samples, save_samples, save_tile
 from studies.units import Job, Tile, deal, drop_tiles, join_tiles, make_jobs, undrawn
 
 
-def shown_parts(run: RunDir, config: Config, probe: str) -> list[Path]:
-    """Scores files of what tables and figures show: one kind of weights, and the baselines."""
-    own = [plan.scores_file(run, probe) for plan in shown_plans(config)]
-    return [*baseline_files(run, config, probe).values(), *own]
-
-
 def read_planned_scores(run: RunDir, config: Config, probe: str) -> pd.DataFrame:
-    """The shown scores of an evaluation as one table. Mistake names a part that is missing."""
-    parts = shown_parts(run, config, probe)
+    """All that tables and figures show: one kind of weights, and the baselines. Mistake names a
+    part that is missing."""
+    plans = [render_plan(config), memoriser_plan(config), *shown_plans(config)]
+    return read_scores(run, config, plans, probe)
+
+
+def read_scores(run: RunDir, config: Config, plans: Sequence[Plan], probe: str) -> pd.DataFrame:
+    """The scores of some plans as one table. Mistake names a part that is missing."""
+    parts = [plan.scores_file(run, probe) for plan in plans]
     missing = [part for part in parts if not part.is_file()]
     if missing:
         raise Mistake(f"{missing[0]}: not scored yet; run scripts/evaluate.py --run {run.path}")
@@ -74,6 +76,7 @@ class Evaluator:
         self.probe_name = probe_name(certificate)
         self.facts = {"config": hash_json(identity(config)), "certificate": self.probe_name}
         self.jobs = make_jobs(run, config, self.probe_name)
+        self.questions = all_questions(world, config.evaluate.prompts)
         self._loaded: tuple[Plan, Draw] | None = None
 
     def missing(self) -> list[Job]:
@@ -91,8 +94,8 @@ class Evaluator:
         check: called before every network evaluation; raises to stop, and all processes stop.
         tell: called with every job that is scored.
         """
-        rank, size, kinds = self.processes.rank, self.processes.world_size, len(self.world.space)
-        work = self.processes.once(lambda: [(job, undrawn(job, kinds)) for job in jobs])
+        rank, size = self.processes.rank, self.processes.world_size
+        work = self.processes.once(lambda: [(job, undrawn(job, self._kinds(job))) for job in jobs])
         total = sum(len(tile.images) for _, tiles in work for tile in tiles)
         silent = None if self.processes.is_main else True  # None: no bar but on a terminal
         with tqdm(total=total, desc="evaluate", unit="image", disable=silent) as bar:
@@ -103,6 +106,10 @@ class Evaluator:
                 bar.update(sum(len(tile.images) for tile in step.tiles))
                 for job in step.whole:
                     tell(job)
+
+    def _kinds(self, job: Job) -> int:
+        """How many prompts it asks."""
+        return len(self.questions[job.plan.intervention])
 
     def _draw(self, tiles: Sequence[Tile], check: Callable[[], None]) -> None:
         for tile in tiles:
@@ -121,13 +128,14 @@ class Evaluator:
         directory = find_snapshot(self.run.snapshots, plan.step)
         pipeline = ConceptPipeline.load(directory, plan.weights)
         count = plan.images_per_combination
-        captions = [self.world.captioner.write(c) for c in self.world.space.combinations]
+        asked = self.questions[plan.intervention]
+        starts = [question.start for question in asked]
 
         def draw_images(images: range, check: Callable[[], None]) -> UInt8[Tensor, "n h w c"]:
             return pipeline(
-                [captions[number // count] for number in images],
-                paired_noise(plan.eval_seed, images, count, pipeline.image_shape),
-                index=image_index(images, count),
+                [asked[number // count].prompt for number in images],
+                paired_noise(plan.eval_seed, images, count, pipeline.image_shape, starts),
+                index=image_index(images, count, starts),
                 seed=plan.eval_seed,
                 sampler=plan.sampler,
                 num_inference_steps=plan.num_inference_steps,
@@ -143,31 +151,32 @@ class Evaluator:
             self._write(job, self._images(job))
 
     def _images(self, job: Job) -> np.ndarray:
-        """uint8 (combinations, images_per_combination, h, w, 3), put together or read back."""
-        plan, kinds = job.plan, len(self.world.space)
+        """uint8 (prompts, images_per_combination, h, w, 3), put together or read back."""
+        plan = job.plan
         if job.samples is None:
             return true_renders(self.world, plan.eval_seed, plan.images_per_combination)
         if not job.samples.is_file():
-            save_samples(job.samples, join_tiles(plan, kinds, job.samples), self.world)
+            images = join_tiles(plan, self._kinds(job), job.samples)
+            save_samples(job.samples, images, self.questions[plan.intervention])
         drop_tiles(job.samples)
         return load_samples(job.samples)
 
     def _write(self, job: Job, images: np.ndarray) -> None:
-        """Score images (combinations, n, h, w, 3)."""
-        space, captioner = self.world.space, self.world.captioner
-        each = [(c, k) for c in space.combinations for k in range(images.shape[1])]
+        """Score images (prompts, n, h, w, 3)."""
+        asked = self.questions[job.plan.intervention]
+        each = [(question, k) for question in asked for k in range(images.shape[1])]
         rows = [
             {
-                "combination": space.name(combination),
-                "split": self.world.split.of(combination),
-                "prompt": captioner.write(combination),
+                "combination": question.combination,
+                "split": question.split,
+                "prompt": question.prompt,
                 "sample": sample,
             }
-            for combination, sample in each
+            for question, sample in each
         ]
-        targets = [dict(zip(space.names, combination, strict=True)) for combination, _ in each]
+        targets = [question.targets for question, _ in each]
         flat = torch.from_numpy(images).flatten(0, 1).permute(0, 3, 1, 2)
-        common = {**_common(job.plan), "intervention": "none", "probe": self.probe_name}
+        common = {**_common(job.plan), "probe": self.probe_name}
         write_part(job.scores, score_images(self.probe, flat, rows, targets, common), self.facts)
 
 

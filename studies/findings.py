@@ -17,6 +17,7 @@ from analysis.figures import (
     short_count,
     trajectory_figure,
 )
+from analysis.prompts import prompt_figure
 from analysis.report.build import Neighbour, Report, write_report
 from analysis.trajectory import (
     accuracy_curves,
@@ -35,6 +36,7 @@ from studies.config import Config, scored_weights, to_dict, to_yaml
 from studies.evaluate import read_planned_scores
 from studies.plans import MEMORISER, RENDER, planned_parts, shown_plans
 from studies.probing import read_certificate
+from studies.prompt_findings import curves_of_prompts, rows_of_prompts
 from studies.run_dir import RunDir
 from studies.samples import load_samples
 
@@ -70,6 +72,18 @@ class Findings:
     @cached_property
     def trajectories(self) -> pd.DataFrame:
         return concept_trajectories(self.scores, rng=np.random.default_rng(BOOTSTRAP_SEED))
+
+    @cached_property
+    def prompt_curves(self) -> pd.DataFrame:
+        """Of the first run, other prompts beside the captions."""
+        probe = probe_name(self.certificate)
+        return curves_of_prompts(self.runs[0], self.configs[0], probe, BOOTSTRAP_SEED)
+
+    def prompt_rows(self) -> list[dict[str, str]]:
+        """Of the first run, other prompts beside the captions at the last snapshot, if any."""
+        config = self.configs[0]
+        asked = config.evaluate.prompts
+        return rows_of_prompts(self.prompt_curves, config, self.world) if asked else []
 
     @property
     def chance(self) -> dict[str, float]:
@@ -138,6 +152,8 @@ class Findings:
             figures["trajectories"] = trajectory_figure(self.trajectories)
         if len(self.runs) == 1:
             figures["certificate"] = degradation_figure(degradation(self.certificate))
+        if len(self.runs) == 1 and self.configs[0].evaluate.prompts:
+            figures["prompts"] = prompt_figure(self.prompt_curves)
         for run, config in zip(self.runs, self.configs, strict=True):
             name = "samples" if len(self.runs) == 1 else f"samples-{config.name}"
             figures[name] = sample_grid(run, config, self.world)
@@ -254,6 +270,7 @@ def write_run_report(
         "accuracy": "Accuracy against training images seen, by the probe.",
         "trajectories": "Paths of the held-out combinations through concept space: mean "
         "probability that the probe gives the asked value.",
+        "prompts": "Joint accuracy of every set of prompts, from the same noise.",
         "certificate": "How the probe, and the oracle beside it, read true renders under noise and "
         "blur.",
         "samples": "One sample of each prompt at every snapshot, along a row from the same noise.",
@@ -273,6 +290,7 @@ def write_run_report(
         accuracy=final_accuracy(findings.curves),
         chance=f"Guessing gets {guess:.3f} of all concepts right at once.",
         figures=[(captions[name], figure) for name, figure in figures.items()],
+        prompts=findings.prompt_rows(),
         probe=certificate_facts(findings.certificate),
         leak_check=leaks.lines(),
         neighbours=nearest_training_images(run, config, world, data),

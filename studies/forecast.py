@@ -8,7 +8,7 @@ from torch import nn
 from data_gen.endings import Mistake
 from diffusion.snapshots import complete_steps, thinned_steps
 from studies.config import Config, snapshot_steps
-from studies.plans import make_plans, num_combinations
+from studies.plans import count_images, make_plans, shown_plans
 from studies.run_dir import RunDir
 
 SMALL_FILES = 100_000  # bytes of configs, tokenizer and manifest in a snapshot; measured: 40 kB
@@ -26,9 +26,8 @@ def state_bytes(parameters: int) -> int:
 
 
 def sample_bytes(config: Config) -> int:
-    """Images at most, uncompressed, those of the memoriser too."""
-    counts = [plan.images_per_combination for plan in make_plans(config)]
-    images = sum([*counts, *counts[-1:]]) * num_combinations(config)
+    """Images at most, uncompressed, those of the memoriser too: as many as at the last snapshot."""
+    images = count_images(config, [*make_plans(config), *shown_plans(config)[-1:]])
     return images * 3 * config.world.image_size_px**2
 
 

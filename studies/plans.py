@@ -1,6 +1,6 @@
 """What is generated and scored at each snapshot, from which noise, and where it is kept."""
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from data_gen import streams
-from data_gen.world import WorldConfig
+from data_gen.world import World, WorldConfig
 from diffusion.snapshots import step_directory
 from studies.config import (
     MOST_IMAGES,
@@ -18,6 +18,7 @@ from studies.config import (
     scored_steps,
     scored_weights,
 )
+from studies.prompt_sets import PLAIN, Questions, all_questions
 from studies.run_dir import RunDir
 
 RENDER, MEMORISER = RESERVED_NAMES
@@ -37,11 +38,13 @@ class Plan:
     guidance_scale: float
     eval_seed: int
     images_per_combination: int
+    intervention: str = PLAIN  # the set of prompts that is asked
 
     @property
     def what(self) -> str:
+        prompts = "" if self.intervention == PLAIN else f"{self.intervention}-"
         return (
-            f"{self.weights}-{self.sampler}{self.num_inference_steps}-g{self.guidance_scale:g}"
+            f"{prompts}{self.weights}-{self.sampler}{self.num_inference_steps}-g{self.guidance_scale:g}"
             f"-seed{self.eval_seed}-n{self.images_per_combination}"
         )
 
@@ -62,8 +65,8 @@ def part_name(plan: Plan, probe: str) -> str:
 
 
 def make_plans(config: Config) -> list[Plan]:
-    """One plan per scored step and kind of weights; the last step gets more images. None of a world
-    of bumps."""
+    """One plan per scored step, kind of weights and set of prompts; the last step gets more images.
+    None of a world of bumps."""
     evaluate, steps = config.evaluate, scored_steps(config)
     return [
         Plan(
@@ -81,22 +84,30 @@ def make_plans(config: Config) -> list[Plan]:
                 if step == steps[-1]
                 else evaluate.images_per_combination
             ),
+            intervention=intervention,
         )
         for step in steps
         for weights in scored_weights(evaluate)
+        for intervention in (PLAIN, *evaluate.prompts)
     ]
 
 
-def shown_plans(config: Config) -> list[Plan]:
+def shown_plans(config: Config, intervention: str = PLAIN) -> list[Plan]:
     """The plans of the weights that tables and figures show, one per scored step."""
-    return [plan for plan in make_plans(config) if plan.weights == config.evaluate.weights]
+    shown = config.evaluate.weights, intervention
+    return [plan for plan in make_plans(config) if (plan.weights, plan.intervention) == shown]
 
 
-def num_combinations(config: Config) -> int:
-    """How many are drawn and scored at every planned snapshot; 0 of a world of bumps."""
+def questions_of(config: Config) -> Questions:
+    """What is asked at every planned snapshot; nothing of a world of bumps."""
     if not isinstance(config.world, WorldConfig):
-        return 0
-    return math.prod(len(concept.values) for concept in config.world.concepts.values())
+        return {}
+    return all_questions(World(config.world, config.captions), config.evaluate.prompts)
+
+
+def count_images(config: Config, plans: Sequence[Plan]) -> int:
+    asked = questions_of(config)
+    return sum(plan.images_per_combination * len(asked[plan.intervention]) for plan in plans)
 
 
 def memoriser_plan(config: Config) -> Plan:
@@ -119,7 +130,7 @@ def memoriser_plan(config: Config) -> Plan:
 def render_plan(config: Config) -> Plan:
     """True renders, as many as the last plan draws, without what only a model has."""
     return replace(
-        make_plans(config)[-1],
+        shown_plans(config)[-1],
         run=RENDER,
         train_seed=-1,
         step=-1,
@@ -154,13 +165,21 @@ def planned_parts(run: RunDir, config: Config, probe: str) -> list[Path]:
 
 
 def paired_noise(
-    seed: int, images: range, count: int, shape: tuple[int, int, int]
+    seed: int,
+    images: range,
+    count: int,
+    shape: tuple[int, int, int],
+    starts: Sequence[int] | None = None,
 ) -> Float[Tensor, "n c h w"]:
-    """x_T of some of a plan's images, which are `count` of every combination in turn.
+    """x_T of some of a plan's images, which are `count` of every prompt in turn.
 
-    Image k of a combination starts from the same noise at every snapshot, whatever the count is.
+    Image k of a combination starts from the same noise at every snapshot and under every set of
+    prompts, whatever the count is.
+
+    starts: of every prompt the number of the combination whose noise it has, increasing; None: the
+        prompts are those of all combinations.
     """
-    width, (combination, k) = torch.Size(shape).numel(), _places(images, count)
+    width, (combination, k) = torch.Size(shape).numel(), _places(images, count, starts)
     noise = [
         streams.normal(seed, "evaluate.noise", int(c), k[combination == c], width)
         for c in combination.unique()
@@ -168,13 +187,18 @@ def paired_noise(
     return torch.cat(noise).view(-1, *shape)
 
 
-def image_index(images: range, count: int) -> Int[Tensor, " n"]:
-    """int64: a number of each image, the same whatever the count is."""
-    combination, k = _places(images, count)
+def image_index(
+    images: range, count: int, starts: Sequence[int] | None = None
+) -> Int[Tensor, " n"]:
+    """int64: a number of each image, the same whatever the count is. starts: see `paired_noise`."""
+    combination, k = _places(images, count, starts)
     return combination * MOST_IMAGES + k
 
 
-def _places(images: range, count: int) -> tuple[Tensor, Tensor]:
+def _places(
+    images: range, count: int, starts: Sequence[int] | None = None
+) -> tuple[Tensor, Tensor]:
     """int64: of each image its combination's number and its own among that combination's."""
     number = torch.arange(images.start, images.stop)
-    return number // count, number % count
+    prompt, k = number // count, number % count
+    return prompt if starts is None else torch.tensor(starts)[prompt], k

@@ -8,7 +8,7 @@ import fcntl
 import os
 import platform
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ class RunDir:
         self.samples = path / "samples"
         self.scores = path / "scores.parquet"
         self.probe = path / "probe"
+        self.prompts = path / "prompts.json"
         self.lineage = path / "lineage.json"
         self.figures = path / "figures"
         self.report = path / "report.html"
@@ -71,6 +72,27 @@ class RunDir:
         elif self.path.is_dir() and any(self.path.glob("[!.]*")):
             raise Mistake(f"{self.path}: is not empty and no run; choose another --name")
         write_text(self.config_file, to_yaml(config))
+
+    def read_prompts(self) -> dict[str, str]:
+        """Sets of prompts by name, as they were first asked. Mistake if the file is damaged."""
+        return read_as(dict[str, str], read_json(self.prompts), str(self.prompts))
+
+    def check_prompts(self, prompts: Mapping[str, str]) -> dict[str, str]:
+        """The sets that this run has asked. Raises Mistake if a name stands for others there."""
+        known = self.read_prompts() if self.prompts.is_file() else {}
+        for name, template in prompts.items():
+            if known.get(name, template) != template:
+                raise Mistake(
+                    f"evaluate.prompts.{name}: got {template!r}, but in {self.path} this name "
+                    f"stands for {known[name]!r}; choose another"
+                )
+        return known
+
+    def claim_prompts(self, prompts: Mapping[str, str]) -> None:
+        """Their names stand for them from now on. Mistake if one stands for others already."""
+        if not prompts.keys() <= self.check_prompts(prompts).keys():
+            with self.locked("evaluate"):
+                write_json(self.prompts, {**self.check_prompts(prompts), **prompts})
 
     def has_begun(self) -> bool:
         """False if nothing was made yet: a first start ended in a mistake."""

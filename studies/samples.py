@@ -4,7 +4,7 @@ import io
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from data_gen.endings import Mistake
 from data_gen.files import whole_file
-from data_gen.world import World
+from studies.prompt_sets import Question
 
 UNREADABLE = (  # what damage to an npz may raise, wherever in the file it lies
     *(OSError, EOFError, ValueError, KeyError, RuntimeError, SyntaxError),
@@ -20,11 +20,11 @@ UNREADABLE = (  # what damage to an npz may raise, wherever in the file it lies
 )
 
 
-def save_samples(path: Path, images: np.ndarray, world: World) -> None:
-    """images: uint8 (combinations, n, h, w, 3); stored flat with a label per image."""
+def save_samples(path: Path, images: np.ndarray, asked: Sequence[Question]) -> None:
+    """images: uint8 (prompts, n, h, w, 3); stored flat with a label per image."""
     count = images.shape[1]
-    combination = [world.space.name(c) for c in world.space.combinations for _ in range(count)]
-    prompt = [world.captioner.write(c) for c in world.space.combinations for _ in range(count)]
+    combination = [question.combination for question in asked for _ in range(count)]
+    prompt = [question.prompt for question in asked for _ in range(count)]
     _save(
         path,
         images=images.reshape(-1, *images.shape[2:]),
@@ -48,7 +48,7 @@ def _save(path: Path, **arrays: np.ndarray) -> None:
 
 
 def load_samples(path: Path) -> np.ndarray:
-    """uint8 (combinations, n, h, w, 3). Mistake names a file that cannot be read."""
+    """uint8 (prompts, n, h, w, 3). Mistake names a file that cannot be read."""
     with _readable(path, "move the file and its scores away, scripts/evaluate.py makes both again"):
         with np.load(path, allow_pickle=False) as stored:
             images, count = stored["images"], int(stored["sample"].max()) + 1

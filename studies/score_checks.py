@@ -1,7 +1,7 @@
 """Is every image scored once? What can be wrong with the parts of scores.parquet, each readable."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -12,20 +12,20 @@ from studies.plans import Plan, part_name
 
 COUNT = re.compile(r"-n(\d+)-")  # images per combination, in a part's name
 OF_A_PLAN = tuple(field.name for field in fields(Plan) if field.name in KEY)
-THE_SAME = (*OF_A_PLAN, "intervention", "probe")  # in all rows of a part
+THE_SAME = (*OF_A_PLAN, "probe")  # in all rows of a part
 
 
-def wrong_part(name: str, scores: pd.DataFrame, combinations: int | None) -> str:
+def wrong_part(name: str, scores: pd.DataFrame, prompts: Mapping[str, int]) -> str:
     """What is wrong with one part, on one line, or nothing.
 
-    combinations: of the world, all of which a part has; None if that is not known.
+    prompts: how many every set has, as far as that is known; a part has all of one set.
     """
     if scores.empty:
         return "has no rows"
     return (
         _bad_key(scores)
         or _mixed(scores)
-        or _incomplete(scores, combinations)
+        or _incomplete(scores, prompts)
         or _misnamed(name, scores)
     )
 
@@ -51,17 +51,15 @@ def _mixed(scores: pd.DataFrame) -> str:
     return ""
 
 
-def _incomplete(scores: pd.DataFrame, combinations: int | None) -> str:
-    """Every combination has all images, an image all concepts; of a partial prompt, fewer."""
-    if "partial" in set(scores["split"]):
-        return ""
-    kinds = combinations or scores["combination"].nunique()
+def _incomplete(scores: pd.DataFrame, prompts: Mapping[str, int]) -> str:
+    """Every prompt has all images, an image all concepts that are asked for."""
+    kinds = prompts.get(scores["intervention"].iloc[0], scores["prompt"].nunique())
     images, concepts = int(scores["sample"].max()) + 1, scores["concept"].nunique()
     expected = kinds * images * concepts
     if len(scores) == expected:
         return ""
     return (
-        f"has {len(scores)} rows, expected {expected}: {kinds} combinations, {images} images of "
+        f"has {len(scores)} rows, expected {expected}: {kinds} prompts, {images} images of "
         f"each, {concepts} concepts"
     )
 

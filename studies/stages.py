@@ -32,9 +32,11 @@ from studies.findings import Findings, probe_facts, report_is_fresh, speed_facts
 from studies.forecast import Weights, check_disk, run_bytes
 from studies.lineage import find_source, record_lineage
 from studies.models import new_model, task_of
-from studies.plans import make_plans, num_combinations, shown_plans
+from studies.plans import count_images, make_plans, questions_of, shown_plans
 from studies.precision import decide_precision, with_recorded_precision
 from studies.probing import ensure_probe, load_run_probe
+from studies.prompt_findings import table_of_prompts
+from studies.prompt_sets import rows_per_step
 from studies.run_dir import RunDir
 from studies.stopping import stop_on_request
 from studies.thinning import is_trained, thin_scored
@@ -66,6 +68,7 @@ def claim(config: Config, run: RunDir) -> None:
             f"train.max_steps: {run.path} is trained to step {reached} already; "
             f"allowed {reached} or more, or another --name"
         )
+    run.check_prompts(config.evaluate.prompts)
     run.claim(config)
 
 
@@ -184,6 +187,7 @@ def evaluate_stage(
     processes.check_equal("config", hash_json(to_dict(config)))
     with ExitStack() as stack:
         stack.push(processes.leave)
+        processes.once(lambda: run.claim_prompts(config.evaluate.prompts))
         evaluator = Evaluator(run, config, world, *load_run_probe(run, world), processes)
         missing, parts = len(evaluator.missing()), len(evaluator.jobs)
         if missing:
@@ -224,6 +228,9 @@ def report_stage(config: Config, run: RunDir, say: Say) -> None:
         write_run_report(findings, data, leak_check(world, data), figures)
     for weights, table in findings.tables().items():
         say(f"\naccuracy at step {config.train.max_steps}{weights} [95 % interval]\n{table}\n")
+    if config.evaluate.prompts:
+        table = table_of_prompts(findings.prompt_rows())
+        say(f"joint accuracy of other prompts, beside the captions\n{table}\n")
     say(f"joint accuracy at step 0: {findings.first_step_accuracy():.3f}")
     say(f"joint accuracy of true renders: {findings.ceiling():.3f}")
     say(f"joint accuracy of the memoriser: {findings.floor()}")
@@ -262,13 +269,20 @@ def describe_plan(config: Config, run: RunDir) -> str:
 
 def _evaluation_plan(config: Config) -> list[str]:
     plans, shown = make_plans(config), shown_plans(config)
-    images = sum(plan.images_per_combination for plan in plans) * num_combinations(config)
+    asked, scale = questions_of(config), config.evaluate.guidance_scale
+    rows = {name: rows_per_step(own[0].prompt, scale) for name, own in asked.items()}
+    evaluations = sum(count_images(config, [plan]) * rows[plan.intervention] for plan in plans)
     line = (
         f"evaluate: steps {', '.join(str(plan.step) for plan in shown)}, "
-        f"{' and '.join(scored_weights(config.evaluate))} weights; {images} images, "
-        f"{images * config.evaluate.num_inference_steps} network evaluations"
+        f"{' and '.join(scored_weights(config.evaluate))} weights; "
+        f"{count_images(config, plans)} images, "
+        f"{evaluations * config.evaluate.num_inference_steps} network evaluations"
     )
-    return [line] if plans else []
+    sets = [
+        f"prompts: {name}: {len(asked[name])} such as {asked[name][0].prompt!r}"
+        for name in config.evaluate.prompts
+    ]
+    return [line, *sets] if plans else []
 
 
 def plot_runs(paths: list[Path], out: Path) -> list[Path]:

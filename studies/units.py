@@ -25,6 +25,7 @@ from studies.plans import (
     memoriser_plan,
     render_plan,
 )
+from studies.prompt_sets import PLAIN
 from studies.run_dir import RunDir
 from studies.samples import load_tile
 
@@ -47,7 +48,10 @@ class Job:
     def line(self) -> str:
         """What was scored, for a line of progress."""
         plan = self.plan
-        return plan.run if plan.weights == "none" else f"step {plan.step}, {plan.weights}"
+        if plan.weights == "none":
+            return plan.run
+        prompts = "" if plan.intervention == PLAIN else f", {plan.intervention}"
+        return f"step {plan.step}, {plan.weights}{prompts}"
 
 
 @dataclass(frozen=True)
@@ -82,14 +86,12 @@ def make_jobs(run: RunDir, config: Config, probe: str) -> list[Job]:
     ]
 
 
-def undrawn(job: Job, combinations: int) -> list[Tile]:
+def undrawn(job: Job, prompts: int) -> list[Tile]:
     """The tiles that are still to be drawn before a job can be scored."""
     if job.samples is None or job.samples.is_file():
         return []
     there = {path.name for path in tiles_folder(job.samples).glob("*.npz")}
-    return [
-        tile for tile in _tiles(job.plan, combinations, job.samples) if tile.file.name not in there
-    ]
+    return [tile for tile in _tiles(job.plan, prompts, job.samples) if tile.file.name not in there]
 
 
 def deal(work: Sequence[tuple[Job, Sequence[Tile]]], processes: int) -> list[Round]:
@@ -108,11 +110,11 @@ def deal(work: Sequence[tuple[Job, Sequence[Tile]]], processes: int) -> list[Rou
     return rounds
 
 
-def join_tiles(plan: Plan, combinations: int, samples: Path) -> np.ndarray:
-    """uint8 (combinations, images_per_combination, h, w, 3). Mistake names a damaged tile."""
-    parts = [load_tile(tile.file) for tile in _tiles(plan, combinations, samples)]
+def join_tiles(plan: Plan, prompts: int, samples: Path) -> np.ndarray:
+    """uint8 (prompts, images_per_combination, h, w, 3). Mistake names a damaged tile."""
+    parts = [load_tile(tile.file) for tile in _tiles(plan, prompts, samples)]
     images = np.concatenate(parts)
-    return images.reshape(combinations, plan.images_per_combination, *images.shape[1:])
+    return images.reshape(prompts, plan.images_per_combination, *images.shape[1:])
 
 
 def drop_tiles(samples: Path) -> None:
@@ -124,7 +126,7 @@ def tiles_folder(samples: Path) -> Path:
     return samples.with_suffix(".tiles")
 
 
-def _tiles(plan: Plan, combinations: int, samples: Path) -> list[Tile]:
-    total = plan.images_per_combination * combinations
+def _tiles(plan: Plan, prompts: int, samples: Path) -> list[Tile]:
+    total = plan.images_per_combination * prompts
     starts = range(0, total, TILE)
     return [Tile(plan, range(start, min(start + TILE, total)), samples) for start in starts]

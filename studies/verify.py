@@ -1,6 +1,7 @@
 """Is a run whole? Every directory is hashed, every other file read; nothing is changed."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,8 @@ from studies.plans import (
     MEMORISER,
     baseline_files,
     make_plans,
-    num_combinations,
     planned_parts,
+    questions_of,
 )
 from studies.run_dir import RunDir
 from studies.samples import load_samples
@@ -211,7 +212,7 @@ def _planned_snapshots(run: RunDir, config: Config, trained_to: int) -> Found:
 def _evaluation(run: RunDir, config: Config | None, done: bool) -> Found:
     for path in sorted(run.samples.glob("*/[!.]*.npz")):
         yield from readable(path, load_samples)
-    yield from _scores(run, num_combinations(config) if config else None)
+    yield from _scores(run, (yield from _num_prompts(run, config)))
     certificate = yield from _certificate(run)
     planned = []
     if config and certificate:
@@ -224,11 +225,27 @@ def _evaluation(run: RunDir, config: Config | None, done: bool) -> Found:
             yield Finding("missing" if done else "note", path, what)
 
 
-def _scores(run: RunDir, combinations: int | None) -> Found:
+def _num_prompts(run: RunDir, config: Config | None) -> Reading:
+    """Of the captions and every set that the run has asked or plans: {name: how many}."""
+    asked = None
+    if run.prompts.exists():
+        asked = yield from readable(run.prompts, lambda path: run.read_prompts())
+    if config is None:
+        return {}
+    prompts = {**(asked or {}), **config.evaluate.prompts}
+    everything = replace(config, evaluate=replace(config.evaluate, prompts=prompts))
+    try:
+        return {name: len(own) for name, own in questions_of(everything).items()}
+    except Mistake as mistake:  # the config alone was checked when it was read
+        yield Finding("damaged", run.prompts, str(mistake))
+        return {}
+
+
+def _scores(run: RunDir, prompts: Mapping[str, int]) -> Found:
     for path in _parts(run):
         table = yield from readable(path, read_part)
         if table is not None:
-            yield from damaged(path, wrong_part(path.name, table, combinations))
+            yield from damaged(path, wrong_part(path.name, table, prompts))
     for path in overlapping(_parts(run)):
         what = "its images are part of another of the same settings, with more: read one of the two"
         yield Finding("note", path, what)

@@ -49,6 +49,7 @@ class Report:
     chance: a sentence that says what guessing would score.
     figures: (caption, PNG bytes or a matplotlib figure), in reading order.
     probe, environment: label -> value; a value may be a mapping itself.
+    prompts: column -> text, for each row of the table that sets other prompts beside the captions.
     leak_check: one finding per line.
     """
 
@@ -59,6 +60,7 @@ class Report:
     chance: str = ""
     figures: Sequence[tuple[str, bytes | Figure]] = ()
     probe: Mapping[str, Any] = field(default_factory=dict)
+    prompts: Sequence[Mapping[str, str]] = ()
     leak_check: Sequence[str] = ()
     neighbours: Sequence[Neighbour] = ()
     config_yaml: str = ""

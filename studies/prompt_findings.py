@@ -1,0 +1,29 @@
+"""Other prompts beside the captions: from their scores to curves, and to lines to print."""
+
+import pandas as pd
+
+from analysis.prompts import prompt_curves, prompt_rows
+from data_gen.world import World
+from studies.config import Config
+from studies.evaluate import read_scores
+from studies.plans import shown_plans
+from studies.prompt_sets import PLAIN
+from studies.run_dir import RunDir
+
+
+def curves_of_prompts(run: RunDir, config: Config, probe: str, seed: int) -> pd.DataFrame:
+    """What `prompt_curves` finds in the shown scores. Mistake names a part that is missing."""
+    sets = (PLAIN, *config.evaluate.prompts)
+    plans = [plan for name in sets for plan in shown_plans(config, name)]
+    return prompt_curves(read_scores(run, config, plans, probe), seed=seed)
+
+
+def rows_of_prompts(curves: pd.DataFrame, config: Config, world: World) -> list[dict[str, str]]:
+    """The last snapshot, a row per set and split, with how each set is written."""
+    captions = " ".join(world.captioner.templates[0])
+    return prompt_rows(curves, {"captions": captions, **config.evaluate.prompts})
+
+
+def table_of_prompts(rows: list[dict[str, str]]) -> str:
+    """Those rows, ready to print, without how the sets are written."""
+    return pd.DataFrame(rows).drop(columns="written").to_string(index=False)
