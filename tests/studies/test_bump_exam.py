@@ -204,7 +204,8 @@ def test_renders_and_the_memoriser_are_ceiling_and_floor(scores):
     assert (share["torus"] < 0.9).all()
 
 
-def test_its_sampler_is_certified_by_the_same_centres(run, tmp_path):
+def test_its_sampler_is_certified_by_the_same_centres(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("studies.sampler_certificate.REFERENCE_STEPS", 2)
     shutil.copytree(run.path.parent, tmp_path / "runs", symlinks=True)
     copy, lines = RunDir(tmp_path / "runs" / run.path.name), []
     stages.evaluate_stage(CONFIG, copy, lines.append, certify_sampler=True)
