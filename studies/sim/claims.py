@@ -5,9 +5,6 @@ Variants are found by their names in the configs.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from itertools import product
-
-import numpy as np
 
 from analysis.dynamics import order_violations
 from studies.sim import measures
@@ -22,7 +19,7 @@ from studies.sim.findings import (
     share_difference,
     twice,
 )
-from studies.sim.runs import Paths
+from studies.sim.runs import Paths, corners
 
 Decide = Callable[[Study], list[Finding]]
 
@@ -152,10 +149,9 @@ def hypercube(study: Study) -> list[Finding]:
 
 def _ordered(study: Study, paths: Paths, epoch: int) -> list[Part]:
     losses = paths.corner_losses[:, list(paths.t).index(epoch)]
-    corners = np.array(list(product((0, 1), repeat=paths.outputs.shape[2])))
-    start = paths.loss[:, 0]
-    clearly = order_violations(losses, corners, study.rules.order * start)
-    at_all, others = order_violations(losses, corners), order_violations(losses[:, 1:], corners[1:])
+    points, start = corners(paths.outputs.shape[2]), paths.loss[:, 0]
+    clearly = order_violations(losses, points, study.rules.order * start)
+    at_all, others = order_violations(losses, points), order_violations(losses[:, 1:], points[1:])
     return [
         ("no pair violated", count("MOST", clearly.share == 0)),
         ("share of pairs violated", informs(clearly.share)),

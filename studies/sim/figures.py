@@ -11,6 +11,7 @@ from analysis.intervals import clopper_pearson
 from analysis.sim_figures import curve_figure, interval_figure, path_figure, phase_figure
 from studies.sim import measures
 from studies.sim.config import Symmetric
+from studies.sim.runs import corners as every_corner
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,7 +61,7 @@ def corners(study: Study) -> Figure:
     curves = {}
     for name, p in study.paths.items():
         s = p.outputs.shape[2]
-        combined = np.array([bin(v).count("1") for v in range(2**s)])
+        combined = every_corner(s).sum(1)
         curves[name] = {
             f"{n} concept{'s' * (n > 1)}": p.corner_losses[..., combined == n].mean(-1)
             for n in range(1, s + 1)

@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -16,7 +17,7 @@ from data_gen.files import hash_json, whole_file
 from studies.sim.config import Run, Seeds, SimConfig, Symmetric, Trained
 from theory.integrator import integrate
 from theory.settings import Setting
-from theory.symmetric import SymmetricFlow, gaussian_factors, uniform_factors
+from theory.symmetric import SymmetricFlow, gaussian_factors, loss_at, uniform_factors
 from theory.training import train
 
 RUNS_VERSION = 1  # raise it when the numbers of runs change
@@ -125,21 +126,21 @@ def _flow(run: Symmetric, seeds: range) -> Paths:
     path = integrate(
         flow, U_0, step=run.step, num_steps=run.num_steps, every=run.every, method=run.method
     )
+    at_corners = [loss_at(path.W, torch.from_numpy(v) * x) for v in corners(len(x))]
     error = path.W - torch.eye(len(x), dtype=torch.float64)
-    at_corners = torch.stack([(error @ (v * x)).square().sum(-1) / 2 for v in _corners(len(x))], -1)
     return Paths(
         t=_double(path.t),
         outputs=_double(path.W @ x),
-        corner_losses=_double(at_corners),
+        corner_losses=_double(torch.stack(at_corners, dim=-1)),
         train_loss=_double(flow.training_loss(path.W)),
         errors=_double(error.norm(dim=-2)),
         W=_double(path.W),
     )
 
 
-def _corners(s: int) -> torch.Tensor:
-    """{0, 1}^s in binary order, float64."""
-    return torch.cartesian_prod(*[torch.tensor([0.0, 1.0]).double()] * s).view(-1, s)
+def corners(s: int) -> np.ndarray:
+    """int64 (2^s, s): {0, 1}^s in binary order, as `Paths.corner_losses` has them."""
+    return np.array(list(product((0, 1), repeat=s)))
 
 
 def _double(values: torch.Tensor) -> np.ndarray:
