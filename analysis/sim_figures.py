@@ -60,11 +60,12 @@ def curve_figure(
     time_label: str,
     value_label: str,
     *,
-    log: bool = False,
+    log_from: float | None = None,
 ) -> Figure:
     """Curves against time: a panel for each variant, a colour for each kind of curve.
 
-    curves: (seed, time) by kind, by variant. t: (time,) by variant.
+    curves: (seed, time) by kind, by variant. t: (time,) by variant. log_from: values are drawn on a
+    logarithmic axis from there on: what falls exponentially would leave no room for how it begins.
     """
     with figure_style():
         figure, panels = panels_of(len(curves), min(2, len(curves)), 2.1)
@@ -73,8 +74,10 @@ def curve_figure(
                 _draw_curves(panel, t[name], values, kind, color)
             panel.set_title(name)
             _label_edges(panel, time_label, value_label)
-            if log:
+            if log_from is not None:
                 panel.set_yscale("log")
+                panel.margins(y=0.01)  # of all that there is, also what is not shown
+                panel.set_ylim(bottom=log_from)
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 

@@ -30,7 +30,7 @@ def losses(study: Study) -> Figure:
         name: {"at the probe": _of_start(p.loss), "training": _of_start(p.train_loss)}
         for name, p in study.paths.items()
     }
-    return _curves(study, curves, "loss / loss at start", log=True)
+    return _curves(study, curves, "loss / loss at start", log_from=1e-3)
 
 
 def residuals(study: Study) -> Figure:
@@ -39,7 +39,7 @@ def residuals(study: Study) -> Figure:
         name: {f"concept {k}": e / e[:, :1] for k, e in enumerate(np.moveaxis(p.errors, 2, 0), 1)}
         for name, p in study.paths.items()
     }
-    return _curves(study, curves, "‖(W − I)e_k‖ / start", log=True)
+    return _curves(study, curves, "‖(W − I)e_k‖ / start", log_from=1e-3)
 
 
 def entries(study: Study) -> Figure:
@@ -66,7 +66,7 @@ def corners(study: Study) -> Figure:
             f"{n} concept{'s' * (n > 1)}": p.corner_losses[..., combined == n].mean(-1)
             for n in range(1, s + 1)
         }
-    return _curves(study, curves, "mean loss at corners", log=True)
+    return _curves(study, curves, "mean loss at corners", log_from=1e-4)
 
 
 def swing_rates(study: Study) -> Figure:
@@ -102,11 +102,14 @@ def _of_start(losses: np.ndarray) -> np.ndarray:
 
 
 def _curves(
-    study: Study, curves: Mapping[str, Mapping[str, np.ndarray]], label: str, log: bool = False
+    study: Study,
+    curves: Mapping[str, Mapping[str, np.ndarray]],
+    label: str,
+    log_from: float | None = None,
 ) -> Figure:
     flows = any(isinstance(run, Symmetric) for run in study.config.runs.values())
     t = {name: p.t for name, p in study.paths.items()}
-    return curve_figure(curves, t, "time" if flows else "epoch", label, log=log)
+    return curve_figure(curves, t, "time" if flows else "epoch", label, log_from=log_from)
 
 
 FIGURES: Mapping[str, Callable[[Study], Figure]] = {
