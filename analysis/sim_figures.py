@@ -21,15 +21,23 @@ SHOWN_SEEDS = 12
 BAND = (0.1, 0.9)
 
 
-def path_figure(paths: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray]) -> Figure:
+def path_figure(
+    paths: Mapping[str, np.ndarray],
+    targets: Mapping[str, np.ndarray],
+    exact: Mapping[str, np.ndarray],
+) -> Figure:
     """Output trajectories at the probe in the plane of the first two concepts.
 
-    paths: (seed, time, s ≥ 2) by variant, in concept coordinates. targets: (s,), the probe.
+    paths: (seed, time, s ≥ 2) by variant, in concept coordinates. targets: (s,), the probe. exact:
+    what theory says of them, where it does.
     """
     with figure_style():
         figure, panels = panels_of(len(paths), min(3, len(paths)), 2.2)
         for panel, (name, outputs) in zip(panels, paths.items(), strict=True):
             _draw_paths(panel, outputs[..., :2], targets[name][:2])
+            if name in exact:
+                middle = np.nanmedian(exact[name][..., :2], axis=0)
+                panel.plot(*middle.T, color=PALETTE[1], linestyle="--", label="Theorem 4.1")
             panel.set_title(name)
             panel.locator_params(nbins=5)
             _label_edges(panel, "output along concept 1", "output along concept 2")
@@ -61,24 +69,30 @@ def curve_figure(
     value_label: str,
     *,
     log_from: float | None = None,
+    predicted: Mapping[str, Mapping[str, np.ndarray]] | None = None,
 ) -> Figure:
     """Curves against time: a panel for each variant, a colour for each kind of curve.
 
     curves: (seed, time) by kind, by variant. t: (time,) by variant. log_from: values are drawn on a
     logarithmic axis from there on: what falls exponentially would leave no room for how it begins.
+    predicted: more such curves, whose medians are drawn dashed within the range of the others.
     """
     with figure_style():
         figure, panels = panels_of(len(curves), min(2, len(curves)), 2.1)
         for panel, (name, kinds) in zip(panels, curves.items(), strict=True):
             for color, (kind, values) in zip(PALETTE, kinds.items(), strict=False):
                 _draw_curves(panel, t[name], values, kind, color)
+                if predicted is not None and kind in predicted[name]:
+                    _draw_predicted(panel, t[name], predicted[name][kind], values, color)
             panel.set_title(name)
             _label_edges(panel, time_label, value_label)
             if log_from is not None:
                 panel.set_yscale("log")
                 panel.margins(y=0.01)  # of all that there is, also what is not shown
                 panel.set_ylim(bottom=log_from)
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+        if predicted is not None:
+            panels[0].plot([], [], color="0.3", linewidth=1, linestyle="--", label="predicted")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure
 
 
@@ -90,33 +104,48 @@ def _draw_curves(panel: Axes, t: np.ndarray, values: np.ndarray, kind: str, colo
     panel.plot(t, middle, color=color, linewidth=1.6, label=kind)
 
 
+def _draw_predicted(
+    panel: Axes, t: np.ndarray, predicted: np.ndarray, measured: np.ndarray, color: str
+) -> None:
+    middle = np.median(predicted, axis=0)
+    shown = np.abs(np.nanmedian(measured, axis=0)).max()
+    middle[np.abs(middle) > shown] = np.nan
+    panel.plot(t, middle, color=color, linewidth=1, linestyle="--")
+
+
 def interval_figure(
-    points: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]],
+    points: Mapping[str, Mapping[str, np.ndarray]],
     x_label: str,
     y_label: str,
     *,
     log_x: bool = False,
+    identity: bool = False,
 ) -> Figure:
-    """Estimates with 95 % intervals against a setting: (x, estimate, low, high) by kind."""
+    """Estimates with 95 % intervals against a setting, by kind, by panel.
+
+    points: rows x, estimate, low, high of each. x_label: if empty, panels have their own names
+    there. identity: draw where both axes are equal.
+    """
     with figure_style():
-        figure, (panel,) = panels_of(1, 1, 2.8)
-        for color, (kind, (x, y, low, high)) in zip(PALETTE, points.items(), strict=False):
-            panel.errorbar(
-                x,
-                y,
-                (y - low, high - y),
-                color=color,
-                marker="o",
-                markersize=4,
-                linewidth=1,
-                capsize=2,
-                label=kind,
-            )
-        panel.set(xlabel=x_label, ylabel=y_label)
-        if log_x:
-            panel.set_xscale("log")
-        panel.legend()
+        figure, panels = panels_of(len(points), min(3, len(points)), 2.8)
+        for panel, (name, kinds) in zip(panels, points.items(), strict=True):
+            for color, (kind, estimate) in zip(PALETTE, kinds.items(), strict=False):
+                _draw_intervals(panel, estimate, kind, color)
+            panel.set(xlabel=x_label or name, ylabel=y_label if panel is panels[0] else "")
+            if log_x:
+                panel.set_xscale("log")
+            if identity:
+                panel.axline((0, 0), slope=1, color="0.3", linewidth=0.6, linestyle=":")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
+
+
+def _draw_intervals(panel: Axes, estimate: np.ndarray, kind: str, color: str) -> None:
+    x, y, low, high = estimate
+    panel.errorbar(
+        x, y, (y - low, high - y), color=color, marker="o", markersize=4, linewidth=1, capsize=2,
+        label=kind,
+    )  # fmt: skip
 
 
 def phase_figure(

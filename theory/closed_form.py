@@ -90,17 +90,6 @@ def one_layer_descent(
     return _decayed(W_0, modes, (1 - step * rates[..., None, :]) ** num_steps[:, None])
 
 
-def concept_clocks(
-    W: Float[Tensor, "*batch k m"], M: Float[Tensor, "*#batch m m"]
-) -> Float[Tensor, "*batch m"]:
-    """The rate −d/dt ln‖(W − I)e_p‖ at which each column's error decays now.
-
-    a_p for ever if M = diag(a); otherwise a mixture of the modes that changes with time.
-    """
-    error = W - _identity(W)
-    return ((error @ M) * error).sum(-2) / error.square().sum(-2)
-
-
 def descent_lag_bound(
     x: Float[Tensor, "*batch"], num_steps: Int[Tensor, "*#batch"]
 ) -> Float[Tensor, "*batch"]:

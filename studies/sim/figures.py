@@ -11,6 +11,8 @@ from analysis.intervals import clopper_pearson
 from analysis.sim_figures import curve_figure, interval_figure, path_figure, phase_figure
 from studies.sim import measures
 from studies.sim.config import Symmetric
+from studies.sim.exact import entries_alone, is_one_layer, one_layer_paths, strengths
+from studies.sim.findings import interval
 from studies.sim.runs import corners as every_corner
 
 if TYPE_CHECKING:
@@ -20,8 +22,15 @@ if TYPE_CHECKING:
 
 
 def paths(study: Study) -> Figure:
+    """Beside those of one layer, what Theorem 4.1 says of the same seeds."""
     outputs = {name: p.outputs for name, p in study.paths.items()}
-    return path_figure(outputs, {n: measures.signals(study.config.runs[n]) for n in outputs})
+    targets = {name: measures.signals(study.config.runs[name]) for name in outputs}
+    exact = {
+        name: one_layer_paths(run, study.config.seeds.all, study.paths[name].t, "population")
+        for name, run in study.config.runs.items()
+        if is_one_layer(run)
+    }
+    return path_figure(outputs, targets, exact)
 
 
 def losses(study: Study) -> Figure:
@@ -43,7 +52,8 @@ def residuals(study: Study) -> Figure:
 
 
 def entries(study: Study) -> Figure:
-    """Entries of W, and the loss at the probe over its start."""
+    """Entries of W, and the loss at the probe over its start; dashed, what W(0) predicts: of the
+    diagonals if each were alone, of w_12 in its first stage."""
     curves = {
         name: {
             "w_11": p.W[..., 0, 0],
@@ -53,7 +63,12 @@ def entries(study: Study) -> Figure:
         }
         for name, p in study.paths.items()
     }
-    return _curves(study, curves, "entry of W, loss")
+    predicted = {
+        name: dict(entries_alone(run, study.paths[name].W[:, 0], study.paths[name].t))
+        for name, run in study.config.runs.items()
+        if isinstance(run, Symmetric)
+    }
+    return _curves(study, curves, "entry of W, loss", predicted=predicted)
 
 
 def corners(study: Study) -> Figure:
@@ -78,8 +93,32 @@ def swing_rates(study: Study) -> Figure:
         assert isinstance(run, Symmetric)
         kind = "A" if run.power == 1 else "A²"
         rows.setdefault(kind, []).append((run.width, swung.mean(), low, high))
-    points = {kind: tuple(np.array(row).T) for kind, row in rows.items()}
-    return interval_figure(points, "width of U", "share of runs whose c_1 swings", log_x=True)
+    points = {kind: np.array(row).T for kind, row in rows.items()}
+    return interval_figure({"": points}, "width of U", "share of runs whose c_1 swings", log_x=True)
+
+
+def rates(study: Study) -> Figure:
+    """Rates of ‖(W − I)e_k‖ in flow time against a_k."""
+    points = {}
+    for name, run in study.config.runs.items():
+        measured = study.of(measures.rates, name)
+        ends = np.array([interval(rate) for rate in measured.T])
+        points[name] = np.stack([strengths(run), measured.mean(0), *ends.T])
+    return interval_figure({"": points}, "a_k", "rate of ‖(W − I)e_k‖", identity=True)
+
+
+def factors(study: Study) -> Figure:
+    """How often runs swing by, over what is varied: a panel for the last word but one of names."""
+    shares: dict[str, dict[str, list]] = {"loss rises": {}, "c_1 swings": {}}  # by factor
+    for name, p in study.paths.items():
+        seen = (measures.rising(p, study.rules), study.of(measures.swings, name))
+        factor, _, value = name.rpartition(" ")
+        for rows, yes in zip(shares.values(), seen, strict=True):
+            ends = clopper_pearson(int(yes.sum()), len(yes))
+            rows.setdefault(factor, []).append((float(value), yes.mean(), *ends))
+    factors = shares["loss rises"]
+    points = {f: {k: np.array(rows[f]).T for k, rows in shares.items()} for f in factors}
+    return interval_figure(points, "", "share of runs")
 
 
 def phase(study: Study) -> Figure:
@@ -106,10 +145,13 @@ def _curves(
     curves: Mapping[str, Mapping[str, np.ndarray]],
     label: str,
     log_from: float | None = None,
+    predicted: Mapping[str, Mapping[str, np.ndarray]] | None = None,
 ) -> Figure:
     flows = any(isinstance(run, Symmetric) for run in study.config.runs.values())
     t = {name: p.t for name, p in study.paths.items()}
-    return curve_figure(curves, t, "time" if flows else "epoch", label, log_from=log_from)
+    return curve_figure(
+        curves, t, "time" if flows else "epoch", label, log_from=log_from, predicted=predicted
+    )
 
 
 FIGURES: Mapping[str, Callable[[Study], Figure]] = {
@@ -119,5 +161,7 @@ FIGURES: Mapping[str, Callable[[Study], Figure]] = {
     "entries": entries,
     "corners": corners,
     "swing_rates": swing_rates,
+    "rates": rates,
+    "factors": factors,
     "phase": phase,
 }

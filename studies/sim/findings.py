@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.intervals import mean_over_seeds, newcombe
+from analysis.intervals import Interval, mean_over_seeds, newcombe
 from analysis.verdicts import Verdict, Word, more, same, share, together
 from studies.sim.config import SimConfig
 from studies.sim.rules import Rules
 from studies.sim.runs import Paths
 
 DRAWS = 1 << 13  # seed of the bootstrap
+FEWEST = 8  # runs that stand for others
 
 Part = tuple[str, Verdict]  # what was measured, and what it says
 
@@ -52,17 +53,24 @@ def count(rule: str, what: np.ndarray) -> Verdict:
 
 
 def mean_beyond(delta: float, values: np.ndarray) -> Verdict:
-    return more(delta, float(values.mean()), mean_over_seeds(values, rng=_rng()))
+    return more(delta, float(values.mean()), interval(values))
 
 
 def mean_within(delta: float, values: np.ndarray) -> Verdict:
-    inner = mean_over_seeds(values, rng=_rng(), confidence=0.9)
-    return same(delta, float(values.mean()), mean_over_seeds(values, rng=_rng()), inner)
+    inner = interval(values, confidence=0.9)
+    return same(delta, float(values.mean()), interval(values), inner)
 
 
 def share_difference(delta: float, first: np.ndarray, second: np.ndarray) -> Verdict:
     yes, runs = (int(first.sum()), int(second.sum())), (len(first), len(second))
     return more(delta, float(first.mean() - second.mean()), newcombe(yes, runs))
+
+
+def interval(values: np.ndarray, confidence: float = 0.95) -> Interval:
+    """Unknown, and so undecided, where a run diverged or has not got there, or of too few."""
+    if len(values) < FEWEST or not np.isfinite(values).all():
+        return Interval(float("nan"), float("nan"))
+    return mean_over_seeds(values, rng=_rng(), confidence=confidence)
 
 
 def _rng() -> np.random.Generator:
@@ -84,5 +92,4 @@ def informs(values: np.ndarray) -> Verdict:
     if values.dtype == bool:
         found = count("MOST", values)
         return Verdict("undecided", found.effect, found.interval, "")
-    interval = mean_over_seeds(values, rng=_rng())
-    return Verdict("undecided", float(values.mean()), interval, "")
+    return Verdict("undecided", float(values.mean()), interval(values), "")

@@ -15,12 +15,14 @@ from tqdm import tqdm
 from data_gen.endings import Mistake
 from data_gen.files import hash_json, whole_file
 from studies.sim.config import Run, Seeds, SimConfig, Symmetric, Trained
+from studies.sim.exact import moment
+from theory.closed_form import mode_rates
 from theory.integrator import integrate
 from theory.settings import Setting
 from theory.symmetric import SymmetricFlow, gaussian_factors, loss_at, uniform_factors
 from theory.training import train
 
-RUNS_VERSION = 1  # raise it when the numbers of runs change
+RUNS_VERSION = 2  # raise it when the numbers of runs change
 SEEDS_AT_ONCE = 64  # one bite of work: between two the bar moves
 
 
@@ -34,7 +36,10 @@ class Paths:
         corner_losses: (seed, time, 2^s), the loss at every corner, in binary order, the probe last.
         train_loss: (seed, time).
         errors: (seed, time, s), ‖(W − I)e_k‖ of linear networks; nan of others.
+        modes: (seed, time, m), ‖E v_i‖ of linear networks, E = [W − I, b] and v_i the eigenvectors
+            of the (augmented) second moment in order of their eigenvalues; nan of others.
         W: (seed, time, s, s), in concept coordinates, of symmetric networks; else empty.
+        step_error: (seed,), of W at the recorded times, estimated; 0 of what is not integrated.
     """
 
     t: np.ndarray
@@ -42,7 +47,9 @@ class Paths:
     corner_losses: np.ndarray
     train_loss: np.ndarray
     errors: np.ndarray
+    modes: np.ndarray
     W: np.ndarray
+    step_error: np.ndarray
 
     @property
     def loss(self) -> np.ndarray:
@@ -104,16 +111,19 @@ def _train(run: Trained, seeds: range) -> Paths:
     record = sorted({round(last * i / run.records) for i in range(run.records + 1)})
     seen = train(run.task, run.network, run.training, seeds, record)
     s = run.task.s
-    errors = torch.full_like(seen.outputs, math.nan)
+    errors = modes = torch.full_like(seen.outputs, math.nan)
     if seen.maps is not None:
         errors = seen.maps[..., :s].norm(dim=-2)
+        modes = (seen.maps.double() @ mode_rates(moment(run))[1]).norm(dim=-2)
     return Paths(
         t=seen.steps.double().numpy() / setting.steps_per_epoch,
         outputs=_double(seen.outputs),
         corner_losses=_double(seen.corner_losses),
         train_loss=_double(seen.train_loss),
         errors=_double(errors),
+        modes=_double(modes),
         W=np.empty((len(seeds), 0)),
+        step_error=np.zeros(len(seeds)),
     )
 
 
@@ -134,7 +144,9 @@ def _flow(run: Symmetric, seeds: range) -> Paths:
         corner_losses=_double(torch.stack(at_corners, dim=-1)),
         train_loss=_double(flow.training_loss(path.W)),
         errors=_double(error.norm(dim=-2)),
+        modes=_double((error @ mode_rates(flow.A)[1]).norm(dim=-2)),
         W=_double(path.W),
+        step_error=_double(path.error),
     )
 
 

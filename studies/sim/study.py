@@ -1,7 +1,6 @@
 """One study from its config to files: numbers, figure, verdicts."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,13 @@ from analysis.figures import save_figure
 from data_gen.endings import Mistake
 from data_gen.files import whole_file, write_json
 from studies.sim.claims import CLAIMS
-from studies.sim.config import SimConfig, Symmetric, Trained
+from studies.sim.config import SimConfig, Trained
 from studies.sim.figures import FIGURES
 from studies.sim.findings import Finding, Study
-from studies.sim.measures import rising, swings
+from studies.sim.gates import open_gate
 from studies.sim.rules import Rules, check_claims, read_rules, rules_hash
-from studies.sim.runs import Paths, run_study
+from studies.sim.runs import run_study
+from studies.sim.summary import findings_table
 from studies.sim.tables import curves_table, runs_table
 from theory.settings import Setting, check_settings
 
@@ -47,49 +47,24 @@ def check_study(config: SimConfig, rules: Rules) -> None:
 
 
 def run_and_write(config: SimConfig, folder: Path, say: Say) -> None:
-    """Run what is missing; write curves.csv, runs.csv, claims.json and the figure."""
+    """Run what is missing; write curves.csv, runs.csv, findings.csv, claims.json and the figure."""
     rules = read_rules()
     check_study(config, rules)
     study = Study(config, run_study(config, folder / "paths"), rules)
     _write_table(folder / "curves.csv", curves_table(config, study.paths))
     _write_table(folder / "runs.csv", runs_table(study))
+    _write_table(folder / "findings.csv", findings_table(study))
     save_figure(FIGURES[config.figure](study), folder / "figure")
     gate = open_gate(study, folder)
     rows = [row for finding in findings(study) for row in as_rows(finding, gate)]
     write_json(folder / "claims.json", {"rules": rules_hash(), "verdicts": rows})
     for row in rows:
         say(line(row))
-    say(f"rules: {rules_hash()}; wrote {folder}/figure.png, curves.csv, runs.csv, claims.json")
+    say(f"rules: {rules_hash()}; wrote {folder}/figure.png and the tables beside it")
 
 
 def findings(study: Study) -> list[Finding]:
     return [finding for claim in study.config.claims for finding in CLAIMS[claim](study)]
-
-
-def open_gate(study: Study, folder: Path) -> str:
-    """Why the claims cannot be decided, or nothing: other seeds than the rules', or flows of which
-    too few show the same at half the step."""
-    config, rules = study.config, study.rules
-    if config.seeds != rules.seeds:
-        return f"not the seeds {rules.seeds.first} to {rules.seeds.all.stop - 1}"
-    flows = {n: r for n, r in config.runs.items() if isinstance(r, Symmetric)}
-    finer = replace(config, runs={name: _halved(run) for name, run in flows.items()})
-    for name, paths in run_study(finer, folder / "paths").items():
-        same = _agreement(flows[name], study.paths[name], paths, rules)
-        if same < rules.same_share:
-            return f"{name}: {same:.3f} of the runs show the same at half the step"
-    return ""
-
-
-def _halved(run: Symmetric) -> Symmetric:
-    return replace(run, step=run.step / 2, num_steps=2 * run.num_steps, every=2 * run.every)
-
-
-def _agreement(run: Symmetric, paths: Paths, finer: Paths, rules: Rules) -> float:
-    """Share of runs that rise, and whose first coordinate swings, alike."""
-    alike = rising(paths, rules) == rising(finer, rules)
-    alike &= swings(run, paths, rules) == swings(run, finer, rules)
-    return float(alike.mean())
 
 
 def as_rows(finding: Finding, gate: str) -> list[Mapping[str, Any]]:

@@ -13,7 +13,6 @@ from data_gen.endings import Mistake
 from theory.clocks import convert
 from theory.closed_form import (
     augmented_moment,
-    concept_clocks,
     descent_lag_bound,
     mode_rates,
     one_layer,
@@ -81,16 +80,6 @@ def test_the_clocks_with_biases():
     torch.testing.assert_close(mode_rates(A)[0], a)
     expected = torch.tensor([0.154, 0.700, 1.913], dtype=torch.float64)
     torch.testing.assert_close(mode_rates(AUGMENTED)[0], expected, atol=5e-4, rtol=0)
-
-
-def test_a_concept_decays_at_its_clock():
-    W = one_layer(normal(4, 2), A, T)
-    torch.testing.assert_close(concept_clocks(W, A), A.diagonal().expand(13, 2))
-    near = 1 + torch.tensor([-1e-5, 0, 1e-5], dtype=torch.float64)
-    with_bias = one_layer(normal(4, 3), AUGMENTED, near)
-    length = torch.linalg.vector_norm(with_bias - torch.eye(4, 3, dtype=torch.float64), dim=-2)
-    slope = (length[0] / length[2]).log() / 2e-5
-    torch.testing.assert_close(concept_clocks(with_bias[1], AUGMENTED), slope, rtol=1e-6, atol=0)
 
 
 def test_gradient_descent_step_by_step():

@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.theory.plain import build
 from theory.descent import Deep
 from theory.networks import Network, draw_layers
+from theory.plain import build
 from theory.reduction import make_batches, reduce_layers
 from theory.settings import Setting, Training
 from theory.task import Points, SimTask, as_seeds, draw_frames, draw_points

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from data_gen.endings import Mistake
-from tests.theory.plain import train_plainly
 from theory import ensemble
 from theory.networks import Network
+from theory.plain import train_plainly
 from theory.settings import Setting, Training, largest_stable_lr
 from theory.task import SimTask, augmented_moment, empirical_moment, second_moment
 from theory.training import Trajectories, train, train_settings

@@ -11,9 +11,10 @@ from data_gen.endings import Mistake
 from studies.sim import measures
 from studies.sim.config import Seeds, SimConfig, Symmetric, Trained
 from studies.sim.findings import Study
+from studies.sim.gates import open_gate
 from studies.sim.rules import read_rules, rules_hash
 from studies.sim.runs import SEEDS_AT_ONCE, run_study
-from studies.sim.study import open_gate, run_and_write
+from studies.sim.study import run_and_write
 from theory.networks import Network
 from theory.settings import Training
 from theory.task import SimTask
@@ -38,6 +39,7 @@ def config_of(*runs, claims=(), figure="paths", seeds=SEEDS) -> SimConfig:
         ((ONE,), "corners"),
         ((FLOW, replace(FLOW, power=2)), "entries"),
         ((FLOW, replace(FLOW, width=4)), "swing_rates"),
+        ((ONE,), "rates"),
     ],
 )
 def test_a_study_is_run_and_written(tmp_path, runs, figure):

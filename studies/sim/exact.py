@@ -1,0 +1,85 @@
+"""What theory says of the very runs of a study: the same seeds, initial weights and points."""
+
+from collections.abc import Iterator
+from typing import Literal, TypeGuard
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from studies.sim.config import Run, Symmetric, Trained
+from theory.clocks import flow_time_per_unit
+from theory.closed_form import descent_lag_bound, mode_rates, one_layer_output
+from theory.settings import Setting
+from theory.stages import alone, initial_growth
+from theory.task import augmented_moment, empirical_moment, probe, second_moment
+from theory.training import train
+
+Moment = Literal["population", "empirical"]
+AT_ONCE = 64  # seeds whose points are drawn together
+
+
+def moment(run: Trained) -> Tensor:
+    """What clocks one layer, float64: A, or with biases the augmented M̃, of the population."""
+    return augmented_moment(run.task) if run.network.bias else second_moment(run.task)
+
+
+def strengths(run: Run) -> np.ndarray:
+    """a_p of the A in use, (s,)."""
+    if isinstance(run, Symmetric):
+        return np.array(run.moment) ** run.power
+    return second_moment(run.task).diagonal().numpy()
+
+
+def flow_times(run: Run, t: np.ndarray) -> np.ndarray:
+    """Recorded times (epochs, or the printed clock) in flow time."""
+    if isinstance(run, Symmetric):
+        return t * flow_time_per_unit("printed")
+    setting = Setting(run.task, run.network, run.training)
+    return t * setting.steps_per_epoch * setting.flow_time
+
+
+def is_one_layer(run: Run) -> TypeGuard[Trained]:
+    return isinstance(run, Trained) and run.network.num_layers == 1
+
+
+def one_layer_paths(run: Trained, seeds: range, t: np.ndarray, of: Moment) -> np.ndarray:
+    """Theorem 4.1's outputs at the probe, (seed, time, s): from every seed's initial weights, with
+    the second moment of the population or of the points that the seed trains on."""
+    parts = [
+        _one_layer(run, seeds[at : at + AT_ONCE], t, of) for at in range(0, len(seeds), AT_ONCE)
+    ]
+    return np.concatenate(parts)
+
+
+def _one_layer(run: Trained, seeds: range, t: np.ndarray, of: Moment) -> np.ndarray:
+    maps = train(run.task, run.network, run.training, seeds, record=(0,)).maps
+    assert maps is not None
+    columns, s = maps.shape[-1], run.task.s
+    M = moment(run)
+    if of == "empirical":
+        M = empirical_moment(run.task, torch.tensor(seeds))[:, :columns, :columns]
+    W_0 = maps[:, 0, :s].double() + torch.eye(s, columns, dtype=torch.float64)
+    x = torch.cat((probe(run.task), torch.ones(columns - s, dtype=torch.float64)))
+    return one_layer_output(W_0, M, x, torch.from_numpy(flow_times(run, t))).numpy()
+
+
+def lead(run: Trained, t: np.ndarray) -> float:
+    """How far descent runs ahead of the flow at most, over modes and epochs t, as a share of a
+    mode's start (`descent_lag_bound`); nan where a step is too long for that bound."""
+    setting = Setting(run.task, run.network, run.training)
+    x = mode_rates(moment(run))[0] * setting.flow_time
+    if (x >= 1).any():
+        return float("nan")
+    steps = torch.from_numpy(np.rint(t * setting.steps_per_epoch).astype(np.int64))
+    return descent_lag_bound(*torch.broadcast_tensors(x[x > 0, None], steps)).max().item()
+
+
+def entries_alone(
+    run: Symmetric, W_0: np.ndarray, t: np.ndarray
+) -> Iterator[tuple[str, np.ndarray]]:
+    """First stage of w_12, and both diagonals as if they were alone: (seed, time) by entry."""
+    W, a, times = torch.from_numpy(W_0), torch.from_numpy(strengths(run)), torch.from_numpy(t)
+    yield "w_11", alone(W[:, 0, 0], a[0], times).numpy()
+    yield "w_22", alone(W[:, 1, 1], a[1], times).numpy()
+    yield "w_12", initial_growth(W, a, times)[..., 0, 1].numpy()
