@@ -195,7 +195,11 @@ def plateau(study: Study) -> list[Finding]:
     for name, paths in study.paths.items():
         for steps, at in (("10 000", len(paths.t) // 4), ("40 000", -1)):
             stopped = paths.loss[:, at] > study.rules.left * paths.loss[:, 0]
-            parts = [("loss is above .05 of its start", count("MOST", stopped))]
+            weak = measures.coordinates(study.config.runs[name], paths)[:, at, 0] < 0.5
+            parts = [
+                ("loss is above .05 of its start", count("MOST", stopped)),
+                ("c_1 is below ½", informs(weak)),
+            ]
             found.append(Finding("p1.fig10", f"{name}, {steps} steps", parts))
     return found
 

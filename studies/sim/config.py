@@ -5,6 +5,7 @@ A file says what all runs share (`base`) and, by name, in what each differs: in 
 every combination of the axes of a `grid`.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
@@ -89,8 +90,12 @@ class Symmetric:
             raise Mistake(
                 f"sigma: got {len(self.sigma)} numbers, allowed are as many as mu, {len(self.mu)}"
             )
-        if min(self.sigma, default=0) < 0:
-            raise Mistake(f"sigma: got {min(self.sigma):g}, allowed are numbers from 0")
+        for key in ("mu", "sigma"):
+            for value in getattr(self, key):
+                if not 0 <= value < math.inf:
+                    raise Mistake(f"{key}: got {value:g}, allowed are finite numbers from 0")
+        if not 0 < self.init_scale < math.inf:
+            raise Mistake(f"init_scale: got {self.init_scale:g}, allowed are numbers above 0")
         if not any(self.mu):
             raise Mistake("mu: got no concept with a signal, allowed are numbers, one above 0")
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from analysis.intervals import clopper_pearson
 from analysis.sim_figures import curve_figure, interval_figure, path_figure, phase_figure
+from data_gen.endings import Mistake
 from studies.sim import measures
-from studies.sim.config import Symmetric
+from studies.sim.config import Run, SimConfig, Symmetric
 from studies.sim.exact import entries_alone, is_one_layer, one_layer_paths, strengths
 from studies.sim.findings import interval
 from studies.sim.runs import corners as every_corner
@@ -154,6 +155,44 @@ def _curves(
     )
 
 
+def check_figure(config: SimConfig) -> None:
+    """Mistake for a figure that there is not, or that cannot show these runs."""
+    if config.figure not in FIGURES:
+        raise Mistake(f"figure: got {config.figure!r}, allowed {', '.join(FIGURES)}")
+    shows, wanted = NEEDS.get(config.figure, (lambda name, run: True, ""))
+    for name, run in config.runs.items():
+        if not shows(name, run):
+            raise Mistake(f"figure: {config.figure} cannot show {name!r}, allowed are {wanted}")
+
+
+def _is_symmetric(name: str, run: Run) -> bool:
+    return isinstance(run, Symmetric)
+
+
+def _has_a_plane(name: str, run: Run) -> bool:
+    return len(measures.signals(run)) > 1
+
+
+def _has_entries(name: str, run: Run) -> bool:
+    return _is_symmetric(name, run) and _has_a_plane(name, run)
+
+
+def _ends_in_a_number(name: str, run: Run) -> bool:
+    return name.rpartition(" ")[2].replace(".", "", 1).isdigit()
+
+
+def _is_of_a_grid(name: str, run: Run) -> bool:
+    return name.count(", ") == 1
+
+
+Shows = Callable[[str, "Run"], bool]
+NEEDS: Mapping[str, tuple[Shows, str]] = {
+    "paths": (_has_a_plane, "runs of two concepts and more"),
+    "entries": (_has_entries, "symmetric networks of two concepts and more"),
+    "swing_rates": (_is_symmetric, "symmetric networks"),
+    "factors": (_ends_in_a_number, "names of what is varied, a space and a number"),
+    "phase": (_is_of_a_grid, "a grid of two axes"),
+}
 FIGURES: Mapping[str, Callable[[Study], Figure]] = {
     "paths": paths,
     "losses": losses,

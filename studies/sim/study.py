@@ -7,11 +7,10 @@ from typing import Any
 import pandas as pd
 
 from analysis.figures import save_figure
-from data_gen.endings import Mistake
 from data_gen.files import whole_file, write_json
 from studies.sim.claims import CLAIMS
 from studies.sim.config import SimConfig, Trained
-from studies.sim.figures import FIGURES
+from studies.sim.figures import FIGURES, check_figure
 from studies.sim.findings import Finding, Study
 from studies.sim.gates import open_gate
 from studies.sim.rules import Rules, check_claims, read_rules, rules_hash
@@ -39,8 +38,7 @@ def describe(config: SimConfig) -> str:
 def check_study(config: SimConfig, rules: Rules) -> None:
     """Raises Mistake for what cannot be run, drawn or decided, before the work."""
     check_claims(config.claims, rules)
-    if config.figure not in FIGURES:
-        raise Mistake(f"figure: got {config.figure!r}, allowed {', '.join(FIGURES)}")
+    check_figure(config)
     for run in config.runs.values():
         if isinstance(run, Trained):
             check_settings([Setting(run.task, run.network, run.training)])

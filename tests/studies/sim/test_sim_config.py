@@ -112,11 +112,21 @@ def test_an_unknown_figure_is_refused(tmp_path):
         check_study(read_sim_config(path), read_rules())
 
 
+@pytest.mark.parametrize("figure", ["entries", "swing_rates", "factors", "phase"])
+def test_a_figure_that_cannot_show_the_runs_is_refused(tmp_path, figure):
+    path = tmp_path / "a.yaml"
+    path.write_text(SMALL.replace("paths", figure) + "variants: {a: {}}")
+    with pytest.raises(Mistake, match=f"figure: {figure} cannot show 'a', allowed are"):
+        check_study(read_sim_config(path), read_rules())
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
         ({"sigma": (0.1,)}, "sigma: got 1 numbers, allowed are as many as mu, 2"),
-        ({"sigma": (0.1, -0.1)}, "sigma: got -0.1, allowed are numbers from 0"),
+        ({"sigma": (0.1, -0.1)}, "sigma: got -0.1, allowed are finite numbers from 0"),
+        ({"mu": (1.0, -2.0)}, "mu: got -2, allowed are finite numbers from 0"),
+        ({"init_scale": 0.0}, "init_scale: got 0, allowed are numbers above 0"),
         ({"mu": (0.0, 0.0)}, "mu: got no concept with a signal"),
         ({"width": 0}, "width: got 0, allowed are 1 and more"),
     ],
