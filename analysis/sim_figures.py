@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SHOWN_SEEDS = 12
 BAND = (0.1, 0.9)
+MANY, COLUMNS_OF_MANY = 9, 5  # panels
 
 
 def path_figure(
@@ -32,17 +33,23 @@ def path_figure(
     what theory says of them, where it does.
     """
     with figure_style():
-        figure, panels = panels_of(len(paths), min(3, len(paths)), 2.2)
+        columns = COLUMNS_OF_MANY if len(paths) > MANY else min(3, len(paths))
+        figure, panels = panels_of(len(paths), columns, 2.2)
         for panel, (name, outputs) in zip(panels, paths.items(), strict=True):
             _draw_paths(panel, outputs[..., :2], targets[name][:2])
             if name in exact:
                 middle = np.nanmedian(exact[name][..., :2], axis=0)
                 panel.plot(*middle.T, color=PALETTE[1], linestyle="--", label="Theorem 4.1")
-            panel.set_title(name)
+            panel.set_title(_two_lines(name) if len(paths) > MANY else name)
             panel.locator_params(nbins=5)
             _label_edges(panel, "output along concept 1", "output along concept 2")
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure
+
+
+def _two_lines(name: str) -> str:
+    """What is varied last has a line of its own."""
+    return "\n".join(name.rsplit(", ", 1))
 
 
 def _draw_paths(panel: Axes, outputs: np.ndarray, target: np.ndarray) -> None:
@@ -119,12 +126,12 @@ def interval_figure(
     y_label: str,
     *,
     log_x: bool = False,
-    identity: bool = False,
+    level: float | None = None,
 ) -> Figure:
     """Estimates with 95 % intervals against a setting, by kind, by panel.
 
     points: rows x, estimate, low, high of each. x_label: if empty, panels have their own names
-    there. identity: draw where both axes are equal.
+    there. level: draw a line there.
     """
     with figure_style():
         figure, panels = panels_of(len(points), min(3, len(points)), 2.8)
@@ -134,8 +141,8 @@ def interval_figure(
             panel.set(xlabel=x_label or name, ylabel=y_label if panel is panels[0] else "")
             if log_x:
                 panel.set_xscale("log")
-            if identity:
-                panel.axline((0, 0), slope=1, color="0.3", linewidth=0.6, linestyle=":")
+            if level is not None:
+                panel.axhline(level, color="0.3", linewidth=0.6, linestyle=":")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 

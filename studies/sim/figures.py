@@ -99,13 +99,13 @@ def swing_rates(study: Study) -> Figure:
 
 
 def rates(study: Study) -> Figure:
-    """Rates of ‖(W − I)e_k‖ in flow time against a_k."""
+    """Rates of ‖(W − I)e_k‖ in flow time over a_k, against a_k."""
     points = {}
     for name, run in study.config.runs.items():
-        measured = study.of(measures.rates, name)
+        measured = study.of(measures.rate_ratios, name)
         ends = np.array([interval(rate) for rate in measured.T])
         points[name] = np.stack([strengths(run), measured.mean(0), *ends.T])
-    return interval_figure({"": points}, "a_k", "rate of ‖(W − I)e_k‖", identity=True)
+    return interval_figure({"": points}, "a_k", "rate of ‖(W − I)e_k‖ / a_k", level=1)
 
 
 def factors(study: Study) -> Figure:

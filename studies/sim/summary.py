@@ -10,7 +10,7 @@ from analysis.intervals import clopper_pearson
 from analysis.learning_times import Fit, signal_law, typical_time
 from analysis.swing_test import mean_swing_test
 from studies.sim import measures
-from studies.sim.config import Run
+from studies.sim.config import Run, Trained
 from studies.sim.exact import Moment, is_one_layer, lead, one_layer_paths, strengths
 from studies.sim.findings import DRAWS, FEWEST, Study, interval
 from studies.sim.runs import Paths
@@ -51,6 +51,8 @@ def _findings(study: Study, name: str) -> Iterator[Row]:
         yield from _order(run, paths)
     yield _mean("terminal exponent / least a", measures.terminal_exponents(run, paths))
     yield _mean("AIC, power law − exponential", measures.exponential_gain(run, paths))
+    if isinstance(run, Trained) and run.network.is_linear and np.ptp(strengths(run)):
+        yield _mean("slope of rates on a", study.of(measures.rate_slopes, name))
     if is_one_layer(run):
         yield from _one_layer(study, name)
     if paths.step_error.any():
@@ -76,8 +78,6 @@ def _one_layer(study: Study, name: str) -> Iterator[Row]:
     """Against Theorem 4.1."""
     run = study.config.runs[name]
     assert is_one_layer(run)
-    if np.ptp(strengths(run)):
-        yield _mean("slope of rates on a", study.of(measures.rate_slopes, name))
     bound = lead(run, study.paths[name].t)
     yield Row("lead of steps over the flow, at most", bound, np.nan, np.nan, 0)
     for number, ratio in enumerate(study.of(measures.mode_ratios, name).T, 1):
