@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.agreement import not_as_asked
-from analysis.figures import PALETTE, WIDTH_IN, figure_style, images_seen_axis, panels_of
+from analysis.style import PALETTE, WIDTH_IN, figure_style, images_seen_axis, panels_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

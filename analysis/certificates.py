@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.figures import PALETTE, figure_style, panels_of
+from analysis.style import PALETTE, figure_style, panels_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.figures import PALETTE, figure_style, images_seen_axis, panels_of
+from analysis.style import PALETTE, figure_style, images_seen_axis, panels_of
 from analysis.trajectory import SPLITS, accuracy_curves, joint_differences
 
 if TYPE_CHECKING:

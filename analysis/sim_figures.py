@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.figures import PALETTE, figure_style, panels_of
+from analysis.style import PALETTE, figure_style, panels_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

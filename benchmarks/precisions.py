@@ -26,7 +26,7 @@ import torch
 from matplotlib.figure import Figure
 from scipy import stats
 
-from analysis.figures import PALETTE, save_figure
+from analysis.style import PALETTE, save_figure
 from data_gen.files import read_rows
 from studies.config import check_config
 from studies.findings import Findings

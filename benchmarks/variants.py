@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from analysis.figures import sample_grid_figure, save_figure
+from analysis.figures import sample_grid_figure
+from analysis.style import save_figure
 from data_gen.files import read_rows
 from diffusion.model_config import SIZES
 from diffusion.prompts import build_tokenizer

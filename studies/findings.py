@@ -9,13 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.figures import (
-    accuracy_figure,
-    sample_grid_figure,
-    save_figure,
-    short_count,
-)
+from analysis.figures import accuracy_figure, sample_grid_figure
 from analysis.prompts import prompt_figure, prompt_rows
+from analysis.style import save_figure, short_count
 from analysis.trajectory import (
     accuracy_curves,
     final_accuracy,

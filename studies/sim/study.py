@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.figures import save_figure
+from analysis.style import save_figure
 from data_gen.files import whole_file, write_json
 from studies.sim.claims import CLAIMS
 from studies.sim.config import SimConfig, Trained

@@ -3,13 +3,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from analysis.figures import (
-    accuracy_figure,
-    sample_grid_figure,
-    save_figure,
-    short_count,
-    trajectory_figure,
-)
+from analysis.figures import accuracy_figure, sample_grid_figure, trajectory_figure
+from analysis.style import save_figure, short_count
 from analysis.trajectory import accuracy_curves, concept_trajectories
 from tests.harness.legibility import assert_legible
 
