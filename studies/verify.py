@@ -5,16 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import safe_open
-from tqdm import tqdm
-
 from classifiers.certificate import probe_name
 from classifiers.scores import read_part
 from data_gen.endings import Mistake
-from data_gen.files import MANIFEST, damage, read_json, read_rows
+from data_gen.files import damage, read_json, read_rows
 from data_gen.photos.world import PhotosConfig
-from diffusion.snapshots import THINNED, step_directory, steps_in
+from diffusion.snapshots import step_directory, steps_in
 from studies.checks import (
     Finding,
     Found,
@@ -43,9 +39,9 @@ from studies.score_checks import (
     wrong_part,
 )
 from studies.units import make_jobs
+from studies.weight_checks import Hashes, directories, equal_weights, finite
 
 SECTIONS = ("world", "train", "evaluate")  # of config.yaml; evaluate is its last
-Hashes = dict[Path, dict[str, str]]  # of snapshots and states: {file: SHA-256}
 
 
 def verify_runs(paths: Sequence[Path], say: Callable[[str], None]) -> None:
@@ -88,12 +84,12 @@ def verify(run: RunDir) -> Found:
     config = yield from _config(run)
     facts = yield from _facts(run, config, begun)
     status = facts.get("status", {})
-    hashes = yield from _directories(run)
+    hashes = yield from directories(run)
     for path in sorted((run.snapshots / "frozen").glob("[!.]*")):
         yield from damaged(path, damage(path) or "")
     if config is None or config.train.learning_rate > 0:
-        yield from _equal_weights(hashes)
-    yield from _finite(run, hashes)
+        yield from equal_weights(hashes)
+    yield from finite(run, hashes)
     progress = _progress(run, hashes)
     if begun:
         yield from _rows(run, config, progress)
@@ -128,54 +124,6 @@ def _facts(run: RunDir, config: Config | None, begun: bool) -> Reading:
         if needed or path.exists():
             facts[name] = yield from read_mapping(path)
     return facts
-
-
-def _directories(run: RunDir) -> Reading:
-    """Hashes of all whole snapshots and states, and of what was thinned out."""
-    parents = (run.snapshots, run.states)
-    paths = [step_directory(parent, step) for parent in parents for step in steps_in(parent)]
-    thinned = [path for path in paths if (path / THINNED).exists()]
-    hashes: Hashes = {}
-    for path in tqdm(paths, desc="verify", unit="directory", disable=None):
-        what = None if path in thinned else damage(path)
-        if what and path.exists():  # else its run has removed it meanwhile
-            yield Finding("damaged", path, what)
-        if not what:
-            manifest = yield from read_mapping(path / (THINNED if path in thinned else MANIFEST))
-            hashes[path] = manifest.get("sha256", {})
-            if manifest.get("step") != int(path.name.removeprefix("step_")):
-                yield Finding("damaged", path, f"its manifest is of step {manifest.get('step')}")
-    if thinned:
-        yield Finding("note", run.snapshots, f"{len(thinned)} thinned out (evaluate.keep)")
-    return hashes
-
-
-def _equal_weights(hashes: Hashes) -> Found:
-    """Every step changes all weights of the U-Net; two directories with the same were mixed up."""
-    seen: dict[tuple[Path, str, str], Path] = {}
-    for path, files in hashes.items():
-        for name, digest in files.items():
-            first = seen.setdefault((path.parent, name, digest), path)
-            if first != path and _is_unet(name):
-                yield Finding("damaged", path, f"{name} is that of {first.name}")
-
-
-def _is_unet(name: str) -> bool:
-    """True for the files of a snapshot's U-Net and of a state's whole model."""
-    others = ("text_encoder", "conditioner", "optimizer")
-    return name.endswith(".safetensors") and not name.startswith(others)
-
-
-def _finite(run: RunDir, hashes: Hashes) -> Found:
-    """Of the last snapshot alone: weights that are not finite stay so."""
-    path = next((path for path in reversed(hashes) if path.parent == run.snapshots), None)
-    files = [path / name for name in hashes[path] if name.endswith(".safetensors")] if path else []
-    for file in filter(Path.exists, files):
-        with safe_open(file, "pt") as tensors:
-            for name in tensors.keys():  # noqa: SIM118
-                if not torch.isfinite(tensors.get_tensor(name)).all():
-                    yield Finding("damaged", file, f"{name} is not finite")
-                    break
 
 
 def _progress(run: RunDir, hashes: Hashes) -> dict[str, Any]:

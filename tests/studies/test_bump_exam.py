@@ -25,6 +25,7 @@ from studies import stages
 from studies.bump_exam import BumpExam, prompt_of
 from studies.bump_images import BumpImages
 from studies.config import Config, EvaluateConfig, ProbeConfig, to_yaml
+from studies.plotting import plot_runs
 from studies.prompt_sets import prompts_of, rows_of
 from studies.run_dir import RunDir
 from studies.samples import save_tile
@@ -244,14 +245,14 @@ def test_what_is_lost_is_drawn_and_scored_again(run, tmp_path):
 
 
 def test_worlds_of_other_sections_are_drawn_apart(run, tmp_path):
-    names = {path.name for path in stages.plot_runs([run.path], tmp_path / "figures")}
+    names = {path.name for path in plot_runs([run.path], tmp_path / "figures")}
     assert names == {"accuracy.png", "centres.png", "certificate.png", "samples.png"}
     other = RunDir(tmp_path / "other")
     config = replace(CONFIG, name="other", world=replace(TORUS, kept=1.0))
     other.path.mkdir()
     other.config_file.write_text(to_yaml(config))
     with pytest.raises(Mistake, match="other: another world than .*torus; plot them apart"):
-        stages.plot_runs([run.path, other.path], tmp_path / "figures")
+        plot_runs([run.path, other.path], tmp_path / "figures")
 
 
 def test_a_probe_that_cannot_read_a_coordinate_is_refused(tmp_path):

@@ -24,6 +24,7 @@ from studies.findings import Findings
 from studies.generate import draw, records
 from studies.photo_images import NO_ORACLE, SHARE
 from studies.plans import memorised_file, render_plan
+from studies.plotting import plot_runs
 from studies.probing import read_certificate
 from studies.run_dir import RunDir
 from studies.samples import load_samples
@@ -182,7 +183,7 @@ def test_what_needs_no_image_works_without_the_folder(run, tmp_path, monkeypatch
     (drawn,) = draw(run, check_config(config), prompts, EVALUATE, steps=[4], num_images=2)
     readings = [record["readings"] for record in records(drawn, prompts, EVALUATE)]
     assert len(readings) == 4 and all(reading.keys() == {"probe"} for reading in readings)
-    assert stages.plot_runs([run.path], tmp_path) == [tmp_path / "accuracy.png"]
+    assert plot_runs([run.path], tmp_path) == [tmp_path / "accuracy.png"]
     with pytest.raises(Mistake, match="world.table: .*gone.csv: no such file"):
         stages.evaluate_stage(config, run, quiet)
 

@@ -12,6 +12,7 @@ from data_gen.endings import Mistake
 from studies import stages, world_images
 from studies.config import Config, check_config, read_config
 from studies.plans import image_index, paired_noise
+from studies.plotting import plot_runs
 from studies.run_dir import RunDir
 
 
@@ -64,9 +65,9 @@ def test_runs_of_different_worlds_or_one_name_are_not_drawn_together(config, tmp
     for run, c in zip(runs, (config, other), strict=True):
         run.claim(c)
     with pytest.raises(Mistake, match="another world than .*; plot them apart"):
-        stages.plot_runs([run.path for run in runs], tmp_path)
+        plot_runs([run.path for run in runs], tmp_path)
     with pytest.raises(Mistake, match="several runs are named 'tiny'"):
-        stages.plot_runs([runs[0].path] * 2, tmp_path)
+        plot_runs([runs[0].path] * 2, tmp_path)
 
 
 def test_held_out_captions_are_no_part_of_the_training_set(config):

@@ -29,7 +29,8 @@ from studies.config import check_config, read_config
 from studies.probing import load_run_probe
 from studies.run_dir import RunDir
 from studies.samples import load_samples
-from studies.verify import _equal_weights, summary, verify, verify_runs
+from studies.verify import summary, verify, verify_runs
+from studies.weight_checks import equal_weights
 
 STEP = "snapshots/step_00000002"
 PROBE_PART, ORACLE_PART = "*-n[0-9]-[!o]*.parquet", "*-oracle.parquet"  # after the step
@@ -410,8 +411,8 @@ def test_equal_conditioners_are_no_mixed_up_steps(tmp_path):
     """Steps are told apart by their U-Nets alone."""
     steps = [tmp_path / f"step_0000000{step}" for step in (0, 2)]
     name = "diffusion_pytorch_model.safetensors"
-    assert not [*_equal_weights({step: {f"conditioner/{name}": "a"} for step in steps})]
-    (finding,) = _equal_weights({step: {f"unet/{name}": "a"} for step in steps})
+    assert not [*equal_weights({step: {f"conditioner/{name}": "a"} for step in steps})]
+    (finding,) = equal_weights({step: {f"unet/{name}": "a"} for step in steps})
     assert finding.what == f"unet/{name} is that of step_00000000"
 
 

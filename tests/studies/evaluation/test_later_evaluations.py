@@ -10,6 +10,7 @@ from classifiers.scores import KEY, read_facts, read_part, write_part
 from studies import stages
 from studies.config import check_config, to_yaml
 from studies.findings import Findings
+from studies.plotting import plot_runs
 from studies.run_dir import RunDir
 from studies.run_report import report_is_fresh
 from studies.second_readings import ORACLE_VERSION
@@ -70,7 +71,7 @@ def test_both_weights_are_scored_and_never_mixed(run, config, tmp_path):
     other = copy(run, tmp_path / "raw")
     raw = replace(changed(config, weights="raw"), name="other")
     (other.path / "config.yaml").write_text(to_yaml(raw))
-    stages.plot_runs([run.path, other.path], tmp_path / "figures")
+    plot_runs([run.path, other.path], tmp_path / "figures")
     names = {path.name for path in (tmp_path / "figures").glob("samples*.png")}
     assert names == {"samples-tiny, ema.png", "samples-other, raw.png"}
 
