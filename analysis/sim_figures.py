@@ -134,11 +134,12 @@ def interval_figure(
     there. level: draw a line there.
     """
     with figure_style():
-        figure, panels = panels_of(len(points), min(3, len(points)), 2.8)
+        figure, panels = panels_of(len(points), min(3, len(points)), 2.4)
         for panel, (name, kinds) in zip(panels, points.items(), strict=True):
             for color, (kind, estimate) in zip(PALETTE, kinds.items(), strict=False):
                 _draw_intervals(panel, estimate, kind, color)
-            panel.set(xlabel=x_label or name, ylabel=y_label if panel is panels[0] else "")
+            _label_edges(panel, "", y_label)
+            panel.set_xlabel(x_label or name)
             if log_x:
                 panel.set_xscale("log")
             if level is not None:
@@ -156,23 +157,23 @@ def _draw_intervals(panel: Axes, estimate: np.ndarray, kind: str, color: str) ->
 
 
 def phase_figure(
-    values: np.ndarray,
-    rows: Sequence[object],
-    columns: Sequence[object],
-    row_label: str,
-    column_label: str,
-    value_label: str,
+    values: Mapping[str, np.ndarray], rows: Sequence[str], columns: Sequence[str]
 ) -> Figure:
-    """A phase diagram: values (rows, columns) ≥ 0, written into their cells too."""
+    """Phase diagrams, by what they show: (rows, columns) ≥ 0, in the cells too; nan stays blank."""
     with figure_style():
-        figure, (panel,) = panels_of(1, 1, 3.2)
-        image = panel.imshow(values, cmap="cividis", vmin=0, aspect="auto", origin="lower")
-        bright = values > 0.6 * max(values.max(), 1e-12)
-        for (i, j), value in np.ndenumerate(values):
-            color = "black" if bright[i, j] else "white"
-            panel.text(j, i, f"{value:.2f}", ha="center", va="center", color=color)
-        panel.set_xticks(range(len(columns)), [str(c) for c in columns])
-        panel.set_yticks(range(len(rows)), [str(r) for r in rows])
-        panel.set(xlabel=column_label, ylabel=row_label)
-        figure.colorbar(image, ax=panel, label=value_label)
+        figure, panels = panels_of(len(values), 1, 2.4, one_y_axis=False)
+        for panel, (label, cells) in zip(panels, values.items(), strict=True):
+            _draw_cells(panel, cells)
+            figure.colorbar(panel.images[0], ax=panel, label=label)
+            panel.set_xticks(range(len(columns)), list(columns))
+            panel.set_yticks(range(len(rows)), list(rows))
     return figure
+
+
+def _draw_cells(panel: Axes, cells: np.ndarray) -> None:
+    panel.imshow(cells, cmap="cividis", vmin=0, aspect="auto", origin="lower")
+    highest = max(np.nanmax(cells, initial=0), 1e-12)
+    for (i, j), value in np.ndenumerate(cells):
+        if np.isfinite(value):
+            color = "black" if value > 0.6 * highest else "white"
+            panel.text(j, i, f"{value:.2f}", ha="center", va="center", color=color)

@@ -13,7 +13,7 @@ from data_gen.endings import Mistake
 from studies.sim import measures
 from studies.sim.config import Run, SimConfig, Symmetric
 from studies.sim.exact import entries_alone, is_one_layer, one_layer_paths, strengths
-from studies.sim.findings import interval
+from studies.sim.findings import FEWEST, interval
 from studies.sim.runs import corners as every_corner
 
 if TYPE_CHECKING:
@@ -123,18 +123,19 @@ def factors(study: Study) -> Figure:
 
 
 def phase(study: Study) -> Figure:
-    """Mean height of the loss's rise over the two axes of a grid."""
+    """How often the loss rises, and how high, over the two axes of a grid."""
     names = [tuple(name.split(", ")) for name in study.paths]
     rows, columns = ([*dict.fromkeys(axis)] for axis in zip(*names, strict=True))
-    heights = np.array([measures.heights(p).mean() for p in study.paths.values()])
-    return phase_figure(
-        heights.reshape(len(rows), len(columns)),
-        rows,
-        columns,
-        "",
-        "",
-        "mean relative rise of the loss",
-    )
+    rises = [measures.rising(p, study.rules) for p in study.paths.values()]
+    heights = [measures.heights(p)[r] for p, r in zip(study.paths.values(), rises, strict=True)]
+    values = {
+        "share of runs whose loss rises": [r.mean() for r in rises],
+        "median rise of those / start": [
+            np.median(h) if len(h) >= FEWEST else np.nan for h in heights
+        ],
+    }
+    shape = (len(rows), len(columns))
+    return phase_figure({k: np.reshape(v, shape) for k, v in values.items()}, rows, columns)
 
 
 def _of_start(losses: np.ndarray) -> np.ndarray:

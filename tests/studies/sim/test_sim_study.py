@@ -26,7 +26,8 @@ FLOW = Symmetric(mu=(1.0, 1.5), sigma=(0.05, 0.05), width=2, num_steps=200)
 
 
 def config_of(*runs, claims=(), figure="paths", seeds=SEEDS) -> SimConfig:
-    named = {name: run for name, run in zip(("a", "b"), runs, strict=False)}
+    names = {"factors": ("epochs 4", "epochs 2"), "phase": ("a, 4", "a, 2")}.get(figure, ("a", "b"))
+    named = {name: run for name, run in zip(names, runs, strict=False)}
     return SimConfig("small", "Does it run?", named, figure, seeds, claims)
 
 
@@ -40,6 +41,8 @@ def config_of(*runs, claims=(), figure="paths", seeds=SEEDS) -> SimConfig:
         ((FLOW, replace(FLOW, power=2)), "entries"),
         ((FLOW, replace(FLOW, width=4)), "swing_rates"),
         ((ONE,), "rates"),
+        ((ONE, replace(ONE, epochs=2)), "factors"),
+        ((ONE, replace(ONE, epochs=2)), "phase"),
     ],
 )
 def test_a_study_is_run_and_written(tmp_path, runs, figure):
