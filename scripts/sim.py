@@ -1,4 +1,4 @@
-"""Run a study of the structured identity mapping task: its figure, its numbers, its claims."""
+"""Run a study of the structured identity mapping task: its figures, its numbers, its claims."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -117,14 +117,14 @@ class SimConfig:
         name: of its folder of results.
         question: what it is for.
         runs: by name, what is run for every seed.
-        figure: how it is drawn; a name of studies/sim/figures.py.
+        figures: how it is drawn; names of studies/sim/figures.py.
         claims: that are decided from it; names of claims.yaml.
     """
 
     name: str
     question: str
     runs: dict[str, Run]
-    figure: str
+    figures: tuple[str, ...]
     seeds: Seeds = field(default_factory=Seeds)
     claims: tuple[str, ...] = ()
 

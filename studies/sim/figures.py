@@ -156,14 +156,14 @@ def _curves(
     )
 
 
-def check_figure(config: SimConfig) -> None:
+def check_figure(figure: str, config: SimConfig) -> None:
     """Mistake for a figure that there is not, or that cannot show these runs."""
-    if config.figure not in FIGURES:
-        raise Mistake(f"figure: got {config.figure!r}, allowed {', '.join(FIGURES)}")
-    shows, wanted = NEEDS.get(config.figure, (lambda name, run: True, ""))
+    if figure not in FIGURES:
+        raise Mistake(f"figures: got {figure!r}, allowed {', '.join(FIGURES)}")
+    shows, wanted = NEEDS.get(figure, (lambda name, run: True, ""))
     for name, run in config.runs.items():
         if not shows(name, run):
-            raise Mistake(f"figure: {config.figure} cannot show {name!r}, allowed are {wanted}")
+            raise Mistake(f"figures: {figure} cannot show {name!r}, allowed are {wanted}")
 
 
 def _is_symmetric(name: str, run: Run) -> bool:

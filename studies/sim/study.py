@@ -1,4 +1,4 @@
-"""One study from its config to files: numbers, figure, verdicts."""
+"""One study from its config to files: numbers, figures, verdicts."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -29,7 +29,7 @@ def describe(config: SimConfig) -> str:
         f"{config.name}: {config.question}",
         f"seeds: {seeds.first} to {seeds.all.stop - 1}, {seeds.count} in all",
         *(f"{name}: {run}" for name, run in config.runs.items()),
-        f"figure: {config.figure}",
+        f"figures: {', '.join(config.figures)}",
         f"claims: {', '.join(config.claims) or 'none'}",
     ]
     return "\n".join(lines)
@@ -38,27 +38,30 @@ def describe(config: SimConfig) -> str:
 def check_study(config: SimConfig, rules: Rules) -> None:
     """Raises Mistake for what cannot be run, drawn or decided, before the work."""
     check_claims(config.claims, rules)
-    check_figure(config)
+    for figure in config.figures:
+        check_figure(figure, config)
     for run in config.runs.values():
         if isinstance(run, Trained):
             check_settings([Setting(run.task, run.network, run.training)])
 
 
 def run_and_write(config: SimConfig, folder: Path, say: Say) -> None:
-    """Run what is missing; write curves.csv, runs.csv, findings.csv, claims.json and the figure."""
+    """Run what is missing; write figures, curves.csv, runs.csv, findings.csv and claims.json."""
     rules = read_rules()
     check_study(config, rules)
     study = Study(config, run_study(config, folder / "paths"), rules)
     _write_table(folder / "curves.csv", curves_table(config, study.paths))
     _write_table(folder / "runs.csv", runs_table(study))
     _write_table(folder / "findings.csv", findings_table(study))
-    save_figure(FIGURES[config.figure](study), folder / "figure")
+    for name in config.figures:
+        save_figure(FIGURES[name](study), folder / name)
     gate = open_gate(study, folder)
     rows = [row for finding in findings(study) for row in as_rows(finding, gate)]
     write_json(folder / "claims.json", {"rules": rules_hash(), "verdicts": rows})
     for row in rows:
         say(line(row))
-    say(f"rules: {rules_hash()}; wrote {folder}/figure.png and the tables beside it")
+    names = ", ".join(f"{name}.png" for name in config.figures)
+    say(f"rules: {rules_hash()}; wrote {names} and tables to {folder}")
 
 
 def findings(study: Study) -> list[Finding]:

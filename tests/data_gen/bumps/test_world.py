@@ -308,7 +308,7 @@ def configs(draw) -> BumpsConfig:
         polarity=draw(st.sampled_from(["bright", "dark"])),
         periodic=periodic,
         examples="2d" if periodic else draw(st.sampled_from(["2d", "both"])),
-        margin=8.0,
+        margin=10.0,  # 3 sigma and an increment
         held_out=HeldOut(region, low, high),
     )
 

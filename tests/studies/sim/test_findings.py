@@ -27,7 +27,7 @@ SYMMETRIC = Symmetric(
 
 
 def study_of(run, folder, seeds=SEEDS) -> Study:
-    config = SimConfig("small", "Is it found?", {"a": run}, "paths", seeds)
+    config = SimConfig("small", "Is it found?", {"a": run}, ("paths",), seeds)
     return Study(config, run_study(config, folder), read_rules())
 
 

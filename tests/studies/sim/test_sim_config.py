@@ -20,7 +20,7 @@ SMALL = """
 name: small
 question: Does it run?
 base: {kind: trained, task: {dim: 4, num_points: 8}, network: {bias: false}}
-figure: paths
+figures: [paths]
 """
 
 
@@ -29,7 +29,7 @@ def test_every_study_is_whole(path):
     config = read_sim_config(path)
     check_study(config, read_rules())
     assert config.name == path.stem
-    assert config.figure in FIGURES and set(config.claims) <= set(CLAIMS)
+    assert set(config.figures) <= set(FIGURES) and set(config.claims) <= set(CLAIMS)
     for run in config.runs.values():
         if not isinstance(run, Symmetric):
             check_settings([Setting(run.task, run.network, run.training)])
@@ -108,7 +108,7 @@ def test_what_is_wrong_is_named(tmp_path, text, message):
 def test_an_unknown_figure_is_refused(tmp_path):
     path = tmp_path / "a.yaml"
     path.write_text(SMALL.replace("paths", "path") + "variants: {a: {}}")
-    with pytest.raises(Mistake, match="figure: got 'path', allowed paths, losses"):
+    with pytest.raises(Mistake, match="figures: got 'path', allowed paths, losses"):
         check_study(read_sim_config(path), read_rules())
 
 
@@ -116,7 +116,7 @@ def test_an_unknown_figure_is_refused(tmp_path):
 def test_a_figure_that_cannot_show_the_runs_is_refused(tmp_path, figure):
     path = tmp_path / "a.yaml"
     path.write_text(SMALL.replace("paths", figure) + "variants: {a: {}}")
-    with pytest.raises(Mistake, match=f"figure: {figure} cannot show 'a', allowed are"):
+    with pytest.raises(Mistake, match=f"figures: {figure} cannot show 'a', allowed are"):
         check_study(read_sim_config(path), read_rules())
 
 

@@ -28,7 +28,7 @@ FLOW = Symmetric(mu=(1.0, 1.5), sigma=(0.05, 0.05), width=2, num_steps=200)
 def config_of(*runs, claims=(), figure="paths", seeds=SEEDS) -> SimConfig:
     names = {"factors": ("epochs 4", "epochs 2"), "phase": ("a, 4", "a, 2")}.get(figure, ("a", "b"))
     named = {name: run for name, run in zip(names, runs, strict=False)}
-    return SimConfig("small", "Does it run?", named, figure, seeds, claims)
+    return SimConfig("small", "Does it run?", named, (figure,), seeds, claims)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def config_of(*runs, claims=(), figure="paths", seeds=SEEDS) -> SimConfig:
 def test_a_study_is_run_and_written(tmp_path, runs, figure):
     config, lines = config_of(*runs, figure=figure), []
     run_and_write(config, tmp_path, lines.append)
-    assert (tmp_path / "figure.png").stat().st_size > 5000
+    assert (tmp_path / f"{figure}.png").stat().st_size > 5000
     per_run = pd.read_csv(tmp_path / "runs.csv")
     assert len(per_run) == 8 * len(runs) and per_run["rise"].ge(0).all()
     curves = pd.read_csv(tmp_path / "curves.csv")
