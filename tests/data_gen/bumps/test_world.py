@@ -300,15 +300,15 @@ def configs(draw) -> BumpsConfig:
         seed=draw(st.integers(0, 2**64 - 1)),
         image_size_px=size,
         image=draw(st.sampled_from(["bump", "stripes"])),
-        sigma_x=draw(st.floats(0.05, 2)),
-        sigma_y=draw(st.floats(0.05, 2)),
+        sigma_x=draw(st.floats(0.05, 1.75)),
+        sigma_y=draw(st.floats(0.05, 1.75)),
         dx=draw(st.floats(0.5, 4)),
         dy=draw(st.floats(0.5, 4)),
         kept=draw(st.floats(0.01, 1)),
         polarity=draw(st.sampled_from(["bright", "dark"])),
         periodic=periodic,
         examples="2d" if periodic else draw(st.sampled_from(["2d", "both"])),
-        margin=10.0,  # 3 sigma and an increment
+        margin=8.0,  # all that 8 px allow: 3 sigma outside, and up to the next label
         held_out=HeldOut(region, low, high),
     )
 
