@@ -58,6 +58,28 @@ def initial_growth(
     return W_0[..., None, :, :] * torch.exp((a[:, None] + a) * t[:, None, None])
 
 
+def initial_growth_bound(
+    W_0: Float[Tensor, "*runs d d"], a: Float[Tensor, " d"], t: Float[Tensor, " times"]
+) -> Float[Tensor, "*runs times d d"]:
+    """How far w_ij(t) is from that at most, for W(0) positive semidefinite.
+
+    Eigenvalues grow at most like e^{2a_max t}, so ‖W‖ ≤ ‖W(0)‖ e^{2a_max t} bounds what the first
+    stage leaves out, ½[(a_i + a_j)W² + 2WAW]_ij, by c‖W‖² with c = ½(a_i + a_j) + a_max. Against
+    e^{(a_i + a_j)(t − s)}: c‖W(0)‖² (e^{4a_max t} − e^{(a_i + a_j)t}) / (4a_max − a_i − a_j).
+    """
+    pair, fastest = a[:, None] + a, 4 * a.max()
+    size = torch.linalg.matrix_norm(W_0, 2).square()[..., None, None, None]
+    reach = torch.exp(fastest * t)[:, None, None] - torch.exp(pair * t[:, None, None])
+    return size * (pair / 2 + a.max()) * reach / (fastest - pair)
+
+
+def comparability(W_0: Float[Tensor, "*runs d d"]) -> Float[Tensor, "*runs"]:
+    """β: largest over smallest |w_ij(0)|. Appendix D of arXiv:2410.08309 proves its stages for
+    small entries within a factor β of each other."""
+    entries = W_0.abs().flatten(-2)
+    return entries.amax(-1) / entries.amin(-1)
+
+
 def alone(
     w_0: Float[Tensor, "*runs"], a: Float[Tensor, ""] | float, t: Float[Tensor, " times"]
 ) -> Float[Tensor, "*runs times"]:

@@ -14,7 +14,13 @@ from studies.sim.exact import flow_times, moment, strengths
 from studies.sim.rules import Rules
 from studies.sim.runs import Paths
 from theory.closed_form import mode_rates
-from theory.stages import predicted_stage_times, stage_times
+from theory.stages import (
+    comparability,
+    initial_growth,
+    initial_growth_bound,
+    predicted_stage_times,
+    stage_times,
+)
 
 LEARNED = 0.8  # a coordinate above
 TERMINAL = (0.1, 0.01)  # of its start: where a distance to the target is about to end
@@ -134,6 +140,20 @@ def stage_ratios(run: Run, paths: Paths) -> dict[str, np.ndarray]:
         "suppression": (measured.suppression / predicted.suppression).numpy(),
         "second growth": (measured.second_growth / predicted.second_growth).numpy(),
     }
+
+
+def within_first_stage(run: Run, paths: Paths) -> np.ndarray:
+    """Whether W stays within the bound of its first stage, wherever that is finite: (seed,)."""
+    t, W, a = (torch.from_numpy(x) for x in (paths.t, paths.W, strengths(run)))
+    apart = (W - initial_growth(W[:, 0], a, t)).abs()
+    bound = initial_growth_bound(W[:, 0], a, t) + paths.step_error.max()
+    return ((apart <= bound) | ~bound.isfinite()).flatten(1).all(1).numpy()
+
+
+def are_comparable(paths: Paths) -> np.ndarray:
+    """Whether a run's initial entries are closer together than those of half of the runs."""
+    spread = comparability(torch.from_numpy(paths.W[:, 0])).numpy()
+    return spread < np.median(spread)
 
 
 def suppressed(paths: Paths) -> np.ndarray:

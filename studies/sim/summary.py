@@ -10,9 +10,9 @@ from analysis.intervals import clopper_pearson
 from analysis.learning_times import Fit, signal_law, typical_time
 from analysis.swing_test import mean_swing_test
 from studies.sim import measures
-from studies.sim.config import Run, Trained
+from studies.sim.config import Run, Symmetric, Trained
 from studies.sim.exact import Moment, is_one_layer, lead, one_layer_paths, strengths
-from studies.sim.findings import DRAWS, FEWEST, Study, interval
+from studies.sim.findings import DRAWS, FEWEST, Study, interval, share_difference
 from studies.sim.runs import Paths
 
 SWING_DRAWS = 999
@@ -55,10 +55,23 @@ def _findings(study: Study, name: str) -> Iterator[Row]:
         yield _mean("slope of rates on a", study.of(measures.rate_slopes, name))
     if is_one_layer(run):
         yield from _one_layer(study, name)
+    if isinstance(run, Symmetric):
+        yield from _symmetric(study, name)
     if paths.step_error.any():
         yield Row(
             "largest error of W by steps", paths.step_error.max(), np.nan, np.nan, len(paths.W)
         )
+
+
+def _symmetric(study: Study, name: str) -> Iterator[Row]:
+    """What Appendix D of arXiv:2410.08309 rests on."""
+    run, paths = study.config.runs[name], study.paths[name]
+    yield _share("first stage within its bound", measures.within_first_stage(run, paths))
+    swings, comparable = study.of(measures.swings, name), measures.are_comparable(paths)
+    if comparable.any():
+        more = share_difference(0.0, swings[comparable], swings[~comparable])
+        measure = "c_1 swings: of runs with comparable entries − of others"
+        yield Row(measure, more.effect, *more.interval, len(swings))
 
 
 def _order(run: Run, paths: Paths) -> Iterator[Row]:

@@ -2,13 +2,17 @@
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from theory.deep_linear import balanced_mode, mode_time
 from theory.integrator import integrate
 from theory.stages import (
     alone,
+    comparability,
     growth,
     initial_growth,
+    initial_growth_bound,
     matrix_flow,
     noise,
     predicted_stage_times,
@@ -58,6 +62,33 @@ def test_small_entries_grow_exponentially():
     path = integrate(SymmetricFlow(torch.diag(A_P)), small, step=0.02, num_steps=100)
     expected = initial_growth(small @ small.mT, A_P, path.t)
     torch.testing.assert_close(path.W, expected, rtol=1e-4, atol=1e-20)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    a=st.lists(st.floats(0.05, 3), min_size=2, max_size=4),
+    seed=st.integers(0, 99),
+    std=st.floats(0.02, 1),
+)
+def test_the_first_stage_stays_within_its_bound(a, seed, std):
+    a = torch.tensor(a, dtype=torch.float64)
+    U_0 = gaussian_factors(torch.tensor([seed]), len(a), len(a), std)
+    path = integrate(SymmetricFlow(torch.diag(a)), U_0, step=0.01, num_steps=150, every=10)
+    apart = (path.W - initial_growth(path.W[:, 0], a, path.t)).abs()
+    bound = initial_growth_bound(path.W[:, 0], a, path.t)
+    assert (apart <= bound + path.error.max() + 1e-12).all()
+
+
+def test_that_bound_is_of_second_order_in_the_entries():
+    t = torch.tensor([0.5], dtype=torch.float64)
+    one, tenth = (initial_growth_bound(s * W, A_P, t) for s in (1.0, 0.1))
+    torch.testing.assert_close(tenth, one / 100)
+    assert (initial_growth_bound(W, A_P, 0 * t) == 0).all()
+
+
+def test_entries_are_comparable_within_a_factor():
+    W_0 = torch.tensor([[[0.1, -0.02], [-0.02, 0.05]]])
+    torch.testing.assert_close(comparability(W_0), torch.tensor([5.0]))
 
 
 def test_stages_come_when_predicted_if_the_diagonals_are_nearly_alone():

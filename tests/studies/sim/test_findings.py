@@ -65,6 +65,7 @@ def test_findings_of_a_flow(tmp_path):
     found = found_in(study_of(SYMMETRIC, tmp_path))
     assert found["terminal exponent / least a"] == pytest.approx(3.6, abs=0.5)
     assert found["largest error of W by steps"] < 1e-6
+    assert found["first stage within its bound"] == 1
     assert found["time of learning 2"] < found["time of learning 1"]
 
 
