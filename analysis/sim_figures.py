@@ -39,7 +39,7 @@ def path_figure(
             _draw_paths(panel, outputs[..., :2], targets[name][:2])
             if name in exact:
                 middle = np.nanmedian(exact[name][..., :2], axis=0)
-                panel.plot(*middle.T, color=PALETTE[1], linestyle="--", label="Theorem 4.1")
+                panel.plot(*middle.T, color=PALETTE[1], linestyle="--", label="one layer, exact")
             panel.set_title(_two_lines(name) if len(paths) > MANY else name)
             panel.locator_params(nbins=5)
             _label_edges(panel, "output along concept 1", "output along concept 2")

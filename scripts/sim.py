@@ -16,7 +16,7 @@ class Arguments:
     Attributes:
         config: the study's YAML file, such as configs/sim/fig02a.yaml.
         out: folder of the results; those of a study are in the folder of its name.
-        pilot: run so many other seeds, for a look; claims stay undecided.
+        pilot: run so many other seeds, for a look, into NAME-pilot; claims stay undecided.
         dry_run: print what would be run, then stop.
     """
 
@@ -31,15 +31,18 @@ def main() -> None:
     if arguments.pilot is not None and arguments.pilot < 8:
         raise Mistake(f"--pilot: got {arguments.pilot}, allowed 8 or more")
     from studies.sim.config import on_pilot_seeds, read_sim_config
-    from studies.sim.study import describe, run_and_write
+    from studies.sim.rules import read_rules
+    from studies.sim.study import check_study, describe, run_and_write
 
     config = read_sim_config(arguments.config)
     if arguments.pilot is not None:
         config = on_pilot_seeds(config, arguments.pilot)
+    folder = config.name if arguments.pilot is None else f"{config.name}-pilot"
     if arguments.dry_run:
+        check_study(config, read_rules())
         say(describe(config))
     else:
-        run_and_write(config, arguments.out / config.name, say)
+        run_and_write(config, arguments.out / folder, say)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ class Training:
     Attributes:
         lr: step size.
         method: sgd, on minibatches; full_batch; flow, the gradient flow on all points, of which a
-            step is a time `lr`: exact for one layer, else one Runge–Kutta step of fourth order.
+            step is a time 2·lr/dim: exact for one layer, else a Runge–Kutta step of fourth order.
         batch_size: of sgd. The last batch of an epoch may be smaller.
         order: of the points, for sgd: fixed, shuffled once, as in the released code; reshuffled,
             anew for every epoch.

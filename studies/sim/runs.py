@@ -97,7 +97,7 @@ def _read(file: Path) -> Paths:
     try:
         with np.load(file) as arrays:
             return Paths(**{name: arrays[name] for name in arrays})
-    except (OSError, ValueError, TypeError, BadZipFile) as error:
+    except (OSError, EOFError, ValueError, TypeError, BadZipFile) as error:
         raise Mistake(f"{file}: cannot be read ({error}); remove it, it is made again") from None
 
 

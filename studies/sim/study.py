@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.style import save_figure
+from data_gen.endings import Mistake
 from data_gen.files import whole_file, write_json
 from studies.sim.claims import CLAIMS
 from studies.sim.config import SimConfig, Trained
@@ -65,7 +66,14 @@ def run_and_write(config: SimConfig, folder: Path, say: Say) -> None:
 
 
 def findings(study: Study) -> list[Finding]:
-    return [finding for claim in study.config.claims for finding in CLAIMS[claim](study)]
+    return [finding for claim in study.config.claims for finding in _decided(claim, study)]
+
+
+def _decided(claim: str, study: Study) -> list[Finding]:
+    try:
+        return CLAIMS[claim](study)
+    except KeyError as error:
+        raise Mistake(f"claims: {claim} is decided from a variant {error}; there is none") from None
 
 
 def as_rows(finding: Finding, gate: str) -> list[Mapping[str, Any]]:

@@ -47,7 +47,8 @@ def _findings(study: Study, name: str) -> Iterator[Row]:
     yield _share("c_1 swings", study.of(measures.swings, name))
     yield _mean("fall of c_1 from its peak", study.of(measures.swing_heights, name))
     if (measures.signals(run) != 0).sum() > 1:
-        yield _mean("bow B", study.of(measures.bows, name))
+        if isinstance(run, Trained) and run.records % run.epochs == 0:  # whole epochs are there
+            yield _mean("bow B", study.of(measures.bows, name))
         yield from _order(run, paths)
     yield _mean("terminal exponent / least a", measures.terminal_exponents(run, paths))
     yield _mean("AIC, power law − exponential", measures.exponential_gain(run, paths))
