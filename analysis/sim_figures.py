@@ -14,6 +14,7 @@ import numpy as np
 from analysis.style import PALETTE, figure_style, panels_of
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -43,7 +44,11 @@ def path_figure(
             panel.set_title(_two_lines(name) if len(paths) > MANY else name)
             panel.locator_params(nbins=5)
             _label_edges(panel, "output along concept 1", "output along concept 2")
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+        shown: dict[str, Artist] = {}  # in whichever panel it is
+        for panel in panels:
+            handles, labels = panel.get_legend_handles_labels()
+            shown |= {str(label): handle for label, handle in zip(labels, handles, strict=True)}
+        figure.legend([*shown.values()], [*shown], loc="outside lower center", ncols=5)
     return figure
 
 

@@ -10,7 +10,7 @@ from data_gen.endings import Mistake
 from theory import ensemble
 from theory.networks import Network
 from theory.plain import train_plainly
-from theory.settings import Setting, Training, largest_stable_lr
+from theory.settings import Setting, Training, check_settings, largest_stable_lr
 from theory.task import SimTask, augmented_moment, empirical_moment, second_moment
 from theory.training import Trajectories, train, train_settings
 
@@ -170,6 +170,14 @@ def test_step_sizes_beyond_stability_are_refused(num_layers, bias):
     with pytest.raises(Mistake, match=rf"lr: got .*, allowed is less than {largest:g}; above, "):
         train(TASK, network, Training(lr=largest * 1.001), [1], [0])
     train(TASK, network, Training(lr=largest * 0.999), [1], [0])
+
+
+def test_flow_steps_beyond_stability_are_refused():
+    """Of several layers; the flow of one is exact whatever the step."""
+    long = Training(lr=1000.0, method="flow")
+    check_settings([Setting(TASK, Network(num_layers=1), long)])
+    with pytest.raises(Mistake, match="lr: got 1000, allowed is less than"):
+        check_settings([Setting(TASK, Network(num_layers=2), long)])
 
 
 def test_one_layer_diverges_beyond_the_limit_and_not_before(monkeypatch):

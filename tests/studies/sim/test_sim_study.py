@@ -100,6 +100,12 @@ def test_measures_of_the_flow(tmp_path):
     np.testing.assert_allclose(paths.loss, expected, atol=1e-12)
 
 
+def test_a_claim_without_its_variants_is_refused(tmp_path):
+    config = config_of(ONE, claims=("p1.thm41",))
+    with pytest.raises(Mistake, match="claims: p1.thm41 is decided from a variant 'paper'"):
+        run_and_write(config, tmp_path, print)
+
+
 def test_other_seeds_decide_nothing(tmp_path):
     study = Study(config_of(FLOW), run_study(config_of(FLOW), tmp_path), read_rules())
     assert open_gate(study, tmp_path) == "not the seeds 1000 to 1255"
