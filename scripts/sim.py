@@ -30,16 +30,15 @@ def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
     if arguments.pilot is not None and arguments.pilot < 8:
         raise Mistake(f"--pilot: got {arguments.pilot}, allowed 8 or more")
-    from studies.sim.config import on_pilot_seeds, read_sim_config
-    from studies.sim.rules import read_rules
+    from studies.sim.config import PILOT, on_pilot_seeds, read_sim_config
     from studies.sim.study import check_study, describe, run_and_write
 
     config = read_sim_config(arguments.config)
     if arguments.pilot is not None:
         config = on_pilot_seeds(config, arguments.pilot)
-    folder = config.name if arguments.pilot is None else f"{config.name}-pilot"
+    folder = config.name if arguments.pilot is None else config.name + PILOT
     if arguments.dry_run:
-        check_study(config, read_rules())
+        check_study(config)
         say(describe(config))
     else:
         run_and_write(config, arguments.out / folder, say)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +24,7 @@ from diffusion.train_config import (
     parse_schedule,
 )
 from studies.prompt_sets import all_questions
-from studies.reading import read_as, read_yaml
+from studies.reading import check_name, read_as, read_yaml
 
 MOST_GUIDANCE = 1000
 MOST_IMAGES = 1 << 20  # per combination: their numbers leave room for no more
@@ -103,11 +102,7 @@ def read_config(path: Path) -> Config:
 
 def check_config(config: Config) -> AnyTerms:
     """Every rule that needs no training; returns what `check_world` does."""
-    if not re.fullmatch(r"\w[\w.=+-]*", config.name) or config.name in RESERVED_NAMES:
-        raise Mistake(
-            f"name: got {config.name!r}, allowed letters, digits, _ . = + -, but not "
-            f"{' or '.join(RESERVED_NAMES)}"
-        )
+    check_name(config.name, RESERVED_NAMES)
     for key, seed in (
         ("seed", config.seed),
         ("world.seed", config.world.seed),

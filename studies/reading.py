@@ -1,8 +1,10 @@
 """Plain data → frozen dataclasses, strictly. Imports no torch."""
 
 import dataclasses
+import re
 import types
 from collections.abc import Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -46,6 +48,16 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise Mistake(f"{path}: must hold 'key: value' lines, got {type(data).__name__}")
     return data
+
+
+def check_name(name: str, refused: tuple[str, ...]) -> None:
+    """Mistake for the name of an experiment or study that can name no folder of its own; `refused`
+    are such names, * standing for any letters."""
+    if not re.fullmatch(r"\w[\w.=+-]*", name) or any(fnmatch(name, one) for one in refused):
+        raise Mistake(
+            f"name: got {name!r}, allowed letters, digits, _ . = + -, but not "
+            f"{' or '.join(refused)}"
+        )
 
 
 def read_as(kind: Any, value: Any, key: str) -> Any:
@@ -97,7 +109,11 @@ def _read_dataclass(kind: Any, value: Any, key: str) -> Any:
     for field in dataclasses.fields(kind):
         if _required(field) and field.name not in data:
             raise Mistake(f"{prefix}{field.name}: missing")
-    return kind(**{name: read_as(known[name], data[name], prefix + name) for name in data})
+    fields = {name: read_as(known[name], data[name], prefix + name) for name in data}
+    try:
+        return kind(**fields)
+    except Mistake as mistake:  # of the dataclass itself, which does not know where it stands
+        raise Mistake(f"{prefix}{mistake}") from None
 
 
 def _required(field: dataclasses.Field) -> bool:

@@ -8,11 +8,14 @@ printed   Yang et al. (arXiv:2410.08309) print the flow of the symmetric network
           of its gradient flow: their W(t) is gradient flow's W(t/2).
 """
 
-from typing import Literal
+from typing import Literal, TypeVar
+
+import numpy as np
 
 from data_gen.endings import Mistake
 
 Clock = Literal["flow", "steps", "printed"]
+Times = TypeVar("Times", float, np.ndarray)
 
 
 def flow_time_per_unit(
@@ -31,13 +34,13 @@ def flow_time_per_unit(
 
 
 def convert(
-    time: float,
+    time: Times,
     source: Clock,
     target: Clock,
     *,
     learning_rate: float | None = None,
     d: int | None = None,
-) -> float:
+) -> Times:
     """`time` of the clock `source`, read off the clock `target`. Raises Mistake as above."""
-    in_flow = time * flow_time_per_unit(source, learning_rate, d)
-    return in_flow / flow_time_per_unit(target, learning_rate, d)
+    source_unit = flow_time_per_unit(source, learning_rate, d)
+    return time * (source_unit / flow_time_per_unit(target, learning_rate, d))

@@ -5,7 +5,7 @@ Gradient flow on ½ E‖Wx − x‖² is dW/dt = −(W − I)M with M = E[xxᵀ]
     W(t) = I + (W(0) − I) e^{−Mt}.
 
 M is any symmetric positive semidefinite matrix: diag(a) of the population, or the second moment
-of a sample. With biases write W for [W b] and M for the augmented moment [[A, m], [mᵀ, 1]]: the
+of a sample. With biases write W for [W b] and M for `theory.task.augmented_moment`: the
 same equation holds with [I 0] for I. So W is (k, m) here, k outputs and m inputs, and the target
 is the identity of that shape. Rows are independent: any subset of the outputs may be given.
 Time is flow time (`theory.clocks`).
@@ -16,15 +16,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from data_gen.endings import Mistake
-
-
-def augmented_moment(
-    A: Float[Tensor, "*batch s s"], m: Float[Tensor, "*batch s"]
-) -> Float[Tensor, "*batch s+1 s+1"]:
-    """E[(x, 1)(x, 1)ᵀ] from A = E[xxᵀ] and m = E[x]: what stands for A where there are biases."""
-    top = torch.cat([A, m[..., None]], dim=-1)
-    bottom = torch.cat([m, torch.ones_like(m[..., :1])], dim=-1)
-    return torch.cat([top, bottom[..., None, :]], dim=-2)
 
 
 def mode_rates(

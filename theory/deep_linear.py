@@ -1,13 +1,15 @@
 """Two-layer linear networks f(x) = W₂W₁x, mode by mode: Saxe, McClelland & Ganguli, 2013
 (arXiv:1312.6120), beside the symmetric network.
 
-Along an input of second moment `moment` (λ) whose correlation with the target is `s`, one weight
-w₁ and one w₂ grow by gradient flow on ½ E(w₂w₁x − y)²:
+Along an input of second moment `moment` (λ) whose correlation with the target is `s`, the weights
+into the hidden layer v₁ (a column of W₁) and out of it v₂ (a row of W₂) grow by gradient flow on
+½ E(v₂·v₁ x − y)², as if there were no other modes:
 
-    dw₁/dt = w₂(s − λu),   dw₂/dt = w₁(s − λu),   u = w₂w₁,   w₂² − w₁² = const.
+    dv₁/dt = v₂(s − λu),   dv₂/dt = v₁(s − λu),   u = v₁·v₂,   du/dt = √(c² + 4u²)(s − λu).
 
-Targets equal to the inputs make s = λ = a_p. Time is flow time; in the printed clock, the
-symmetric network's diagonal alone obeys the balanced equation.
+c = |v₁ + v₂||v₁ − v₂| never changes: for hidden layers of width 1, as in the paper, it is
+|v₂² − v₁²|. Targets equal to the inputs make s = λ = a_p. Time is flow time; in the printed clock,
+the symmetric network's diagonal alone obeys the balanced equation, c = 0.
 """
 
 import torch
@@ -17,13 +19,20 @@ from torch import Tensor
 from data_gen.endings import Mistake
 
 
+def mode_start(
+    v_1: Float[Tensor, "*modes width"], v_2: Float[Tensor, "*modes width"]
+) -> tuple[Float[Tensor, "*modes"], Float[Tensor, "*modes"]]:
+    """u and the imbalance c."""
+    return (v_1 * v_2).sum(-1), (v_1 + v_2).norm(dim=-1) * (v_1 - v_2).norm(dim=-1)
+
+
 def balanced_mode(
     u_0: Float[Tensor, "*modes"],
     s: Float[Tensor, "*modes"],
     moment: Float[Tensor, "*modes"],
     t: Float[Tensor, " times"],
 ) -> Float[Tensor, "*modes times"]:
-    """u(t) for w₁ = w₂ at the start, u_0 > 0: du/dt = 2u(s − λu), a logistic to s/λ."""
+    """u(t) for v₁ = v₂ at the start, u_0 > 0: du/dt = 2u(s − λu), a logistic to s/λ."""
     end = (s / moment)[..., None]
     return end / (1 + (end / u_0[..., None] - 1) * torch.exp(-2 * s[..., None] * t))
 
@@ -35,10 +44,10 @@ def mode_time(
     moment: Float[Tensor, "*modes"],
     imbalance: Float[Tensor, "*modes"],
 ) -> Float[Tensor, "*modes"]:
-    """When a mode that started at u_0 is at u, for imbalance c = |w₂² − w₁²| above 0.
+    """When a mode that started at u_0 is at u, for an imbalance c above 0.
 
-    du/dt = √(c² + 4u²) (s − λu), which 2u = c·sinh θ and tanh(θ/2) integrate. u and u_0 lie on one
-    side of s/λ. Raises Mistake where they do not, or where c is 0 (`balanced_mode`).
+    2u = c·sinh θ and tanh(θ/2) integrate its equation. u and u_0 lie on one side of s/λ. Raises
+    Mistake where they do not, or where c is 0 (`balanced_mode`).
     """
     if not (imbalance > 0).all():
         least = imbalance.min().item()

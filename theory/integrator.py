@@ -57,7 +57,7 @@ def integrate(
     of the method ("rk4": 4; "euler", the papers': 1), estimates the error. The memory used is
     that of the path. Raises Mistake for a step at or beyond the stability of the method.
     """
-    _refuse(flow, U_0, step, num_steps, every, method)
+    check_steps(flow, U_0, step, num_steps, every, method)
     a, Q = torch.linalg.eigh(flow.moment.expand(len(U_0), -1, -1))
     pull = (a[:, :, None] + a[:, None]) * flow_time_per_unit(flow.clock)
     U = Q.mT @ narrowed(U_0)
@@ -129,9 +129,10 @@ def _rk4(velocity: Velocity, U: Tensor, step: float) -> Tensor:
 METHODS = {"euler": Method(_euler, 1, 2.0), "rk4": Method(_rk4, 4, 2.785)}
 
 
-def _refuse(
+def check_steps(
     flow: SymmetricFlow, U_0: Tensor, step: float, num_steps: int, every: int, method: str
 ) -> None:
+    """Mistake for steps at or beyond the stability of the method, and unknown methods."""
     if method not in METHODS:
         raise Mistake(f"method: got {method!r}, allowed are {', '.join(METHODS)}")
     if num_steps < 1 or every < 1 or num_steps % every:

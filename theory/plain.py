@@ -36,18 +36,23 @@ def look(network: nn.Module, setting: Setting, frame: Tensor, x: Tensor) -> dict
 def train_plainly(setting: Setting, seed: int, record: list[int]) -> dict[str, Tensor]:
     """Fields of `Trajectories` for one seed: (time, …)."""
     frame = draw_frames(setting.task, as_seeds([seed]))[0]
-    network, looks, step = build(setting, seed), [], 0
+    network, looks = build(setting, seed), []
     optimizer = torch.optim.SGD(network.parameters(), lr=setting.training.lr)
-    for epoch in range(record[-1] // setting.steps_per_epoch + 1):
-        shuffled = epoch if setting.training.order == "reshuffled" else 0
-        points = draw_points(setting.task, as_seeds([seed]), shuffled)
-        x = points.z[0] @ frame[:, : setting.task.s].T
-        sizes = setting.batch_size
-        for batch, kept in zip(x.split(sizes), points.kept[0].split(sizes), strict=True):
-            if step in record:
-                looks.append(look(network, setting, frame, x[points.kept[0]]))
-            step += 1
-            optimizer.zero_grad()
-            mse_loss(network(batch[kept]), batch[kept]).backward()
-            optimizer.step()
+    for step in range(record[-1] + 1):
+        epoch, place = divmod(step, setting.steps_per_epoch)
+        if place == 0:
+            shuffled = epoch if setting.training.order == "reshuffled" else 0
+            points = draw_points(setting.task, as_seeds([seed]), shuffled)
+            x, kept = points.z[0] @ frame[:, : setting.task.s].T, points.kept[0]
+        if step in record:
+            looks.append(look(network, setting, frame, x[kept]))
+        if step < record[-1]:
+            batch = slice(place * setting.batch_size, (place + 1) * setting.batch_size)
+            _descend(network, optimizer, x[batch][kept[batch]])
     return {key: torch.stack([one[key] for one in looks]) for key in looks[0]}
+
+
+def _descend(network: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor) -> None:
+    optimizer.zero_grad()
+    mse_loss(network(x), x).backward()
+    optimizer.step()

@@ -1,7 +1,7 @@
 """How networks are trained, and what may be trained together. Settings are checked here."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -10,7 +10,7 @@ import torch
 from data_gen.endings import Mistake
 from theory import task as sim
 from theory.networks import Network
-from theory.task import SimTask, check_one_of
+from theory.task import SimTask, check_one_of, whole_numbers
 
 RUNGE_KUTTA_REACH = 2.785 / 2  # its largest stable step over that of descent
 Method = Literal["sgd", "full_batch", "flow"]
@@ -116,6 +116,9 @@ def check_settings(settings: Sequence[Setting]) -> None:
         raise Mistake(f"settings: got {len(shapes)} shapes, allowed is {allowed}")
 
 
-def check_record(record: Sequence[int]) -> None:
-    if not record or record[0] < 0 or sorted(set(record)) != list(record):
-        raise Mistake(f"record: got {list(record)[:8]}, allowed are increasing steps from 0")
+def as_record(record: Iterable[int]) -> list[int]:
+    """Steps to record. Mistake unless there are some, in order, none twice, none before 0."""
+    steps = whole_numbers("record", record)
+    if not steps or steps[0] < 0 or sorted(set(steps)) != steps:
+        raise Mistake(f"record: got {steps[:8]}, allowed are increasing steps from 0")
+    return steps

@@ -80,19 +80,13 @@ def comparability(W_0: Float[Tensor, "*runs d d"]) -> Float[Tensor, "*runs"]:
     return entries.amax(-1) / entries.amin(-1)
 
 
-def alone(
-    w_0: Float[Tensor, "*runs"], a: Float[Tensor, ""] | float, t: Float[Tensor, " times"]
-) -> Float[Tensor, "*runs times"]:
-    """A diagonal entry without the others: dw/dt = 2aw(1 − w), a logistic from w_0 in (0, 1)."""
-    return torch.sigmoid(torch.logit(w_0)[..., None] + 2 * a * t)
-
-
 def time_alone(
     w_0: Float[Tensor, "*runs"],
     a: Float[Tensor, ""] | float,
     level: Float[Tensor, ""] | float = 0.5,
 ) -> Float[Tensor, "*runs"]:
-    """When that logistic passes `level`: at ½ the waiting time ln(1/w_0 − 1)/(2a)."""
+    """When a diagonal entry without the others, dw/dt = 2aw(1 − w) (a balanced mode of
+    `theory.deep_linear`), passes `level`: ½ after the waiting time ln(1/w_0 − 1)/(2a)."""
     return (torch.logit(torch.as_tensor(level, dtype=w_0.dtype)) - torch.logit(w_0)) / (2 * a)
 
 

@@ -10,9 +10,10 @@ run's seed, so one call draws for many seeds, and each of them what it would dra
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
+from operator import index
 from typing import Literal, get_args
 
 import numpy as np
@@ -27,6 +28,7 @@ from data_gen.endings import Mistake
 SigmaIs = Literal["std", "variance"]
 MOST_CONCEPTS = 12  # 4096 corner points
 MOST_POINTS = 1 << 24
+MOST_SEEDS = 1 << 32
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,9 @@ def check_one_of(key: str, got: str, kinds: object) -> None:
 
 
 def check_concepts(task: SimTask) -> None:
+    for key, numbers in (("mu", task.mu), ("sigma", task.sigma)):
+        if not isinstance(numbers, tuple):
+            raise Mistake(f"{key}: got {numbers!r}, allowed is a tuple of numbers, one a concept")
     if not 1 <= task.s <= MOST_CONCEPTS:
         raise Mistake(f"mu: got {task.s} numbers, allowed are 1 to {MOST_CONCEPTS}, one a concept")
     if len(task.sigma) != task.s:
@@ -115,14 +120,23 @@ def check_exclusion(task: SimTask) -> None:
         raise Mistake(f"exclusion_radius: got {task.exclusion_radius:g}, allowed are {allowed}")
 
 
-def as_seeds(seeds: Sequence[int]) -> Int[Tensor, " runs"]:
+def whole_numbers(key: str, values: Iterable[int]) -> list[int]:
+    """Of a list, an array or a tensor. Mistake, naming `key`, for anything else."""
+    try:
+        return [index(value) for value in values]
+    except TypeError:
+        raise Mistake(f"{key}: got {values!r:.60}, allowed are several whole numbers") from None
+
+
+def as_seeds(seeds: Iterable[int]) -> Int[Tensor, " runs"]:
     """Seeds as a tensor. Mistake unless there are some, whole numbers in [0, 2³²)."""
-    if not seeds:
+    numbers = whole_numbers("seeds", seeds)
+    if not numbers:
         raise Mistake("seeds: got none, allowed are one and more")
-    for seed in seeds:
-        if not 0 <= seed < 1 << 32:
+    for seed in numbers:
+        if not 0 <= seed < MOST_SEEDS:
             raise Mistake(f"seeds: got {seed}, allowed are whole numbers from 0 to 2**32 - 1")
-    return torch.tensor(list(seeds))
+    return torch.tensor(numbers)
 
 
 def cluster_means(task: SimTask) -> Float[Tensor, "clusters s"]:

@@ -7,7 +7,7 @@ of `nn.Linear`, `mse_loss` and `torch.optim.SGD` gives, up to rounding, and depe
 and seed alone, whatever is trained beside it; it is computed in few dimensions (reduction.py).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from theory.ensemble import Ensemble, Look, Run, runs_at_once
 from theory.networks import Network
-from theory.settings import Setting, Training, check_record, check_settings
+from theory.settings import Setting, Training, as_record, check_settings
 from theory.task import SimTask, as_seeds
 
 
@@ -47,8 +47,8 @@ def train(
     task: SimTask,
     network: Network,
     training: Training,
-    seeds: Sequence[int],
-    record: Sequence[int],
+    seeds: Iterable[int],
+    record: Iterable[int],
 ) -> Trajectories:
     """Train one network for each seed up to the last of the steps to record.
 
@@ -58,22 +58,21 @@ def train(
 
 
 def train_settings(
-    settings: Sequence[Setting], seeds: Sequence[int], record: Sequence[int]
+    settings: Sequence[Setting], seeds: Iterable[int], record: Iterable[int]
 ) -> list[Trajectories]:
     """Train every seed of settings that differ in nothing but numbers as one batch of runs.
 
     They may differ in mu, sigma, sigma_is, rotation, exclusion_radius, init, init_scale and lr.
     """
-    check_record(record)
+    steps, each = as_record(record), as_seeds(seeds).tolist()
     check_settings(settings)
-    as_seeds(seeds)
-    runs = [(setting, seed) for setting in settings for seed in seeds]
+    runs = [(setting, seed) for setting in settings for seed in each]
     size = runs_at_once(settings[0])
-    parts = [_train_runs(runs[at : at + size], record) for at in range(0, len(runs), size)]
+    parts = [_train_runs(runs[at : at + size], steps) for at in range(0, len(runs), size)]
     whole = _joined(parts, torch.cat)
     return [
-        _trajectories(setting, record, whole, slice(at, at + len(seeds)))
-        for setting, at in zip(settings, range(0, len(runs), len(seeds)), strict=True)
+        _trajectories(setting, steps, whole, slice(at, at + len(each)))
+        for setting, at in zip(settings, range(0, len(runs), len(each)), strict=True)
     ]
 
 

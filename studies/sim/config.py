@@ -7,17 +7,20 @@ every combination of the axes of a `grid`.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import reduce
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
-from data_gen.endings import Mistake
-from studies.reading import as_mapping, read_as, read_yaml
+from data_gen.endings import Mistake, nearest
+from studies.reading import as_mapping, check_name, read_as, read_yaml
 from theory.networks import Network
 from theory.settings import Training
-from theory.task import SimTask
+from theory.task import MOST_CONCEPTS, MOST_SEEDS, SimTask
+
+PILOT = "-pilot"  # ends the names of pilots' folders
+RUN_KEYS = ("base", "variants", "grid")  # of a file, of which `SimConfig.runs` is made
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,10 @@ class Seeds:
     count: int = 256
 
     def __post_init__(self) -> None:
-        if self.first < 0 or self.count < 1:
-            raise Mistake(f"seeds: got {self}, allowed are first from 0 and count from 1")
+        if self.count < 1:
+            raise Mistake(f"count: got {self.count}, allowed are 1 and more")
+        if not 0 <= self.first <= MOST_SEEDS - self.count:
+            raise Mistake(f"first: got {self.first}, allowed are seeds from 0 to {MOST_SEEDS - 1}")
 
     @property
     def all(self) -> range:
@@ -86,6 +91,8 @@ class Symmetric:
         for key in ("width", "num_steps", "every"):
             if getattr(self, key) < 1:
                 raise Mistake(f"{key}: got {getattr(self, key)}, allowed are 1 and more")
+        if len(self.mu) > MOST_CONCEPTS:
+            raise Mistake(f"mu: got {len(self.mu)} numbers, allowed are at most {MOST_CONCEPTS}")
         if len(self.sigma) != len(self.mu):
             raise Mistake(
                 f"sigma: got {len(self.sigma)} numbers, allowed are as many as mu, {len(self.mu)}"
@@ -128,18 +135,36 @@ class SimConfig:
     seeds: Seeds = field(default_factory=Seeds)
     claims: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        check_name(self.name, (f"*{PILOT}",))
+        if not self.figures:
+            raise Mistake("figures: got none, allowed are one and more")
+
 
 def read_sim_config(path: Path) -> SimConfig:
     """Raises Mistake for what is wrong, with its key and what is allowed."""
     data = read_yaml(path)
-    base, variants, grid = (data.pop(key, None) for key in ("base", "variants", "grid"))
+    try:
+        return read_as(SimConfig, _with_runs(data), "")
+    except Mistake as mistake:
+        raise Mistake(f"{path}: {mistake}") from None
+
+
+def _with_runs(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Base and variants, or grid, put together."""
+    own = [field.name for field in fields(SimConfig) if field.name != "runs"]
+    for key in data:
+        if key not in (*own, *RUN_KEYS):
+            hint = nearest(str(key), (*own, *RUN_KEYS))
+            raise Mistake(f"{key}: unknown key{hint}; allowed: {', '.join((*own, *RUN_KEYS))}")
+    base, variants, grid = (data.get(key) for key in RUN_KEYS)
     if (variants is None) == (grid is None):
-        raise Mistake(f"{path}: give variants, or a grid of them")
+        raise Mistake("give variants, or a grid of them")
     changes = as_mapping(variants, "variants") if grid is None else _all_of(grid)
+    if not changes:
+        raise Mistake("variants: got none, allowed are one and more")
     runs = {name: _merged(base or {}, change) for name, change in changes.items()}
-    if not runs:
-        raise Mistake(f"{path}: variants: got none, allowed are one and more")
-    return read_as(SimConfig, {**data, "runs": runs}, "")
+    return {"runs": runs, **{key: data[key] for key in own if key in data}}
 
 
 def _all_of(grid: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -8,11 +8,20 @@ import torch
 from torch import Tensor
 
 from studies.sim.config import Run, Symmetric, Trained
-from theory.clocks import flow_time_per_unit
+from theory.clocks import convert
 from theory.closed_form import descent_lag_bound, mode_rates, one_layer_output
+from theory.deep_linear import balanced_mode, mode_start, mode_time
+from theory.networks import draw_layers
+from theory.reduction import reduce_layers
 from theory.settings import Setting
-from theory.stages import alone, initial_growth
-from theory.task import augmented_moment, empirical_moment, probe, second_moment
+from theory.stages import initial_growth
+from theory.task import (
+    augmented_moment,
+    draw_frames,
+    empirical_moment,
+    probe,
+    second_moment,
+)
 from theory.training import train
 
 Moment = Literal["population", "empirical"]
@@ -34,9 +43,9 @@ def strengths(run: Run) -> np.ndarray:
 def flow_times(run: Run, t: np.ndarray) -> np.ndarray:
     """Recorded times (epochs, or the printed clock) in flow time."""
     if isinstance(run, Symmetric):
-        return t * flow_time_per_unit("printed")
-    setting = Setting(run.task, run.network, run.training)
-    return t * setting.steps_per_epoch * setting.flow_time
+        return convert(t, "printed", "flow")
+    steps = t * Setting(run.task, run.network, run.training).steps_per_epoch
+    return convert(steps, "steps", "flow", learning_rate=run.training.lr, d=run.task.dim)
 
 
 def is_one_layer(run: Run) -> TypeGuard[Trained]:
@@ -64,6 +73,26 @@ def _one_layer(run: Trained, seeds: range, t: np.ndarray, of: Moment) -> np.ndar
     return one_layer_output(W_0, M, x, torch.from_numpy(flow_times(run, t))).numpy()
 
 
+def is_two_layers(run: Run) -> TypeGuard[Trained]:
+    """Whether Saxe et al.'s modes are its own: linear, without biases."""
+    if not isinstance(run, Trained) or run.network.bias:
+        return False
+    return run.network.is_linear and run.network.num_layers == 2
+
+
+def times_alone(run: Trained, seeds: range, level: float) -> np.ndarray:
+    """When each concept's output reaches `level` of its target, in flow time, (seed, s), were it
+    alone, from every seed's initial weights (`mode_time`); nan where it starts beyond."""
+    which = torch.tensor(seeds)
+    layers = draw_layers(run.network, run.task.dim, which)
+    first, last = reduce_layers(layers, draw_frames(run.task, which), run.task.s)
+    u_0, imbalance = mode_start(first.mT, last[:, : run.task.s])
+    a = torch.from_numpy(strengths(run)).expand_as(u_0)
+    before = u_0 < level
+    times = mode_time(torch.full_like(u_0, level), u_0.where(before, 0.0), a, a, imbalance)
+    return times.where(before, torch.nan).numpy()
+
+
 def lead(run: Trained, t: np.ndarray) -> float:
     """How far descent runs ahead of the flow at most, over modes and epochs t, as a share of a
     mode's start (`descent_lag_bound`); nan where a step is too long for that bound."""
@@ -80,6 +109,7 @@ def entries_alone(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """First stage of w_12, and both diagonals as if they were alone: (seed, time) by entry."""
     W, a, times = torch.from_numpy(W_0), torch.from_numpy(strengths(run)), torch.from_numpy(t)
-    yield "w_11", alone(W[:, 0, 0], a[0], times).numpy()
-    yield "w_22", alone(W[:, 1, 1], a[1], times).numpy()
+    for k, entry in enumerate(("w_11", "w_22")):
+        w, rate = W[:, k, k], a[k].expand(len(W))
+        yield entry, balanced_mode(w, rate, rate, times).numpy()
     yield "w_12", initial_growth(W, a, times)[..., 0, 1].numpy()

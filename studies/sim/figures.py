@@ -9,12 +9,12 @@ import numpy as np
 
 from analysis.intervals import clopper_pearson
 from analysis.sim_figures import curve_figure, interval_figure, path_figure, phase_figure
-from data_gen.endings import Mistake
 from studies.sim import measures
-from studies.sim.config import Run, SimConfig, Symmetric
+from studies.sim.config import Symmetric
 from studies.sim.exact import entries_alone, is_one_layer, one_layer_paths, strengths
 from studies.sim.findings import FEWEST, interval
 from studies.sim.runs import corners as every_corner
+from studies.sim.summary import of_times_alone
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -100,12 +100,24 @@ def swing_rates(study: Study) -> Figure:
 
 def rates(study: Study) -> Figure:
     """Rates of ‖(W − I)e_k‖ in flow time over a_k, against a_k."""
+    ratios = {name: study.of(measures.rate_ratios, name) for name in study.paths}
+    return _against_strengths(study, ratios, "rate of ‖(W − I)e_k‖ / a_k")
+
+
+def times(study: Study) -> Figure:
+    """Times of learning over those of Saxe et al.'s modes, against a_k."""
+    ratios = {name: of_times_alone(study, name) for name in study.paths}
+    return _against_strengths(study, ratios, "time of learning k / alone")
+
+
+def _against_strengths(study: Study, ratios: Mapping[str, np.ndarray], label: str) -> Figure:
+    """Means of (seed, s) by variant, with their intervals."""
     points = {}
-    for name, run in study.config.runs.items():
-        measured = study.of(measures.rate_ratios, name)
-        ends = np.array([interval(rate) for rate in measured.T])
-        points[name] = np.stack([strengths(run), measured.mean(0), *ends.T])
-    return interval_figure({"": points}, "a_k", "rate of ‖(W − I)e_k‖ / a_k", level=1)
+    for name, ratio in ratios.items():
+        a = strengths(study.config.runs[name])
+        ends = np.array([interval(values) for values in ratio.T])
+        points[name] = np.stack([a, ratio.mean(0), *ends.T])[:, np.argsort(a)]
+    return interval_figure({"": points}, "a_k", label, level=1)
 
 
 def factors(study: Study) -> Figure:
@@ -156,44 +168,6 @@ def _curves(
     )
 
 
-def check_figure(figure: str, config: SimConfig) -> None:
-    """Mistake for a figure that there is not, or that cannot show these runs."""
-    if figure not in FIGURES:
-        raise Mistake(f"figures: got {figure!r}, allowed {', '.join(FIGURES)}")
-    shows, wanted = NEEDS.get(figure, (lambda name, run: True, ""))
-    for name, run in config.runs.items():
-        if not shows(name, run):
-            raise Mistake(f"figures: {figure} cannot show {name!r}, allowed are {wanted}")
-
-
-def _is_symmetric(name: str, run: Run) -> bool:
-    return isinstance(run, Symmetric)
-
-
-def _has_a_plane(name: str, run: Run) -> bool:
-    return len(measures.signals(run)) > 1
-
-
-def _has_entries(name: str, run: Run) -> bool:
-    return _is_symmetric(name, run) and _has_a_plane(name, run)
-
-
-def _ends_in_a_number(name: str, run: Run) -> bool:
-    return name.rpartition(" ")[2].replace(".", "", 1).isdigit()
-
-
-def _is_of_a_grid(name: str, run: Run) -> bool:
-    return name.count(", ") == 1
-
-
-Shows = Callable[[str, "Run"], bool]
-NEEDS: Mapping[str, tuple[Shows, str]] = {
-    "paths": (_has_a_plane, "runs of two concepts and more"),
-    "entries": (_has_entries, "symmetric networks of two concepts and more"),
-    "swing_rates": (_is_symmetric, "symmetric networks"),
-    "factors": (_ends_in_a_number, "names of what is varied, a space and a number"),
-    "phase": (_is_of_a_grid, "a grid of two axes"),
-}
 FIGURES: Mapping[str, Callable[[Study], Figure]] = {
     "paths": paths,
     "losses": losses,
@@ -202,6 +176,7 @@ FIGURES: Mapping[str, Callable[[Study], Figure]] = {
     "corners": corners,
     "swing_rates": swing_rates,
     "rates": rates,
+    "times": times,
     "factors": factors,
     "phase": phase,
 }

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_gen.endings import Mistake
 from data_gen.files import hash_file
 from studies.reading import read_as, read_yaml
 from studies.sim.config import Seeds
@@ -43,10 +42,3 @@ def read_rules(path: Path = RULES_FILE) -> Rules:
 def rules_hash(path: Path = RULES_FILE) -> str:
     """SHA-256 of the file, as 12 hexadecimal digits."""
     return hash_file(path)[:12]
-
-
-def check_claims(names: tuple[str, ...], rules: Rules) -> None:
-    """Mistake for a claim that has no rule."""
-    for name in names:
-        if name not in rules.claims:
-            raise Mistake(f"claims: got {name!r}, allowed {', '.join(rules.claims)}")

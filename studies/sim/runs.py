@@ -17,8 +17,8 @@ from data_gen.files import hash_json, whole_file
 from studies.sim.config import Run, Seeds, SimConfig, Symmetric, Trained
 from studies.sim.exact import moment
 from theory.closed_form import mode_rates
-from theory.integrator import integrate
-from theory.settings import Setting
+from theory.integrator import check_steps, integrate
+from theory.settings import Setting, check_settings
 from theory.symmetric import SymmetricFlow, gaussian_factors, loss_at, uniform_factors
 from theory.training import train
 
@@ -72,7 +72,7 @@ def _kept(run: Run, seeds: Seeds, folder: Path, bar: tqdm) -> Paths:
         if not file.is_file():
             with whole_file(file) as temporary, temporary.open("wb") as stream:
                 np.savez_compressed(stream, **dataclasses.asdict(_run(run, bite)))
-        parts.append(_read(file))
+        parts.append(_read(file, run, bite))
         bar.update(len(bite))
     t = parts[0].t
     names = [field.name for field in dataclasses.fields(Paths) if field.name != "t"]
@@ -93,12 +93,38 @@ def _identity(run: Run, seeds: range) -> str:
     return f"{hash_json(facts)[:16]}-{seeds.start}-{seeds.stop}"
 
 
-def _read(file: Path) -> Paths:
+def _read(file: Path, run: Run, seeds: range) -> Paths:
     try:
         with np.load(file) as arrays:
-            return Paths(**{name: arrays[name] for name in arrays})
+            paths = Paths(**{name: arrays[name] for name in arrays})
+        _check_shapes(paths, len(run.mu if isinstance(run, Symmetric) else run.task.mu), len(seeds))
     except (OSError, EOFError, ValueError, TypeError, BadZipFile) as error:
         raise Mistake(f"{file}: cannot be read ({error}); remove it, it is made again") from None
+    return paths
+
+
+def _check_shapes(paths: Paths, s: int, seeds: int) -> None:
+    """ValueError unless the arrays belong together."""
+    whole = (seeds, len(paths.t))
+    for name, shape in (
+        ("outputs", (*whole, s)),
+        ("corner_losses", (*whole, 2**s)),
+        ("train_loss", whole),
+        ("errors", (*whole, s)),
+        ("modes", (*whole, paths.modes.shape[-1])),
+        ("W", (*whole, s, s) if paths.W.size else (seeds, 0)),
+        ("step_error", (seeds,)),
+    ):
+        if getattr(paths, name).shape != shape:
+            raise ValueError(f"{name} has the shape {getattr(paths, name).shape}, not {shape}")
+
+
+def check_run(run: Run, seeds: range) -> None:
+    """Mistake for steps beyond stability, before the work."""
+    if isinstance(run, Trained):
+        check_settings([Setting(run.task, run.network, run.training)])
+    else:
+        check_steps(*_start(run, seeds), run.step, run.num_steps, run.every, run.method)
 
 
 def _run(run: Run, seeds: range) -> Paths:
@@ -129,10 +155,7 @@ def _train(run: Trained, seeds: range) -> Paths:
 
 def _flow(run: Symmetric, seeds: range) -> Paths:
     x = torch.tensor(run.mu, dtype=torch.float64)
-    flow = SymmetricFlow(torch.diag(torch.tensor(run.moment, dtype=torch.float64)), run.power)
-    draw = uniform_factors if run.init == "uniform" else gaussian_factors
-    scale = 1 / run.init_scale if run.init == "uniform" else run.init_scale
-    U_0 = draw(torch.tensor(list(seeds)), len(x), run.width, scale)
+    flow, U_0 = _start(run, seeds)
     path = integrate(
         flow, U_0, step=run.step, num_steps=run.num_steps, every=run.every, method=run.method
     )
@@ -148,6 +171,14 @@ def _flow(run: Symmetric, seeds: range) -> Paths:
         W=_double(path.W),
         step_error=_double(path.error),
     )
+
+
+def _start(run: Symmetric, seeds: range) -> tuple[SymmetricFlow, torch.Tensor]:
+    """The flow, and U(0) of every seed."""
+    flow = SymmetricFlow(torch.diag(torch.tensor(run.moment, dtype=torch.float64)), run.power)
+    draw = uniform_factors if run.init == "uniform" else gaussian_factors
+    scale = 1 / run.init_scale if run.init == "uniform" else run.init_scale
+    return flow, draw(torch.tensor(list(seeds)), len(run.mu), run.width, scale)
 
 
 def corners(s: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """One study from its config to files: numbers, figures, verdicts."""
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,15 @@ from analysis.style import save_figure
 from data_gen.endings import Mistake
 from data_gen.files import whole_file, write_json
 from studies.sim.claims import CLAIMS
-from studies.sim.config import SimConfig, Trained
-from studies.sim.figures import FIGURES, check_figure
+from studies.sim.config import SimConfig
+from studies.sim.figures import FIGURES
 from studies.sim.findings import Finding, Study
 from studies.sim.gates import open_gate
-from studies.sim.rules import Rules, check_claims, read_rules, rules_hash
-from studies.sim.runs import run_study
+from studies.sim.needs import CLAIM_NEEDS, FIGURE_NEEDS, check_needs
+from studies.sim.rules import read_rules, rules_hash
+from studies.sim.runs import check_run, run_study
 from studies.sim.summary import findings_table
 from studies.sim.tables import curves_table, runs_table
-from theory.settings import Setting, check_settings
 
 Say = Callable[[str], None]
 
@@ -36,27 +37,28 @@ def describe(config: SimConfig) -> str:
     return "\n".join(lines)
 
 
-def check_study(config: SimConfig, rules: Rules) -> None:
+def check_study(config: SimConfig) -> None:
     """Raises Mistake for what cannot be run, drawn or decided, before the work."""
-    check_claims(config.claims, rules)
-    for figure in config.figures:
-        check_figure(figure, config)
-    for run in config.runs.values():
-        if isinstance(run, Trained):
-            check_settings([Setting(run.task, run.network, run.training)])
+    check_needs("figures", config.figures, FIGURE_NEEDS, config)
+    check_needs("claims", config.claims, CLAIM_NEEDS, config)
+    for name, run in config.runs.items():
+        try:
+            check_run(run, config.seeds.all)
+        except Mistake as mistake:
+            raise Mistake(f"runs.{name}: {mistake}") from None
 
 
 def run_and_write(config: SimConfig, folder: Path, say: Say) -> None:
     """Run what is missing; write figures, curves.csv, runs.csv, findings.csv and claims.json."""
+    check_study(config)
     rules = read_rules()
-    check_study(config, rules)
     study = Study(config, run_study(config, folder / "paths"), rules)
     _write_table(folder / "curves.csv", curves_table(config, study.paths))
     _write_table(folder / "runs.csv", runs_table(study))
     _write_table(folder / "findings.csv", findings_table(study))
     for name in config.figures:
         save_figure(FIGURES[name](study), folder / name)
-    gate = open_gate(study, folder)
+    gate = open_gate(study, folder) if config.claims else ""
     rows = [row for finding in findings(study) for row in as_rows(finding, gate)]
     write_json(folder / "claims.json", {"rules": rules_hash(), "verdicts": rows})
     for row in rows:
@@ -66,14 +68,7 @@ def run_and_write(config: SimConfig, folder: Path, say: Say) -> None:
 
 
 def findings(study: Study) -> list[Finding]:
-    return [finding for claim in study.config.claims for finding in _decided(claim, study)]
-
-
-def _decided(claim: str, study: Study) -> list[Finding]:
-    try:
-        return CLAIMS[claim](study)
-    except KeyError as error:
-        raise Mistake(f"claims: {claim} is decided from a variant {error}; there is none") from None
+    return [finding for claim in study.config.claims for finding in CLAIMS[claim](study)]
 
 
 def as_rows(finding: Finding, gate: str) -> list[Mapping[str, Any]]:
@@ -86,17 +81,25 @@ def as_rows(finding: Finding, gate: str) -> list[Mapping[str, Any]]:
             "verdict": word if part.rule else "reported",
             "what": what,
             "rule": part.rule,
-            "effect": part.effect,
-            "low": part.interval.low,
-            "high": part.interval.high,
+            "effect": _known(part.effect),
+            "low": _known(part.interval.low),
+            "high": _known(part.interval.high),
         }
         for what, part in finding.parts
     ]
 
 
+def _known(number: float) -> float | None:
+    """What JSON can say: it has no nan."""
+    return number if math.isfinite(number) else None
+
+
 def line(row: Mapping[str, Any]) -> str:
     """A row as one line of text."""
-    interval = f"{row['effect']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+    effect, low, high = (
+        "unknown" if row[key] is None else f"{row[key]:.3f}" for key in ("effect", "low", "high")
+    )
+    interval = f"{effect} [{low}, {high}]"
     rule = f", {row['rule']}" if row["rule"] else ""
     return f"{row['claim']} | {row['variant']} | {row['what']}: {interval}{rule} | {row['verdict']}"
 

@@ -11,7 +11,15 @@ from analysis.learning_times import Fit, signal_law, typical_time
 from analysis.swing_test import mean_swing_test
 from studies.sim import measures
 from studies.sim.config import Run, Symmetric, Trained
-from studies.sim.exact import Moment, is_one_layer, lead, one_layer_paths, strengths
+from studies.sim.exact import (
+    Moment,
+    is_one_layer,
+    is_two_layers,
+    lead,
+    one_layer_paths,
+    strengths,
+    times_alone,
+)
 from studies.sim.findings import DRAWS, FEWEST, Study, interval, share_difference
 from studies.sim.runs import Paths
 
@@ -56,6 +64,9 @@ def _findings(study: Study, name: str) -> Iterator[Row]:
         yield _mean("slope of rates on a", study.of(measures.rate_slopes, name))
     if is_one_layer(run):
         yield from _one_layer(study, name)
+    if is_two_layers(run):
+        for number, ratio in enumerate(of_times_alone(study, name).T, 1):
+            yield _mean(f"time of learning {number} / alone", ratio)
     if isinstance(run, Symmetric):
         yield from _symmetric(study, name)
     if paths.step_error.any():
@@ -108,6 +119,14 @@ def gaps(study: Study, name: str, moment: Moment) -> np.ndarray:
     exact = one_layer_paths(run, study.config.seeds.all, paths.t, moment)
     apart = np.linalg.norm(paths.outputs - exact, axis=-1).max(-1)
     return apart / np.linalg.norm(measures.signals(run))
+
+
+def of_times_alone(study: Study, name: str) -> np.ndarray:
+    """Times of learning over those that every concept would need alone, (seed, s)."""
+    run = study.config.runs[name]
+    assert is_two_layers(run)
+    alone = times_alone(run, study.config.seeds.all, measures.LEARNED)
+    return measures.arrivals(run, study.paths[name]).time / alone
 
 
 def _mean_loss(paths: Paths) -> Iterator[Row]:

@@ -12,17 +12,17 @@ from scipy.integrate import solve_ivp
 from data_gen.endings import Mistake
 from theory.clocks import convert
 from theory.closed_form import (
-    augmented_moment,
     descent_lag_bound,
     mode_rates,
     one_layer,
     one_layer_descent,
     one_layer_output,
 )
+from theory.task import SimTask, augmented_moment, second_moment
 
 MU = torch.tensor([1.0, 2.0], dtype=torch.float64)
-A = torch.diag(MU**2 / 3 + 0.05)  # Fig. 2a's data with the origin cluster, variance .05
-AUGMENTED = augmented_moment(A, MU / 3)
+TASK = SimTask(mu=(1.0, 2.0), sigma=(0.05, 0.05), sigma_is="variance", origin_cluster=True)
+A, AUGMENTED = second_moment(TASK), augmented_moment(TASK)  # Fig. 2a's data in the released code
 ONE = torch.tensor([1])
 T = torch.linspace(0, 6, 13, dtype=torch.float64)
 

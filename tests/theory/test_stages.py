@@ -1,14 +1,14 @@
 """Eq. 4.3 entry by entry, and stages where they are known."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from theory.deep_linear import balanced_mode, mode_time
+from theory.deep_linear import balanced_mode, mode_start, mode_time
 from theory.integrator import integrate
 from theory.stages import (
-    alone,
     comparability,
     growth,
     initial_growth,
@@ -51,8 +51,9 @@ def diagonal(*w: float) -> torch.Tensor:
 def test_a_diagonal_alone_is_a_logistic():
     flow, w_0 = SymmetricFlow(torch.diag(A_P)), torch.tensor([0.1, 0.3, 0.6, 0.01]).double()
     path = integrate(flow, torch.diag(w_0.sqrt())[None], step=0.02, num_steps=200)
-    logistic = torch.stack([alone(w, a, path.t) for w, a in zip(w_0, A_P, strict=True)], 1)
-    torch.testing.assert_close(path.W[0].diagonal(dim1=1, dim2=2), logistic, atol=1e-7, rtol=0)
+    diagonal = path.W[0].diagonal(dim1=1, dim2=2).T
+    modes = balanced_mode(w_0, A_P, A_P, path.t)  # the symmetric network's are Saxe et al.'s
+    torch.testing.assert_close(diagonal, modes, atol=1e-7, rtol=0)
     wait = time_alone(w_0, A_P[0])
     torch.testing.assert_close(wait, torch.log(1 / w_0 - 1) / (2 * A_P[0]))
 
@@ -109,30 +110,27 @@ def test_a_stage_that_does_not_come_has_no_time():
     assert all(time.isnan() for time in stage_times(path.t, path.W, a, 0, 1))
 
 
-def test_saxes_balanced_mode_is_the_symmetric_diagonal():
-    t, w_0 = torch.linspace(0, 4, 9).double(), torch.tensor([0.05, 0.3]).double()
-    a = A_P[:2]
-    modes = balanced_mode(w_0, a, a, t)
-    torch.testing.assert_close(modes[1], alone(w_0[1], a[1], t))
-
-
-@pytest.mark.parametrize("start", [(0.1, 0.3), (2.0, 1.5)], ids=["from below", "from above"])
+@pytest.mark.parametrize(
+    "start",
+    [([0.1], [0.3]), ([2.0], [1.5]), ([0.1, 0.2, -0.3], [0.3, 0.1, 0.2])],
+    ids=["from below", "from above", "wide, from below 0"],
+)
 def test_saxes_time_is_that_of_the_integrated_network(start):
     from scipy.integrate import solve_ivp
 
-    s, moment = 0.9, 0.6
+    s, moment, width = 0.9, 0.6, len(start[0])
 
-    def velocity(_, w):
-        push = s - moment * w[0] * w[1]
-        return [w[1] * push, w[0] * push]
+    def velocity(_, v):
+        push = s - moment * v[:width] @ v[width:]
+        return np.concatenate((v[width:], v[:width])) * push
 
     t = torch.linspace(0, 2.5, 11).double()
     kwargs = {"t_eval": t.numpy(), "method": "DOP853", "rtol": 1e-12, "atol": 1e-14}
-    w = torch.from_numpy(solve_ivp(velocity, (0, 2.5), start, **kwargs).y)
-    imbalance = torch.full((11,), abs(start[0] ** 2 - start[1] ** 2)).double()
+    v = torch.from_numpy(solve_ivp(velocity, (0, 2.5), np.ravel(start), **kwargs).y.T)
+    u, imbalance = mode_start(v[:, :width], v[:, width:])
+    torch.testing.assert_close(imbalance, imbalance[:1].expand(11))
     ones = torch.ones(11, dtype=torch.float64)
-    u_0 = ones * start[0] * start[1]
-    time = mode_time(w[0] * w[1], u_0, s * ones, moment * ones, imbalance)
+    time = mode_time(u, u[:1].expand(11), s * ones, moment * ones, imbalance)
     torch.testing.assert_close(time, t, atol=1e-8, rtol=0)
 
 

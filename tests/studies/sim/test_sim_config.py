@@ -1,13 +1,15 @@
 """Studies of the identity mapping task: what their files may say."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from data_gen.endings import Mistake
 from studies.sim.claims import CLAIMS
-from studies.sim.config import Symmetric, on_pilot_seeds, read_sim_config
+from studies.sim.config import SimConfig, Symmetric, on_pilot_seeds, read_sim_config
 from studies.sim.figures import FIGURES
+from studies.sim.needs import CLAIM_NEEDS, FIGURE_NEEDS
 from studies.sim.rules import read_rules
 from studies.sim.study import check_study, describe
 from theory.settings import Setting, check_settings
@@ -27,7 +29,7 @@ figures: [paths]
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_study_is_whole(path):
     config = read_sim_config(path)
-    check_study(config, read_rules())
+    check_study(config)
     assert config.name == path.stem
     assert set(config.figures) <= set(FIGURES) and set(config.claims) <= set(CLAIMS)
     for run in config.runs.values():
@@ -88,36 +90,76 @@ def test_pilot_seeds_are_not_those_of_the_rules():
         ("variants: {}", "variants: got none"),
         ("variants: [a]", "variants: got \\['a'\\], allowed a mapping"),
         ("variants: {a: {task: {dims: 3}}}", "runs.a.task.dims: unknown key .did you mean 'dim'"),
-        ("variants: {a: {task: {dim: 1}}}", "dim: got 1, allowed are 2 and more"),
-        ("variants: {a: {task: {sigma: [-1, 0]}}}", "sigma: got -1"),
-        ("variants: {a: {epochs: 0}}", "epochs: got 0, allowed are 1 and more"),
+        ("variants: {a: {task: {dim: 1}}}", "small.yaml: runs.a.task.dim: got 1, allowed are 2"),
+        ("variants: {a: {task: {sigma: [-1, 0]}}}", "runs.a.task.sigma: got -1"),
+        ("variants: {a: {epochs: 0}}", "runs.a.epochs: got 0, allowed are 1 and more"),
         ("variants: {a: {kind: flow}}", "runs.a.kind: got 'flow', allowed trained, symmetric"),
-        ("variants: {a: {training: {lr: 90}}}", "lr: got 90, allowed is less than"),
+        ("variants: {a: {training: {lr: 90}}}", "runs.a: lr: got 90, allowed is less than"),
+        ("runs: {a: {}}", "runs: unknown key; allowed: name, question, figures"),
+        ("varants: {a: {}}", "varants: unknown key .did you mean 'variants'"),
         ("variants: {a: {}}\nclaims: [p1.fig99]", "claims: got 'p1.fig99', allowed p1.thm41"),
-        (
-            "variants: {a: {}}\nseeds: {count: 0}",
-            "seeds: got Seeds.first=1000, count=0.*count from 1",
-        ),
+        ("variants: {a: {}}\nseeds: {count: 0}", "seeds.count: got 0, allowed are 1 and more"),
+        ("variants: {a: {}}\nseeds: {first: -1}", "seeds.first: got -1, allowed are seeds from 0"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, text, message):
     with pytest.raises(Mistake, match=message):
-        check_study(read(tmp_path, text), read_rules())
+        check_study(read(tmp_path, text))
 
 
 def test_an_unknown_figure_is_refused(tmp_path):
     path = tmp_path / "a.yaml"
     path.write_text(SMALL.replace("paths", "path") + "variants: {a: {}}")
     with pytest.raises(Mistake, match="figures: got 'path', allowed paths, losses"):
-        check_study(read_sim_config(path), read_rules())
+        check_study(read_sim_config(path))
 
 
-@pytest.mark.parametrize("figure", ["entries", "swing_rates", "factors", "phase"])
-def test_a_figure_that_cannot_show_the_runs_is_refused(tmp_path, figure):
+RELU = "network: {num_layers: 2, activation: relu}"
+
+
+@pytest.mark.parametrize(
+    "figure, variants",
+    [
+        ("paths", "{a: {task: {mu: [1], sigma: [0]}}}"),
+        ("residuals", f"{{a: {{{RELU}}}}}"),
+        ("entries", "{a: {}}"),
+        ("swing_rates", "{a: {}}"),
+        ("rates", f"{{a: {{{RELU}}}}}"),
+        ("times", "{a: {}}"),
+        ("factors", "{a: {}}"),
+        ("phase", "{a: {}}"),
+        ("phase", '{"h 1, d 1": {}, "h 1, d 2": {}, "h 2, d 1": {}}'),
+    ],
+)
+def test_a_figure_that_cannot_show_the_runs_is_refused(tmp_path, figure, variants):
     path = tmp_path / "a.yaml"
-    path.write_text(SMALL.replace("paths", figure) + "variants: {a: {}}")
-    with pytest.raises(Mistake, match=f"figures: {figure} cannot show 'a', allowed are"):
-        check_study(read_sim_config(path), read_rules())
+    path.write_text(SMALL.replace("paths", figure) + f"variants: {variants}")
+    with pytest.raises(Mistake, match=f"figures: {figure} asks for"):
+        check_study(read_sim_config(path))
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_a_claim_that_the_runs_cannot_decide_is_refused(tmp_path, claim):
+    config = read(tmp_path, f"variants: {{a: {{epochs: 3}}}}\nclaims: [{claim}]")
+    with pytest.raises(Mistake, match=f"claims: {claim} asks for"):
+        check_study(config)
+
+
+def test_needs_are_those_of_figures_and_claims():
+    assert set(FIGURE_NEEDS) == set(FIGURES) and set(CLAIM_NEEDS) == set(CLAIMS)
+
+
+@pytest.mark.parametrize("name", ["../../x", "", "a b", "fig05-pilot"])
+def test_a_name_that_is_no_folder_of_its_own_is_refused(tmp_path, name):
+    path = tmp_path / "a.yaml"
+    path.write_text(SMALL.replace("name: small", f"name: '{name}'") + "variants: {a: {}}")
+    with pytest.raises(Mistake, match=f"name: got '{name}', allowed letters"):
+        read_sim_config(path)
+
+
+def test_the_file_of_an_experiment_is_no_study():
+    with pytest.raises(Mistake, match="quickstart.yaml: seed: unknown key .* allowed: name"):
+        read_sim_config(ROOT / "configs" / "quickstart.yaml")
 
 
 @pytest.mark.parametrize(
@@ -129,12 +171,24 @@ def test_a_figure_that_cannot_show_the_runs_is_refused(tmp_path, figure):
         ({"init_scale": 0.0}, "init_scale: got 0, allowed are numbers above 0"),
         ({"mu": (0.0, 0.0)}, "mu: got no concept with a signal"),
         ({"width": 0}, "width: got 0, allowed are 1 and more"),
+        ({"mu": (1.0,) * 13}, "mu: got 13 numbers, allowed are at most 12"),
     ],
 )
 def test_a_symmetric_network_that_cannot_be_is_refused(change, message):
     whole = {"mu": (1.0, 2.0), "sigma": (0.1, 0.1), "width": 2}
     with pytest.raises(Mistake, match=message):
         Symmetric(**{**whole, **change})
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [({"step": 3.0}, "step: got 3, rk4 is stable in"), ({"every": 3}, "every: got 3, allowed are")],
+)
+def test_a_flow_in_wrong_steps_is_refused_before_the_work(change, message):
+    flow = Symmetric(mu=(1.0, 2.0), sigma=(0.1, 0.1), width=2, num_steps=20)
+    config = SimConfig("small", "Does it run?", {"a": replace(flow, **change)}, ("losses",))
+    with pytest.raises(Mistake, match=f"runs.a: {message}"):
+        check_study(config)
 
 
 def test_a_plan_says_what_would_run():

@@ -1,7 +1,7 @@
 """Studies end to end, on few and small networks."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from theory.task import SimTask
 
 TASK = SimTask(dim=4, num_points=64)
 ONE = Trained(TASK, Network(bias=False), Training(lr=0.1, batch_size=32), epochs=4, records=8)
+TWO = replace(ONE, network=Network(num_layers=2, width=4, bias=False, init_scale=2.0))
 SEEDS = Seeds(0, 8)
 FLOW = Symmetric(mu=(1.0, 1.5), sigma=(0.05, 0.05), width=2, num_steps=200)
 
@@ -41,6 +42,7 @@ def config_of(*runs, claims=(), figure="paths", seeds=SEEDS) -> SimConfig:
         ((FLOW, replace(FLOW, power=2)), "entries"),
         ((FLOW, replace(FLOW, width=4)), "swing_rates"),
         ((ONE,), "rates"),
+        ((TWO, replace(TWO, epochs=2)), "times"),
         ((ONE, replace(ONE, epochs=2)), "factors"),
         ((ONE, replace(ONE, epochs=2)), "phase"),
     ],
@@ -80,6 +82,15 @@ def test_a_broken_file_is_named(tmp_path):
         run_study(config_of(ONE), tmp_path)
 
 
+def test_arrays_that_do_not_belong_together_are_named(tmp_path):
+    (paths,) = run_study(config_of(ONE), tmp_path).values()
+    (file,) = tmp_path.glob("*.npz")
+    cut = replace(paths, outputs=paths.outputs[:, 1:])
+    np.savez_compressed(file, **asdict(cut))
+    with pytest.raises(Mistake, match=f"{file.name}: .*outputs has the shape .8, 8, 2., not"):
+        run_study(config_of(ONE), tmp_path)
+
+
 def test_measures_of_one_layer(tmp_path):
     """The rate of ‖(W − I)e_k‖ in flow time is a_k, up to the step and the sample."""
     long = replace(ONE, epochs=40, records=320, training=Training(lr=0.02, batch_size=32))
@@ -100,10 +111,11 @@ def test_measures_of_the_flow(tmp_path):
     np.testing.assert_allclose(paths.loss, expected, atol=1e-12)
 
 
-def test_a_claim_without_its_variants_is_refused(tmp_path):
+def test_what_cannot_be_decided_is_refused_before_the_work(tmp_path):
     config = config_of(ONE, claims=("p1.thm41",))
-    with pytest.raises(Mistake, match="claims: p1.thm41 is decided from a variant 'paper'"):
-        run_and_write(config, tmp_path, print)
+    with pytest.raises(Mistake, match="claims: p1.thm41 asks for a variant 'paper', got a"):
+        run_and_write(config, tmp_path / "out", print)
+    assert not (tmp_path / "out").exists()
 
 
 def test_other_seeds_decide_nothing(tmp_path):
