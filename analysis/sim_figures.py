@@ -6,12 +6,13 @@ middle 80 % of them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.style import PALETTE, figure_style, panels_of
+from analysis.style import PALETTE, colors_of, figure_style, panels_of
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 SHOWN_SEEDS = 12
 BAND = (0.1, 0.9)
 MANY, COLUMNS_OF_MANY = 9, 5  # panels
+BESIDE = 0.012  # of the axis, between two kinds of intervals
 
 
 def path_figure(
@@ -41,7 +43,7 @@ def path_figure(
             if name in exact:
                 middle = np.nanmedian(exact[name][..., :2], axis=0)
                 panel.plot(*middle.T, color=PALETTE[1], linestyle="--", label="one layer, exact")
-            panel.set_title(_two_lines(name) if len(paths) > MANY else name)
+            panel.set_title(_two_lines(name) if len(paths) > MANY else _shown(name))
             panel.locator_params(nbins=5)
             _label_edges(panel, "output along concept 1", "output along concept 2")
         shown: dict[str, Artist] = {}  # in whichever panel it is
@@ -52,9 +54,14 @@ def path_figure(
     return figure
 
 
+def _shown(name: str) -> str:
+    """A variant's name with A² for A2."""
+    return re.sub(r"\bA2\b", "A²", name)
+
+
 def _two_lines(name: str) -> str:
     """What is varied last has a line of its own."""
-    return "\n".join(name.rsplit(", ", 1))
+    return "\n".join(_shown(name).rsplit(", ", 1))
 
 
 def _draw_paths(panel: Axes, outputs: np.ndarray, target: np.ndarray) -> None:
@@ -81,34 +88,38 @@ def curve_figure(
     value_label: str,
     *,
     log_from: float | None = None,
-    predicted: Mapping[str, Mapping[str, np.ndarray]] | None = None,
+    predicted: Mapping[str, Mapping[str, np.ndarray]],
+    predicted_by: str,
 ) -> Figure:
     """Curves against time: a panel for each variant, a colour for each kind of curve.
 
     curves: (seed, time) by kind, by variant. t: (time,) by variant. log_from: values are drawn on a
     logarithmic axis from there on: what falls exponentially would leave no room for how it begins.
-    predicted: more such curves, whose medians are drawn dashed within the range of the others.
+    predicted: more such curves, of some variants and kinds, whose medians are drawn dashed within
+    the range of the others. predicted_by: what.
     """
     with figure_style():
         figure, panels = panels_of(len(curves), min(2, len(curves)), 2.1)
         for panel, (name, kinds) in zip(panels, curves.items(), strict=True):
-            for color, (kind, values) in zip(PALETTE, kinds.items(), strict=False):
+            of_theory = predicted.get(name, {})
+            for color, (kind, values) in zip(colors_of(len(kinds)), kinds.items(), strict=True):
                 _draw_curves(panel, t[name], values, kind, color)
-                if predicted is not None and kind in predicted[name]:
-                    _draw_predicted(panel, t[name], predicted[name][kind], values, color)
-            panel.set_title(name)
+                if kind in of_theory:
+                    _draw_predicted(panel, t[name], of_theory[kind], values, color)
+            panel.set_title(_shown(name))
             _label_edges(panel, time_label, value_label)
             if log_from is not None:
                 panel.set_yscale("log")
                 panel.margins(y=0.01)  # of all that there is, also what is not shown
                 panel.set_ylim(bottom=log_from)
-        if predicted is not None:
-            panels[0].plot([], [], color="0.3", linewidth=1, linestyle="--", label="predicted")
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+        _explain_curves(panels[0], len(next(iter(next(iter(curves.values())).values()))))
+        if predicted:
+            panels[0].plot([], [], color="0.3", linewidth=1, linestyle="--", label=predicted_by)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
 
-def _draw_curves(panel: Axes, t: np.ndarray, values: np.ndarray, kind: str, color: str) -> None:
+def _draw_curves(panel: Axes, t: np.ndarray, values: np.ndarray, kind: str, color: Any) -> None:
     low, middle, high = np.nanquantile(values, (BAND[0], 0.5, BAND[1]), axis=0)
     panel.fill_between(t, low, high, color=color, alpha=0.18, linewidth=0)
     for curve in values[: SHOWN_SEEDS // 3]:
@@ -116,8 +127,15 @@ def _draw_curves(panel: Axes, t: np.ndarray, values: np.ndarray, kind: str, colo
     panel.plot(t, middle, color=color, linewidth=1.6, label=kind)
 
 
+def _explain_curves(panel: Axes, seeds: int) -> None:
+    """Entries of the legend for what every kind of curve is drawn with."""
+    panel.plot([], [], color="0.3", linewidth=1.6, label=f"median of {seeds}")
+    panel.fill_between([], [], [], color="0.3", alpha=0.18, linewidth=0, label="middle 80 %")
+    panel.plot([], [], color="0.3", linewidth=0.4, label="one seed")
+
+
 def _draw_predicted(
-    panel: Axes, t: np.ndarray, predicted: np.ndarray, measured: np.ndarray, color: str
+    panel: Axes, t: np.ndarray, predicted: np.ndarray, measured: np.ndarray, color: Any
 ) -> None:
     middle = np.median(predicted, axis=0)
     shown = np.abs(np.nanmedian(measured, axis=0)).max()
@@ -141,7 +159,9 @@ def interval_figure(
     with figure_style():
         figure, panels = panels_of(len(points), min(3, len(points)), 2.4)
         for panel, (name, kinds) in zip(panels, points.items(), strict=True):
-            for color, (kind, estimate) in zip(PALETTE, kinds.items(), strict=False):
+            for kind, estimate, color in zip(
+                kinds, _apart([*kinds.values()], log_x), colors_of(len(kinds)), strict=True
+            ):
                 _draw_intervals(panel, estimate, kind, color)
             _label_edges(panel, "", y_label)
             panel.set_xlabel(x_label or name)
@@ -153,7 +173,18 @@ def interval_figure(
     return figure
 
 
-def _draw_intervals(panel: Axes, estimate: np.ndarray, kind: str, color: str) -> None:
+def _apart(estimates: Sequence[np.ndarray], log_x: bool) -> list[np.ndarray]:
+    """Kinds a little beside each other, so that none hides another's interval."""
+    x = np.concatenate([estimate[0] for estimate in estimates])
+    x = np.log(x) if log_x else x
+    shifts = (np.arange(len(estimates)) - (len(estimates) - 1) / 2) * np.ptp(x) * BESIDE
+    moved = [np.array(estimate, dtype=float) for estimate in estimates]
+    for estimate, shift in zip(moved, shifts, strict=True):
+        estimate[0] = estimate[0] * np.exp(shift) if log_x else estimate[0] + shift
+    return moved
+
+
+def _draw_intervals(panel: Axes, estimate: np.ndarray, kind: str, color: Any) -> None:
     x, y, low, high = estimate
     panel.errorbar(
         x, y, (y - low, high - y), color=color, marker="o", markersize=4, linewidth=1, capsize=2,
@@ -162,23 +193,25 @@ def _draw_intervals(panel: Axes, estimate: np.ndarray, kind: str, color: str) ->
 
 
 def phase_figure(
-    values: Mapping[str, np.ndarray], rows: Sequence[str], columns: Sequence[str]
+    values: Mapping[str, np.ndarray], rows: Sequence[str], columns: Sequence[str], blank: str
 ) -> Figure:
-    """Phase diagrams, by what they show: (rows, columns) ≥ 0, in the cells too; nan stays blank."""
+    """Phase diagrams, by what they show: (rows, columns) ≥ 0, in the cells too. blank: what it says
+    where there is no number."""
     with figure_style():
         figure, panels = panels_of(len(values), 1, 2.4, one_y_axis=False)
         for panel, (label, cells) in zip(panels, values.items(), strict=True):
-            _draw_cells(panel, cells)
+            _draw_cells(panel, cells, blank)
             figure.colorbar(panel.images[0], ax=panel, label=label)
             panel.set_xticks(range(len(columns)), list(columns))
             panel.set_yticks(range(len(rows)), list(rows))
     return figure
 
 
-def _draw_cells(panel: Axes, cells: np.ndarray) -> None:
-    panel.imshow(cells, cmap="cividis", vmin=0, aspect="auto", origin="lower")
+def _draw_cells(panel: Axes, cells: np.ndarray, blank: str) -> None:
     highest = max(np.nanmax(cells, initial=0), 1e-12)
+    panel.imshow(cells, cmap="cividis", vmin=0, vmax=highest, aspect="auto", origin="lower")
     for (i, j), value in np.ndenumerate(cells):
-        if np.isfinite(value):
-            color = "black" if value > 0.6 * highest else "white"
-            panel.text(j, i, f"{value:.2f}", ha="center", va="center", color=color)
+        color = "black" if value > 0.6 * highest else "white"
+        known = np.isfinite(value)
+        text = f"{value:.2f}" if known else blank
+        panel.text(j, i, text, ha="center", va="center", color=color if known else "0.4")

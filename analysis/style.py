@@ -43,6 +43,15 @@ _STYLE: dict[Any, Any] = {
 }
 
 
+def colors_of(count: int) -> list[Any]:
+    """As many colours: the palette's, or if there are too few, from dark to light."""
+    if count <= len(PALETTE):
+        return list(PALETTE[:count])
+    from matplotlib import colormaps
+
+    return [colormaps["cividis"](place) for place in np.linspace(0, 0.95, count)]
+
+
 @contextmanager
 def figure_style() -> Iterator[None]:
     """Everything of a figure is made, and saved, within."""

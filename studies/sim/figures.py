@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,13 @@ from analysis.intervals import clopper_pearson
 from analysis.sim_figures import curve_figure, interval_figure, path_figure, phase_figure
 from studies.sim import measures
 from studies.sim.config import Symmetric
-from studies.sim.exact import entries_alone, is_one_layer, one_layer_paths, strengths
+from studies.sim.exact import (
+    entries_alone,
+    flow_times,
+    is_one_layer,
+    one_layer_paths,
+    strengths,
+)
 from studies.sim.findings import FEWEST, interval
 from studies.sim.runs import corners as every_corner
 from studies.sim.summary import of_times_alone
@@ -44,12 +51,21 @@ def losses(study: Study) -> Figure:
 
 
 def residuals(study: Study) -> Figure:
-    """What is left to learn of each concept."""
+    """What is left to learn of each concept; dashed, of one layer, at the rate a_k."""
     curves = {
         name: {f"concept {k}": e / e[:, :1] for k, e in enumerate(np.moveaxis(p.errors, 2, 0), 1)}
         for name, p in study.paths.items()
     }
-    return _curves(study, curves, "‖(W − I)e_k‖ / start", log_from=1e-3)
+    predicted = {
+        name: {
+            f"concept {k}": np.exp(-a * flow_times(run, study.paths[name].t))[None]
+            for k, a in enumerate(strengths(run), 1)
+        }
+        for name, run in study.config.runs.items()
+        if is_one_layer(run)
+    }
+    label = "‖(W − I)e_k‖ / start"
+    return _curves(study, curves, label, 1e-3, predicted, "at the rate a_k")
 
 
 def entries(study: Study) -> Figure:
@@ -69,7 +85,8 @@ def entries(study: Study) -> Figure:
         for name, run in study.config.runs.items()
         if isinstance(run, Symmetric)
     }
-    return _curves(study, curves, "entry of W, loss", predicted=predicted)
+    label = "entry of W, loss"
+    return _curves(study, curves, label, predicted=predicted, predicted_by="predicted from W(0)")
 
 
 def corners(study: Study) -> Figure:
@@ -135,7 +152,8 @@ def factors(study: Study) -> Figure:
 
 
 def phase(study: Study) -> Figure:
-    """How often the loss rises, and how high, over the two axes of a grid."""
+    """How often the loss rises, how high, and whether runs have ended, over the two axes of a
+    grid."""
     names = [tuple(name.split(", ")) for name in study.paths]
     rows, columns = ([*dict.fromkeys(axis)] for axis in zip(*names, strict=True))
     rises = [measures.rising(p, study.rules) for p in study.paths.values()]
@@ -145,9 +163,12 @@ def phase(study: Study) -> Figure:
         "median rise of those / start": [
             np.median(h) if len(h) >= FEWEST else np.nan for h in heights
         ],
+        f"share of runs that end below {study.rules.left:g} of the start": [
+            measures.ended(p, study.rules).mean() for p in study.paths.values()
+        ],
     }
-    shape = (len(rows), len(columns))
-    return phase_figure({k: np.reshape(v, shape) for k, v in values.items()}, rows, columns)
+    cells = {what: np.reshape(v, (len(rows), len(columns))) for what, v in values.items()}
+    return phase_figure(cells, rows, columns, blank=f"< {FEWEST} rise")
 
 
 def _of_start(losses: np.ndarray) -> np.ndarray:
@@ -159,12 +180,14 @@ def _curves(
     curves: Mapping[str, Mapping[str, np.ndarray]],
     label: str,
     log_from: float | None = None,
-    predicted: Mapping[str, Mapping[str, np.ndarray]] | None = None,
+    predicted: Mapping[str, Mapping[str, np.ndarray]] = MappingProxyType({}),
+    predicted_by: str = "",
 ) -> Figure:
     flows = any(isinstance(run, Symmetric) for run in study.config.runs.values())
+    clock = "time, the paper's printed clock" if flows else "epoch"
     t = {name: p.t for name, p in study.paths.items()}
     return curve_figure(
-        curves, t, "time" if flows else "epoch", label, log_from=log_from, predicted=predicted
+        curves, t, clock, label, log_from=log_from, predicted=predicted, predicted_by=predicted_by
     )
 
 

@@ -52,6 +52,11 @@ def rising(paths: Paths, rules: Rules) -> np.ndarray:
     return heights(paths) > rules.rise
 
 
+def ended(paths: Paths, rules: Rules) -> np.ndarray:
+    """Whether nearly nothing is left of the probe's loss at the end."""
+    return paths.loss[:, -1] <= rules.left * paths.loss[:, 0]
+
+
 def swings(run: Run, paths: Paths, rules: Rules) -> np.ndarray:
     """Whether the first concept's coordinate swings."""
     return swing(coordinates(run, paths)[..., 0], rules.swing, rules.swing).swings

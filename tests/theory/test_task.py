@@ -2,6 +2,7 @@
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -95,6 +96,7 @@ def test_points_near_the_probe_are_removed():
         ({"mu": ()}, r"mu: got 0 numbers, allowed are 1 to 12"),
         ({"mu": (1.0, 0.0)}, r"mu: got 0, allowed are finite numbers above 0"),
         ({"mu": (1.0, float("nan"))}, r"mu: got nan"),
+        ({"mu": 1.0}, r"mu: got 1.0, allowed is a tuple of numbers"),
         ({"num_points": 0}, r"num_points: got 0, allowed are 1 to 8388608"),
         ({"exclusion_radius": 1.5}, r"exclusion_radius: got 1.5, allowed are 0 to 1, where the n"),
         ({"exclusion_radius": -1.0}, r"exclusion_radius: got -1"),
@@ -110,7 +112,17 @@ def test_an_unknown_kind_is_refused():
         sim.check_one_of("sigma_is", "deviation", sim.SigmaIs)
 
 
-@pytest.mark.parametrize("seeds, got", [([], "none"), ([1, -1], "-1"), ([1 << 32], "4294967296")])
+@pytest.mark.parametrize(
+    "seeds", [[3, 5], range(3, 7, 2), np.array([3, 5]), torch.tensor([3, 5])], ids=type
+)
+def test_seeds_come_in_any_sequence(seeds):
+    assert sim.as_seeds(seeds).tolist() == [3, 5]
+
+
+@pytest.mark.parametrize(
+    "seeds, got",
+    [([], "none"), ([1, -1], "-1"), ([1 << 32], "4294967296"), ([0.5], ".0.5., allowed are sev")],
+)
 def test_wrong_seeds_are_refused(seeds, got):
     with pytest.raises(Mistake, match=f"seeds: got {got}, allowed"):
         sim.as_seeds(seeds)
