@@ -41,44 +41,16 @@ def mode_rates(
 def one_layer(
     W_0: Float[Tensor, "*batch k m"], M: Float[Tensor, "*#batch m m"], t: Float[Tensor, " times"]
 ) -> Float[Tensor, "*batch times k m"]:
-    """W at the flow times t. Raises Mistake as `mode_rates` does."""
-    rates, modes = mode_rates(M)
-    return _decayed(W_0, modes, torch.exp(-t[:, None] * rates[..., None, :]))
+    """W at the flow times t; its output at x is W @ x (with biases: at (x, 1)).
 
-
-def one_layer_output(
-    W_0: Float[Tensor, "*batch k m"],
-    M: Float[Tensor, "*#batch m m"],
-    x: Float[Tensor, " m"],
-    t: Float[Tensor, " times"],
-) -> Float[Tensor, "*batch times k"]:
-    """Outputs at the probe x (with biases: (x, 1)) at the flow times t, without W(t).
-
-    For M = diag(a), coordinate k is (1 − e^{−a_k t}) x_k + Σ_i e^{−a_i t} w_ki(0) x_i.
+    For M = diag(a), coordinate k of that is (1 − e^{−a_k t}) x_k + Σ_i e^{−a_i t} w_ki(0) x_i.
+    Raises Mistake as `mode_rates` does.
     """
     rates, modes = mode_rates(M)
-    seen = torch.exp(-t[:, None] * rates[..., None, :]) * (modes.mT @ x)[..., None, :]
-    error = (seen @ modes.mT) @ (W_0 - _identity(W_0)).mT
-    return _identity(W_0) @ x + error
-
-
-def one_layer_descent(
-    W_0: Float[Tensor, "*batch k m"],
-    M: Float[Tensor, "*#batch m m"],
-    step: float,
-    num_steps: Int[Tensor, " times"],
-) -> Float[Tensor, "*batch times k m"]:
-    """W after so many steps of full-batch gradient descent, each `step` of flow time.
-
-    I + (W(0) − I)(I − step · M)ⁿ. Raises Mistake as `mode_rates` does, and where it diverges.
-    """
-    rates, modes = mode_rates(M)
-    if not 0 < step * rates.amax() < 2:
-        limit = f"2 / the largest rate = {2 / rates.amax().item():.4g}"
-        raise Mistake(
-            f"step: got {step:.4g} of flow time, gradient descent is stable in (0, {limit})"
-        )
-    return _decayed(W_0, modes, (1 - step * rates[..., None, :]) ** num_steps[:, None])
+    decay = torch.exp(-t[:, None] * rates[..., None, :])
+    identity = torch.eye(*W_0.shape[-2:], dtype=W_0.dtype, device=W_0.device)
+    error = ((W_0 - identity) @ modes)[..., None, :, :] * decay[..., :, None, :]
+    return identity + error @ modes.mT[..., None, :, :]
 
 
 def descent_lag_bound(
@@ -94,14 +66,3 @@ def descent_lag_bound(
         outside = x[(x <= 0) | (x >= 1)][0].item()
         raise Mistake(f"x: got {outside:.4g}, the bound holds for step · rate in (0, 1)")
     return num_steps * x**2 * torch.exp(-num_steps * x) / (2 * (1 - x))
-
-
-def _identity(W: Tensor) -> Tensor:
-    """[I 0] in W's shape."""
-    return torch.eye(W.shape[-2], W.shape[-1], dtype=W.dtype, device=W.device)
-
-
-def _decayed(W_0: Tensor, modes: Tensor, decay: Tensor) -> Tensor:
-    """I + (W(0) − I) Q diag(decay) Qᵀ for every time; decay (*batch, times, m)."""
-    error = ((W_0 - _identity(W_0)) @ modes)[..., None, :, :] * decay[..., :, None, :]
-    return _identity(W_0) + error @ modes.mT[..., None, :, :]

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, SupportsIndex
 
 import torch
 
@@ -116,7 +116,7 @@ def check_settings(settings: Sequence[Setting]) -> None:
         raise Mistake(f"settings: got {len(shapes)} shapes, allowed is {allowed}")
 
 
-def as_record(record: Iterable[int]) -> list[int]:
+def as_record(record: Iterable[SupportsIndex]) -> list[int]:
     """Steps to record. Mistake unless there are some, in order, none twice, none before 0."""
     steps = whole_numbers("record", record)
     if not steps or steps[0] < 0 or sorted(set(steps)) != steps:

@@ -43,14 +43,6 @@ def noise(W: Float[Tensor, "*runs d d"], a: Float[Tensor, " d"]) -> Float[Tensor
     return torch.einsum("...ki,...kj,ijk->...ij", W, W, weights) / 2
 
 
-def matrix_flow(
-    W: Float[Tensor, "*runs d d"], A: Float[Tensor, "d d"]
-) -> Float[Tensor, "*runs d d"]:
-    """dW/dt = WA + AW − ½(AW² + W²A + 2WAW), in the printed clock, for any A = E[xxᵀ]."""
-    square = W @ W
-    return W @ A + A @ W - (A @ square + square @ A) / 2 - W @ A @ W
-
-
 def initial_growth(
     W_0: Float[Tensor, "*runs d d"], a: Float[Tensor, " d"], t: Float[Tensor, " times"]
 ) -> Float[Tensor, "*runs times d d"]:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 from operator import index
-from typing import Literal, get_args
+from typing import Literal, SupportsIndex, get_args
 
 import numpy as np
 import torch
@@ -120,7 +120,7 @@ def check_exclusion(task: SimTask) -> None:
         raise Mistake(f"exclusion_radius: got {task.exclusion_radius:g}, allowed are {allowed}")
 
 
-def whole_numbers(key: str, values: Iterable[int]) -> list[int]:
+def whole_numbers(key: str, values: Iterable[SupportsIndex]) -> list[int]:
     """Of a list, an array or a tensor. Mistake, naming `key`, for anything else."""
     try:
         return [index(value) for value in values]
@@ -128,7 +128,7 @@ def whole_numbers(key: str, values: Iterable[int]) -> list[int]:
         raise Mistake(f"{key}: got {values!r:.60}, allowed are several whole numbers") from None
 
 
-def as_seeds(seeds: Iterable[int]) -> Int[Tensor, " runs"]:
+def as_seeds(seeds: Iterable[SupportsIndex]) -> Int[Tensor, " runs"]:
     """Seeds as a tensor. Mistake unless there are some, whole numbers in [0, 2³²)."""
     numbers = whole_numbers("seeds", seeds)
     if not numbers:

@@ -9,6 +9,7 @@ and seed alone, whatever is trained beside it; it is computed in few dimensions 
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import SupportsIndex
 
 import torch
 from jaxtyping import Float, Int
@@ -47,8 +48,8 @@ def train(
     task: SimTask,
     network: Network,
     training: Training,
-    seeds: Iterable[int],
-    record: Iterable[int],
+    seeds: Iterable[SupportsIndex],
+    record: Iterable[SupportsIndex],
 ) -> Trajectories:
     """Train one network for each seed up to the last of the steps to record.
 
@@ -58,7 +59,7 @@ def train(
 
 
 def train_settings(
-    settings: Sequence[Setting], seeds: Iterable[int], record: Iterable[int]
+    settings: Sequence[Setting], seeds: Iterable[SupportsIndex], record: Iterable[SupportsIndex]
 ) -> list[Trajectories]:
     """Train every seed of settings that differ in nothing but numbers as one batch of runs.
 

@@ -153,10 +153,12 @@ def _mechanism(study: Study, name: str) -> list[Part]:
 
 def _stages(run: Run, paths: Paths) -> list[Part]:
     """Measured times over those predicted from W(0), where both are within the path."""
-    return [
-        (f"{stage}, measured / predicted time", informs(ratio[np.isfinite(ratio)]))
-        for stage, ratio in measures.stage_ratios(run, paths).items()
-    ]
+    found = []
+    for stage, ratio in measures.stage_ratios(run, paths).items():
+        seen = ratio[np.isfinite(ratio)]
+        label = f"{stage}, measured / predicted time, in the {len(seen)} runs where it comes"
+        found.append((label, informs(seen)))
+    return found
 
 
 def hypercube(study: Study) -> list[Finding]:

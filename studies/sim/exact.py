@@ -9,7 +9,7 @@ from torch import Tensor
 
 from studies.sim.config import Run, Symmetric, Trained
 from theory.clocks import convert
-from theory.closed_form import descent_lag_bound, mode_rates, one_layer_output
+from theory.closed_form import descent_lag_bound, mode_rates, one_layer
 from theory.deep_linear import balanced_mode, mode_start, mode_time
 from theory.networks import draw_layers
 from theory.reduction import reduce_layers
@@ -70,7 +70,7 @@ def _one_layer(run: Trained, seeds: range, t: np.ndarray, of: Moment) -> np.ndar
         M = empirical_moment(run.task, torch.tensor(seeds))[:, :columns, :columns]
     W_0 = maps[:, 0, :s].double() + torch.eye(s, columns, dtype=torch.float64)
     x = torch.cat((probe(run.task), torch.ones(columns - s, dtype=torch.float64)))
-    return one_layer_output(W_0, M, x, torch.from_numpy(flow_times(run, t))).numpy()
+    return (one_layer(W_0, M, torch.from_numpy(flow_times(run, t))) @ x).numpy()
 
 
 def is_two_layers(run: Run) -> TypeGuard[Trained]:

@@ -92,4 +92,5 @@ def informs(values: np.ndarray) -> Verdict:
     if values.dtype == bool:
         found = count("MOST", values)
         return Verdict("undecided", found.effect, found.interval, "")
-    return Verdict("undecided", float(values.mean()), interval(values), "")
+    mean = float(values.mean()) if len(values) else float("nan")
+    return Verdict("undecided", mean, interval(values), "")

@@ -28,7 +28,7 @@ SWING_DRAWS = 999
 
 class Row(NamedTuple):
     """A number with its 95 % interval; p: of a test, else nan. runs: how many it is over, without
-    those that diverged or never got there."""
+    those that diverged or never got there; with fewer than 8 it has no interval. 0 of a bound."""
 
     measure: str
     value: float

@@ -7,6 +7,7 @@ import pandas as pd
 
 from studies.sim import measures
 from studies.sim.config import SimConfig
+from studies.sim.exact import flow_times
 from studies.sim.findings import Study
 from studies.sim.runs import Paths
 
@@ -14,15 +15,17 @@ QUANTILES = (0.1, 0.5, 0.9)
 
 
 def curves_table(config: SimConfig, paths: Mapping[str, Paths]) -> pd.DataFrame:
-    """Quantiles over seeds of losses and coordinates at every recorded time."""
+    """Quantiles over seeds of losses and coordinates at every recorded time: c_1_50 is the median
+    of c_1."""
     return pd.concat([_curves(name, config, p) for name, p in paths.items()], ignore_index=True)
 
 
 def _curves(name: str, config: SimConfig, paths: Paths) -> pd.DataFrame:
-    c = measures.coordinates(config.runs[name], paths)
+    run = config.runs[name]
+    c = measures.coordinates(run, paths)
     curves = {f"c_{k}": c[..., k - 1] for k in range(1, c.shape[2] + 1)}
     curves |= {"loss": paths.loss, "train_loss": paths.train_loss}
-    table = pd.DataFrame({"variant": name, "t": paths.t})
+    table = pd.DataFrame({"variant": name, "t": paths.t, "flow_time": flow_times(run, paths.t)})
     for what, values in curves.items():
         for share, row in zip(QUANTILES, np.nanquantile(values, QUANTILES, axis=0), strict=True):
             table[f"{what}_{share:.0%}".replace("%", "")] = row
@@ -40,7 +43,7 @@ def _runs(name: str, study: Study) -> pd.DataFrame:
         "variant": name,
         "seed": list(study.config.seeds.all),
         "rise": measures.heights(paths),
-        "rises": measures.num_rises(paths, study.rules),
+        "num_rises": measures.num_rises(paths, study.rules),
         "swing_height": study.of(measures.swing_heights, name),
         "last_loss": paths.loss[:, -1] / paths.loss[:, 0],
     }

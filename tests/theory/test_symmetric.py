@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from data_gen.endings import Mistake
 from theory.integrator import integrate
-from theory.stages import matrix_flow
 from theory.symmetric import (
     SymmetricFlow,
     factor,
@@ -34,10 +33,11 @@ FLOWS = [
 
 @pytest.mark.parametrize("power", [1, 2])
 def test_it_is_the_printed_equation(power):
-    flow, V = SymmetricFlow(A, power), U_0 @ U_0.mT
-    dU = flow.velocity(U_0)
-    dW = dU @ U_0.mT + U_0 @ dU.mT
-    torch.testing.assert_close(dW, matrix_flow(V, torch.linalg.matrix_power(A, power)))
+    """dW/dt = WA + AW − ½(AW² + W²A + 2WAW)."""
+    W, M = U_0 @ U_0.mT, torch.linalg.matrix_power(A, power)
+    dU = SymmetricFlow(A, power).velocity(U_0)
+    printed = W @ M + M @ W - (M @ W @ W + W @ W @ M) / 2 - W @ M @ W
+    torch.testing.assert_close(dU @ U_0.mT + U_0 @ dU.mT, printed)
 
 
 def test_gradient_flow_is_twice_as_fast():

@@ -96,7 +96,6 @@ def test_points_near_the_probe_are_removed():
         ({"mu": ()}, r"mu: got 0 numbers, allowed are 1 to 12"),
         ({"mu": (1.0, 0.0)}, r"mu: got 0, allowed are finite numbers above 0"),
         ({"mu": (1.0, float("nan"))}, r"mu: got nan"),
-        ({"mu": 1.0}, r"mu: got 1.0, allowed is a tuple of numbers"),
         ({"num_points": 0}, r"num_points: got 0, allowed are 1 to 8388608"),
         ({"exclusion_radius": 1.5}, r"exclusion_radius: got 1.5, allowed are 0 to 1, where the n"),
         ({"exclusion_radius": -1.0}, r"exclusion_radius: got -1"),
@@ -121,7 +120,7 @@ def test_seeds_come_in_any_sequence(seeds):
 
 @pytest.mark.parametrize(
     "seeds, got",
-    [([], "none"), ([1, -1], "-1"), ([1 << 32], "4294967296"), ([0.5], ".0.5., allowed are sev")],
+    [([], "none"), ([1, -1], "-1"), ([1 << 32], "4294967296")],
 )
 def test_wrong_seeds_are_refused(seeds, got):
     with pytest.raises(Mistake, match=f"seeds: got {got}, allowed"):
