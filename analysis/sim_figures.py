@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SHOWN_SEEDS = 12
 BAND = (0.1, 0.9)
 MANY, COLUMNS_OF_MANY = 9, 5  # panels
-BESIDE = 0.012  # of the axis, between two kinds of intervals
+BESIDE = 0.006  # of the axis, between two kinds of intervals
 
 
 def path_figure(
@@ -169,7 +169,7 @@ def interval_figure(
                 panel.set_xscale("log")
             if level is not None:
                 panel.axhline(level, color="0.3", linewidth=0.6, linestyle=":")
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure
 
 
