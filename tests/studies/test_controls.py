@@ -1,5 +1,7 @@
 """Controls: prompts have no effect where captions were shuffled, and a large one where not."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -8,21 +10,26 @@ from analysis.trajectory import prompt_effect
 from studies.config import check_config, read_config
 from studies.findings import Findings
 from studies.run_dir import RunDir
-from studies.stages import run_experiment
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 @pytest.fixture(scope="module")
 def effects(tmp_path_factory, root):
-    """{config: effect of prompts per concept} of the tiny world and its shuffled twin."""
+    """{config: effect of prompts per concept} of the tiny world and its shuffled twin, which run
+    beside each other."""
     folder, found = tmp_path_factory.mktemp("runs"), {}
+    flags = ["--runs", str(folder), "--train.threads", "1"]
+    commands = [
+        [sys.executable, "scripts/run.py", "--config", f"configs/{name}.yaml", *flags]
+        for name in ("tiny", "tiny_shuffled")
+    ]
+    for process in [subprocess.Popen(command, cwd=root) for command in commands]:
+        assert process.wait() == 0
     for name in ("tiny", "tiny_shuffled"):
-        config = read_config(root / "configs" / f"{name}.yaml")
         run = RunDir(folder / name)
-        run_experiment(config, run, print)
-        findings = Findings([run], [config], check_config(config))
-        found[name] = prompt_effect(findings.scores)
+        config = run.read_config()
+        found[name] = prompt_effect(Findings([run], [config], check_config(config)).scores)
         print(name, found[name].to_dict())
     return found
 
