@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SHOWN_SEEDS = 12
 BAND = (0.1, 0.9)
 MANY, COLUMNS_OF_MANY = 9, 5  # panels
-BESIDE = 0.006  # of the axis, between two kinds of intervals
+BESIDE = 0.006  # of the figure's width, between two kinds of intervals
 
 
 def path_figure(
@@ -107,6 +107,7 @@ def curve_figure(
                 if kind in of_theory:
                     _draw_predicted(panel, t[name], of_theory[kind], values, color)
             panel.set_title(_shown(name))
+            panel.locator_params(axis="x", integer=True)
             _label_edges(panel, time_label, value_label)
             if log_from is not None:
                 panel.set_yscale("log")
@@ -157,27 +158,34 @@ def interval_figure(
     there. level: draw a line there.
     """
     with figure_style():
-        figure, panels = panels_of(len(points), min(3, len(points)), 2.4)
+        columns = min(3, len(points))
+        figure, panels = panels_of(len(points), columns, 2.4)
         for panel, (name, kinds) in zip(panels, points.items(), strict=True):
             for kind, estimate, color in zip(
-                kinds, _apart([*kinds.values()], log_x), colors_of(len(kinds)), strict=True
+                kinds,
+                _apart([*kinds.values()], BESIDE * columns, log_x),
+                colors_of(len(kinds)),
+                strict=True,
             ):
                 _draw_intervals(panel, estimate, kind, color)
             _label_edges(panel, "", y_label)
             panel.set_xlabel(x_label or name)
             if log_x:
                 panel.set_xscale("log")
+                places = sorted({x for estimate in kinds.values() for x in estimate[0]})
+                panel.set_xticks(places, [f"{x:g}" for x in places])
+                panel.minorticks_off()
             if level is not None:
                 panel.axhline(level, color="0.3", linewidth=0.6, linestyle=":")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure
 
 
-def _apart(estimates: Sequence[np.ndarray], log_x: bool) -> list[np.ndarray]:
+def _apart(estimates: Sequence[np.ndarray], distance: float, log_x: bool) -> list[np.ndarray]:
     """Kinds a little beside each other, so that none hides another's interval."""
     x = np.concatenate([estimate[0] for estimate in estimates])
     x = np.log(x) if log_x else x
-    shifts = (np.arange(len(estimates)) - (len(estimates) - 1) / 2) * np.ptp(x) * BESIDE
+    shifts = (np.arange(len(estimates)) - (len(estimates) - 1) / 2) * np.ptp(x) * distance
     moved = [np.array(estimate, dtype=float) for estimate in estimates]
     for estimate, shift in zip(moved, shifts, strict=True):
         estimate[0] = estimate[0] * np.exp(shift) if log_x else estimate[0] + shift
