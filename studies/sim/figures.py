@@ -163,7 +163,7 @@ def phase(study: Study) -> Figure:
         "median rise of those / start": [
             np.median(h) if len(h) >= FEWEST else np.nan for h in heights
         ],
-        f"share of runs that end below {study.rules.left:g} of the start": [
+        f"share that end below {study.rules.left:g} of the start": [
             measures.ended(p, study.rules).mean() for p in study.paths.values()
         ],
     }

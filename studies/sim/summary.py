@@ -50,6 +50,7 @@ def _findings(study: Study, name: str) -> Iterator[Row]:
     run, paths, rules = study.config.runs[name], study.paths[name], study.rules
     yield _share("loss rises", measures.rising(paths, rules))
     yield _mean("largest rise of the loss / start", measures.heights(paths))
+    yield _share(f"loss ends below {rules.left:g} of its start", measures.ended(paths, rules))
     yield _mean("descents of the loss", measures.num_descents(paths, rules).astype(float))
     yield from _mean_loss(paths)
     yield _share("c_1 swings", study.of(measures.swings, name))
