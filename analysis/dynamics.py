@@ -87,9 +87,11 @@ def swing(
 
 def bow(paths: Float[ndarray, "*runs times 2"], arrived: float = 0.95) -> Float[ndarray, "*runs"]:
     """B: mean of c_2 − c_1 up to the first time with both ≥ `arrived`, or over all times."""
+    finite = np.isfinite(paths).all((-2, -1))
+    paths = np.where(finite[..., None, None], paths, 0)
     there = (paths >= arrived).all(-1)
     used: ndarray = np.cumsum(there, axis=-1) - there == 0
-    return np.asarray(np.mean(paths[..., 1] - paths[..., 0], axis=-1, where=used))
+    return np.where(finite, np.mean(paths[..., 1] - paths[..., 0], axis=-1, where=used), np.nan)
 
 
 def ordered_pairs(corners: Int[ndarray, "corners s"]) -> Int[ndarray, "pairs 2"]:

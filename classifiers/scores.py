@@ -34,7 +34,7 @@ from torch import Tensor
 from classifiers.heads import READ_AS, Coordinate
 from classifiers.probe import Probe
 from data_gen.endings import Mistake, first_line
-from data_gen.files import hash_file, whole_file, write_text
+from data_gen.files import digest_file, hash_file, whole_file, write_text
 
 SCHEMA_VERSION = 1
 SCHEMA = pa.schema(
@@ -161,11 +161,6 @@ def write_part(path: Path, scores: pd.DataFrame, facts: Mapping[str, str]) -> No
     with whole_file(path) as temporary:
         pq.write_table(table, temporary, write_page_checksum=True)
         write_text(digest_file(path), hash_file(temporary) + "\n")
-
-
-def digest_file(path: Path) -> Path:
-    """Where the SHA-256 of a part is: hidden, so that readers of the directory pass it over."""
-    return path.with_name(f".{path.name}.sha256")
 
 
 def read_part(path: Path) -> pd.DataFrame:

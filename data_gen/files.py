@@ -102,6 +102,12 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def digest_file(path: Path) -> Path:
+    """Where the SHA-256 of a single file is: hidden, so that readers of its directory pass it
+    over."""
+    return path.with_name(f".{path.name}.sha256")
+
+
 def hash_json(value: Any) -> str:
     """SHA-256 of a value's canonical JSON."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -8,6 +8,8 @@ import tyro
 from data_gen.endings import Mistake
 from studies.cli import say, start
 
+MOST_PILOTS = 1000  # the seeds of the rules begin there
+
 
 @dataclass(frozen=True)
 class Arguments:
@@ -28,8 +30,8 @@ class Arguments:
 
 def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
-    if arguments.pilot is not None and arguments.pilot < 8:
-        raise Mistake(f"--pilot: got {arguments.pilot}, allowed 8 or more")
+    if arguments.pilot is not None and not 8 <= arguments.pilot <= MOST_PILOTS:
+        raise Mistake(f"--pilot: got {arguments.pilot}, allowed 8 to {MOST_PILOTS}")
     from studies.sim.config import PILOT, on_pilot_seeds, read_sim_config
     from studies.sim.study import check_study, describe, run_and_write
 

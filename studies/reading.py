@@ -76,7 +76,7 @@ def read_as(kind: Any, value: Any, key: str) -> Any:
         entries = as_mapping(value, key).items()
         return {name: read_as(arguments[1], entry, f"{key}.{name}") for name, entry in entries}
     if origin is Literal:
-        if value in arguments:
+        if any(type(value) is type(one) and value == one for one in arguments):
             return value
         choices = tuple(map(str, arguments))
         hint = nearest(str(value), choices)

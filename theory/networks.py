@@ -18,6 +18,7 @@ from data_gen import streams
 from data_gen.endings import Mistake
 from theory.task import check_one_of
 
+MOST_LAYERS, MOST_WIDTH = 64, 4096
 Activation = Literal["linear", "relu"]
 Initialization = Literal["pytorch", "gaussian"]
 
@@ -45,9 +46,9 @@ class Network:
     init_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        for key in ("num_layers", "width"):
-            if getattr(self, key) < 1:
-                raise Mistake(f"{key}: got {getattr(self, key)}, allowed are 1 and more")
+        for key, most in (("num_layers", MOST_LAYERS), ("width", MOST_WIDTH)):
+            if not 1 <= getattr(self, key) <= most:
+                raise Mistake(f"{key}: got {getattr(self, key)}, allowed are 1 to {most}")
         check_one_of("activation", self.activation, Activation)
         check_one_of("init", self.init, Initialization)
         if not 0 < self.init_scale < math.inf:

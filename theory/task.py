@@ -29,6 +29,7 @@ SigmaIs = Literal["std", "variance"]
 MOST_CONCEPTS = 12  # 4096 corner points
 MOST_POINTS = 1 << 24
 MOST_SEEDS = 1 << 32
+MOST_SIGNAL = 1e6  # of mu and sigma: their squares and products stay far from overflow
 
 
 @dataclass(frozen=True)
@@ -97,11 +98,11 @@ def check_concepts(task: SimTask) -> None:
     if len(task.sigma) != task.s:
         raise Mistake(f"sigma: got {len(task.sigma)} numbers, allowed are as many as mu, {task.s}")
     for mu in task.mu:
-        if not 0 < mu < math.inf:
-            raise Mistake(f"mu: got {mu:g}, allowed are finite numbers above 0")
+        if not 0 < mu <= MOST_SIGNAL:
+            raise Mistake(f"mu: got {mu:g}, allowed are numbers above 0, to {MOST_SIGNAL:g}")
     for sigma in task.sigma:
-        if not 0 <= sigma < math.inf:
-            raise Mistake(f"sigma: got {sigma:g}, allowed are finite numbers from 0")
+        if not 0 <= sigma <= MOST_SIGNAL:
+            raise Mistake(f"sigma: got {sigma:g}, allowed are 0 to {MOST_SIGNAL:g}")
     check_one_of("sigma_is", task.sigma_is, SigmaIs)
 
 
@@ -193,7 +194,13 @@ def draw_points(task: SimTask, seeds: Int[Tensor, " runs"], epoch: int = 0) -> P
         z = z.take_along_dim(order[..., None], dim=1)
     if not task.exclusion_radius:
         return Points(z, torch.ones_like(cluster, dtype=torch.bool))
-    return Points(z, (z - probe(task)).norm(dim=-1) >= task.exclusion_radius)
+    kept = (z - probe(task)).norm(dim=-1) >= task.exclusion_radius
+    if not kept.any(1).all():
+        seed = seeds[~kept.any(1)][0].item()
+        raise Mistake(
+            f"exclusion_radius: got {task.exclusion_radius:g}, which leaves seed {seed} no point"
+        )
+    return Points(z, kept)
 
 
 def shuffled(seeds: Int[Tensor, " runs"], step: int, length: int) -> Int[Tensor, "runs length"]:

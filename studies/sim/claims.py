@@ -124,7 +124,7 @@ def fig5(study: Study) -> list[Finding]:
     return [
         Finding("p1.fig5", name, [_rises(study, name)])
         for name in study.paths
-        if "gauss" not in name
+        if "gaussian" not in name
     ]
 
 

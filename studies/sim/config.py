@@ -8,18 +8,18 @@ every combination of the axes of a `grid`.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from functools import reduce
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
 from data_gen.endings import Mistake, nearest
 from studies.reading import as_mapping, check_name, read_as, read_yaml
-from theory.networks import Network
+from theory.networks import MOST_WIDTH, Network
 from theory.settings import Training
-from theory.task import MOST_CONCEPTS, MOST_SEEDS, SimTask
+from theory.task import MOST_CONCEPTS, MOST_SEEDS, MOST_SIGNAL, SimTask
 
 PILOT = "-pilot"  # ends the names of pilots' folders
+MOST_RUNS = 1 << 20  # of a variant
 RUN_KEYS = ("base", "variants", "grid")  # of a file, of which `SimConfig.runs` is made
 
 
@@ -31,10 +31,11 @@ class Seeds:
     count: int = 256
 
     def __post_init__(self) -> None:
-        if self.count < 1:
-            raise Mistake(f"count: got {self.count}, allowed are 1 and more")
+        if not 1 <= self.count <= MOST_RUNS:
+            raise Mistake(f"count: got {self.count}, allowed are 1 to {MOST_RUNS}")
         if not 0 <= self.first <= MOST_SEEDS - self.count:
-            raise Mistake(f"first: got {self.first}, allowed are seeds from 0 to {MOST_SEEDS - 1}")
+            allowed = f"0 to {MOST_SEEDS - self.count} for {self.count} seeds"
+            raise Mistake(f"first: got {self.first}, allowed are {allowed}")
 
     @property
     def all(self) -> range:
@@ -59,6 +60,11 @@ class Trained:
         for key in ("epochs", "records"):
             if getattr(self, key) < 1:
                 raise Mistake(f"{key}: got {getattr(self, key)}, allowed are 1 and more")
+
+    @property
+    def has_epochs(self) -> bool:
+        """Whether the end of every epoch is recorded."""
+        return self.records % self.epochs == 0
 
 
 @dataclass(frozen=True)
@@ -88,9 +94,11 @@ class Symmetric:
     kind: Literal["symmetric"] = "symmetric"
 
     def __post_init__(self) -> None:
-        for key in ("width", "num_steps", "every"):
+        for key in ("num_steps", "every"):
             if getattr(self, key) < 1:
                 raise Mistake(f"{key}: got {getattr(self, key)}, allowed are 1 and more")
+        if not 1 <= self.width <= MOST_WIDTH:
+            raise Mistake(f"width: got {self.width}, allowed are 1 to {MOST_WIDTH}")
         if len(self.mu) > MOST_CONCEPTS:
             raise Mistake(f"mu: got {len(self.mu)} numbers, allowed are at most {MOST_CONCEPTS}")
         if len(self.sigma) != len(self.mu):
@@ -99,8 +107,8 @@ class Symmetric:
             )
         for key in ("mu", "sigma"):
             for value in getattr(self, key):
-                if not 0 <= value < math.inf:
-                    raise Mistake(f"{key}: got {value:g}, allowed are finite numbers from 0")
+                if not 0 <= value <= MOST_SIGNAL:
+                    raise Mistake(f"{key}: got {value:g}, allowed are 0 to {MOST_SIGNAL:g}")
         if not 0 < self.init_scale < math.inf:
             raise Mistake(f"init_scale: got {self.init_scale:g}, allowed are numbers above 0")
         if not any(self.mu):
@@ -158,29 +166,41 @@ def _with_runs(data: Mapping[str, Any]) -> dict[str, Any]:
             hint = nearest(str(key), (*own, *RUN_KEYS))
             raise Mistake(f"{key}: unknown key{hint}; allowed: {', '.join((*own, *RUN_KEYS))}")
     base, variants, grid = (data.get(key) for key in RUN_KEYS)
+    base = as_mapping({} if base is None else base, "base")
     if (variants is None) == (grid is None):
         raise Mistake("give variants, or a grid of them")
     changes = as_mapping(variants, "variants") if grid is None else _all_of(grid)
     if not changes:
         raise Mistake("variants: got none, allowed are one and more")
-    runs = {name: _merged(base or {}, change) for name, change in changes.items()}
+    runs = {name: _merged(base, change, f"variants.{name}") for name, change in changes.items()}
     return {"runs": runs, **{key: data[key] for key in own if key in data}}
 
 
 def _all_of(grid: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """One value of each of the grid's axes, in all combinations; their names say which."""
     axes = [as_mapping(axis, f"grid.{key}") for key, axis in as_mapping(grid, "grid").items()]
-    return {
-        ", ".join(names): reduce(_merged, (axis[n] for axis, n in zip(axes, names, strict=True)))
-        for names in product(*axes)
-    }
+    if not axes:
+        raise Mistake("grid: got no axis, allowed are one and more")
+    every: dict[str, Any] = {}
+    for names in product(*axes):
+        name = ", ".join(names)
+        if name in every:
+            raise Mistake(f"grid: got two combinations of the name {name!r}, allowed is one")
+        every[name] = {}
+        for axis, value in zip(axes, names, strict=True):
+            every[name] = _merged(every[name], axis[value], f"grid.{name}")
+    return every
 
 
-def _merged(base: Any, change: Any) -> Any:
-    """Mappings key by key; of anything else the change."""
-    if not isinstance(base, Mapping) or not isinstance(change, Mapping):
+def _merged(base: Any, change: Any, key: str) -> Any:
+    """Mappings key by key; of anything else the change. Mistake, naming `key`, for a mapping and
+    something else."""
+    if not isinstance(base, Mapping) and not isinstance(change, Mapping):
         return change
-    return {**base, **{key: _merged(base.get(key, {}), value) for key, value in change.items()}}
+    merged = {**as_mapping(base, key), **as_mapping(change, key)}
+    for name in base.keys() & change.keys():
+        merged[name] = _merged(base[name], change[name], f"{key}.{name}")
+    return merged
 
 
 def on_pilot_seeds(config: SimConfig, count: int) -> SimConfig:

@@ -19,7 +19,8 @@ from studies.sim.exact import (
     one_layer_paths,
     strengths,
 )
-from studies.sim.findings import FEWEST, interval
+from studies.sim.findings import FEWEST, mean_of_finite
+from studies.sim.runs import Paths
 from studies.sim.runs import corners as every_corner
 from studies.sim.summary import of_times_alone
 
@@ -27,17 +28,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from studies.sim.findings import Study
+    from studies.sim.rules import Rules
 
 
 def paths(study: Study) -> Figure:
     """Beside those of one layer, what Theorem 4.1 says of the same seeds."""
-    outputs = {name: p.outputs for name, p in study.paths.items()}
-    targets = {name: measures.signals(study.config.runs[name]) for name in outputs}
-    exact = {
-        name: one_layer_paths(run, study.config.seeds.all, study.paths[name].t, "population")
-        for name, run in study.config.runs.items()
-        if is_one_layer(run)
-    }
+    outputs, targets, exact = {}, {}, {}
+    for name, run in study.config.runs.items():
+        seen, shown = study.paths[name], _shown(study, name)
+        finite = measures.stays_finite(seen)
+        outputs[shown], targets[shown] = seen.outputs[finite], measures.signals(run)
+        if is_one_layer(run):
+            theory = one_layer_paths(run, study.config.seeds.all, seen.t, "population")
+            exact[shown] = theory[finite]
     return path_figure(outputs, targets, exact)
 
 
@@ -90,14 +93,15 @@ def entries(study: Study) -> Figure:
 
 
 def corners(study: Study) -> Figure:
-    """Loss at the corners, by how many concepts they combine."""
+    """Loss at the corners, by how many concepts they combine; without concepts of no signal."""
     curves = {}
-    for name, p in study.paths.items():
-        s = p.outputs.shape[2]
-        combined = every_corner(s).sum(1)
+    for name, run in study.config.runs.items():
+        p, signal = study.paths[name], measures.signals(run) != 0
+        points = every_corner(len(signal))
+        combined = np.where(points[:, ~signal].any(1), 0, points.sum(1))
         curves[name] = {
             f"{n} concept{'s' * (n > 1)}": p.corner_losses[..., combined == n].mean(-1)
-            for n in range(1, s + 1)
+            for n in range(1, signal.sum() + 1)
         }
     return _curves(study, curves, "mean loss at corners", log_from=1e-4)
 
@@ -128,12 +132,13 @@ def times(study: Study) -> Figure:
 
 
 def _against_strengths(study: Study, ratios: Mapping[str, np.ndarray], label: str) -> Figure:
-    """Means of (seed, s) by variant, with their intervals."""
+    """Means of (seed, s) by variant over the seeds that have them, with their intervals."""
     points = {}
     for name, ratio in ratios.items():
-        a = strengths(study.config.runs[name])
-        ends = np.array([interval(values) for values in ratio.T])
-        points[name] = np.stack([a, ratio.mean(0), *ends.T])[:, np.argsort(a)]
+        a, fewest = strengths(study.config.runs[name]), np.isfinite(ratio).sum(0).min()
+        rows = [(ak, *mean_of_finite(values)) for ak, values in zip(a, ratio.T, strict=True)]
+        some = f", at least {fewest} of {len(ratio)} runs" if fewest < len(ratio) else ""
+        points[name + some] = np.array(rows).T[:, np.argsort(a)]
     return interval_figure({"": points}, "a_k", label, level=1)
 
 
@@ -154,21 +159,31 @@ def factors(study: Study) -> Figure:
 def phase(study: Study) -> Figure:
     """How often the loss rises, how high, and whether runs have ended, over the two axes of a
     grid."""
-    names = [tuple(name.split(", ")) for name in study.paths]
-    rows, columns = ([*dict.fromkeys(axis)] for axis in zip(*names, strict=True))
-    rises = [measures.rising(p, study.rules) for p in study.paths.values()]
-    heights = [measures.heights(p)[r] for p, r in zip(study.paths.values(), rises, strict=True)]
-    values = {
-        "share of runs whose loss rises": [r.mean() for r in rises],
-        "median rise of those / start": [
-            np.median(h) if len(h) >= FEWEST else np.nan for h in heights
-        ],
-        f"share that end below {study.rules.left:g} of the start": [
-            measures.ended(p, study.rules).mean() for p in study.paths.values()
-        ],
+    axes = zip(*(name.split(", ") for name in study.paths), strict=True)
+    rows, columns = ([*dict.fromkeys(axis)] for axis in axes)
+    measured: dict[str, Callable[[Paths], float]] = {
+        "share of runs whose loss rises": lambda p: measures.rising(p, study.rules).mean(),
+        "median rise of those / start": lambda p: _median_rise(p, study.rules),
+        f"share that end below {study.rules.left:g} of start": (
+            lambda p: measures.ended(p, study.rules).mean()
+        ),
     }
-    cells = {what: np.reshape(v, (len(rows), len(columns))) for what, v in values.items()}
+    cells = {
+        what: np.array([[value(study.paths[f"{row}, {c}"]) for c in columns] for row in rows])
+        for what, value in measured.items()
+    }
     return phase_figure(cells, rows, columns, blank=f"< {FEWEST} rise")
+
+
+def _median_rise(paths: Paths, rules: Rules) -> float:
+    heights = measures.heights(paths)[measures.rising(paths, rules)]
+    return float(np.median(heights)) if len(heights) >= FEWEST else np.nan
+
+
+def _shown(study: Study, name: str) -> str:
+    """A variant's name, and how many of its runs are not drawn."""
+    finite = measures.stays_finite(study.paths[name])
+    return name if finite.all() else f"{name}, {(~finite).sum()} of {len(finite)} diverged"
 
 
 def _of_start(losses: np.ndarray) -> np.ndarray:
@@ -183,11 +198,20 @@ def _curves(
     predicted: Mapping[str, Mapping[str, np.ndarray]] = MappingProxyType({}),
     predicted_by: str = "",
 ) -> Figure:
-    flows = any(isinstance(run, Symmetric) for run in study.config.runs.values())
-    clock = "time, the paper's printed clock" if flows else "epoch"
-    t = {name: p.t for name, p in study.paths.items()}
+    shown = {name: _shown(study, name) for name in curves}
+    finite = {name: measures.stays_finite(p) for name, p in study.paths.items()}
+    clocks = {
+        shown[name]: "time, the paper's printed clock" if isinstance(run, Symmetric) else "epoch"
+        for name, run in study.config.runs.items()
+    }
     return curve_figure(
-        curves, t, clock, label, log_from=log_from, predicted=predicted, predicted_by=predicted_by
+        {shown[n]: {k: v[finite[n]] for k, v in kinds.items()} for n, kinds in curves.items()},
+        {shown[name]: p.t for name, p in study.paths.items()},
+        clocks,
+        label,
+        log_from=log_from,
+        predicted={shown[name]: kinds for name, kinds in predicted.items()},
+        predicted_by=predicted_by,
     )
 
 

@@ -66,6 +66,12 @@ def share_difference(delta: float, first: np.ndarray, second: np.ndarray) -> Ver
     return more(delta, float(first.mean() - second.mean()), newcombe(yes, runs))
 
 
+def mean_of_finite(values: np.ndarray) -> tuple[float, float, float]:
+    """Mean of the runs that have a value, and the ends of its interval."""
+    finite = values[np.isfinite(values)]
+    return (finite.mean() if len(finite) else np.nan, *interval(finite))
+
+
 def interval(values: np.ndarray, confidence: float = 0.95) -> Interval:
     """Unknown, and so undecided, where a run diverged or has not got there, or of too few."""
     if len(values) < FEWEST or not np.isfinite(values).all():

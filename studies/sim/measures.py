@@ -38,14 +38,23 @@ def coordinates(run: Run, paths: Paths) -> np.ndarray:
 
 
 def bows(run: Run, paths: Paths, rules: Rules) -> np.ndarray:
-    """B over whole epochs."""
-    ends = (paths.t > 0) & (paths.t % 1 == 0)
-    return bow(coordinates(run, paths)[:, ends, :2], rules.arrived)
+    """B over whole epochs, nan where not all are recorded; of flows over all recorded times."""
+    used = paths.t > 0
+    if isinstance(run, Trained):
+        used &= paths.t % 1 == 0
+        if not run.has_epochs:
+            return np.full(len(paths.outputs), np.nan)
+    return bow(coordinates(run, paths)[:, used, :2], rules.arrived)
 
 
 def heights(paths: Paths) -> np.ndarray:
     """ρ, the relative rise of the probe's loss."""
     return relative_rise(paths.loss).height
+
+
+def stays_finite(paths: Paths) -> np.ndarray:
+    """Whether a run does not diverge: (seed,)."""
+    return np.isfinite(paths.loss).all(1) & np.isfinite(paths.train_loss).all(1)
 
 
 def rising(paths: Paths, rules: Rules) -> np.ndarray:
@@ -71,7 +80,8 @@ def num_rises(paths: Paths, rules: Rules) -> np.ndarray:
 
 
 def num_descents(paths: Paths, rules: Rules) -> np.ndarray:
-    return count_turns(paths.loss, rules.rise).falls
+    """nan of those that diverge."""
+    return np.where(stays_finite(paths), count_turns(paths.loss, rules.rise).falls, np.nan)
 
 
 def rates(run: Run, paths: Paths, rules: Rules) -> np.ndarray:

@@ -3,6 +3,7 @@
 Claims find variants by their names. Both can be made of some kinds of networks alone.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from itertools import product
 from typing import NamedTuple
@@ -36,7 +37,10 @@ def check_needs(
         need, names = needs[one], list(config.runs)
         if not need.named(names):
             raise Mistake(f"{key}: {one} asks for {need.wanted}, got {', '.join(names)}")
-        for name in names if need.variants is None else need.variants(names):
+        wanted = names if need.variants is None else list(need.variants(names))
+        if not wanted:
+            raise Mistake(f"{key}: {one} asks for {need.wanted}, got {', '.join(names)}")
+        for name in wanted:
             if name not in config.runs:
                 raise Mistake(f"{key}: {one} asks for a variant {name!r}, got {', '.join(names)}")
             if not need.fits(config.runs[name]):
@@ -68,8 +72,8 @@ def _is_deep_linear(run: Run) -> bool:
     return isinstance(run, Trained) and _is_linear(run) and run.network.num_layers > 1
 
 
-def _is_trained(run: Run) -> bool:
-    return isinstance(run, Trained) and _has_a_plane(run)
+def _has_a_bow(run: Run) -> bool:
+    return isinstance(run, Trained) and run.has_epochs and _has_a_plane(run)
 
 
 def _sees_four_epochs(run: Run) -> bool:
@@ -83,7 +87,7 @@ def _sees_forty_thousand_steps(run: Run) -> bool:
 
 
 def _end_in_numbers(names: Iterable[str]) -> bool:
-    return all(name.rpartition(" ")[2].replace(".", "", 1).isdigit() for name in names)
+    return all(re.fullmatch(r".* \d+(\.\d+)?", name, re.ASCII) for name in names)
 
 
 def _are_a_grid(names: Iterable[str]) -> bool:
@@ -100,6 +104,10 @@ def _exactly(*names: str) -> Callable[[Iterable[str]], Iterable[str]]:
 
 def _all_of(*parts: Iterable[str]) -> Callable[[Iterable[str]], Iterable[str]]:
     return _exactly(*map(", ".join, product(*parts)))
+
+
+def _named(pattern: str) -> Callable[[Iterable[str]], Iterable[str]]:
+    return lambda names: (name for name in names if re.fullmatch(pattern, name))
 
 
 def _each_diversity(names: Iterable[str]) -> Iterable[str]:
@@ -122,7 +130,9 @@ FIGURE_NEEDS: Mapping[str, Need] = {
     "rates": Need("linear networks", _is_linear),
     "times": Need("linear networks of two layers without biases", is_two_layers),
     "factors": Need("names of what is varied, a space and a number", named=_end_in_numbers),
-    "phase": Need("all combinations of two axes of a grid", named=_are_a_grid),
+    "phase": Need(
+        "all combinations of two axes of a grid, whose names hold no comma", named=_are_a_grid
+    ),
 }
 MU = "mu (1, 2)", "mu (2, 4)"
 A = "A", "A2"
@@ -130,33 +140,53 @@ CLAIM_NEEDS: Mapping[str, Need] = {
     "p1.thm41": Need("linear networks", _is_linear, variants=_exactly("paper")),
     "p1.thm41.bias": Need("linear networks", _is_linear, variants=_exactly("code")),
     "p1.fig2a": Need(
-        "networks of two concepts and more",
-        _is_trained,
+        "networks of two concepts and more, recorded at every epoch",
+        _has_a_bow,
         variants=_all_of(("paper", "code"), ("mu (1, 2)", "mu (2, 2)", "mu (3, 2)")),
     ),
-    "p1.fig2b": Need("networks of two concepts and more", _is_trained, variants=_each_diversity),
+    "p1.fig2b": Need(
+        "networks of two concepts and more, recorded at every epoch",
+        _has_a_bow,
+        variants=_each_diversity,
+    ),
     "p1.fig2c.swing": Need("linear networks of two layers and more", _is_deep_linear),
     "p1.fig2c.dimension": Need(
         "linear networks of two layers and more",
         _is_deep_linear,
         variants=_all_of(("d 2", "d 64"), MU),
     ),
-    "p1.fig17": Need("linear networks of two layers and more", _is_deep_linear),
-    "p1.fig5": Need("symmetric networks", _is_symmetric),
+    "p1.fig17": Need(
+        "linear networks of two layers and more, one named d 2 and not no bias",
+        _is_deep_linear,
+        variants=_named("(?=.*d 2)(?!.*no bias).*"),
+    ),
+    "p1.fig5": Need(
+        "symmetric networks, one not named gaussian",
+        _is_symmetric,
+        variants=_named("(?!.*gaussian).*"),
+    ),
     "p1.fig5.mechanism": Need(
         "symmetric networks of two concepts and more",
         _has_entries,
         variants=_exactly(*A, *(f"{name}, gaussian" for name in A)),
     ),
     "p1.fig7": Need("networks recorded at every one of four epochs or more", _sees_four_epochs),
-    "p1.fig8-9": Need("symmetric networks", _is_symmetric),
+    "p1.fig8-9": Need(
+        "symmetric networks named fig. 8 or fig. 9",
+        _is_symmetric,
+        lambda names: all(re.match("fig. [89]", name) for name in names),
+    ),
     "p1.fig10": Need("symmetric networks at 40 000 steps", _sees_forty_thousand_steps),
     "p1.fig11-12": Need(
-        "networks of two concepts and more",
-        _is_trained,
+        "networks of two concepts and more, recorded at every epoch",
+        _has_a_bow,
         variants=_all_of(("linear", "ReLU"), ("mu (1, 2)", "mu (3, 2)")),
     ),
-    "p1.fig16": Need("networks of two concepts and more", _is_trained, variants=_with_its_twin),
+    "p1.fig16": Need(
+        "networks of two concepts and more, recorded at every epoch",
+        _has_a_bow,
+        variants=_with_its_twin,
+    ),
     "p1.appE.width": Need(
         "symmetric networks", _is_symmetric, variants=_all_of(A, ("width 3", "width 192"))
     ),

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
 from data_gen.endings import Mistake
-from data_gen.files import hash_json, whole_file
+from data_gen.files import digest_file, hash_file, hash_json, whole_file, write_text
 from studies.sim.config import Run, Seeds, SimConfig, Symmetric, Trained
 from studies.sim.exact import moment
 from theory.closed_form import mode_rates
@@ -70,9 +69,8 @@ def _kept(run: Run, seeds: Seeds, folder: Path, bar: tqdm) -> Paths:
     for bite in _bites(seeds.all):
         file = folder / f"{_identity(run, bite)}.npz"
         if not file.is_file():
-            with whole_file(file) as temporary, temporary.open("wb") as stream:
-                np.savez_compressed(stream, **dataclasses.asdict(_run(run, bite)))
-        parts.append(_read(file, run, bite))
+            _write(file, _run(run, bite))
+        parts.append(_read(file))
         bar.update(len(bite))
     t = parts[0].t
     names = [field.name for field in dataclasses.fields(Paths) if field.name != "t"]
@@ -93,30 +91,19 @@ def _identity(run: Run, seeds: range) -> str:
     return f"{hash_json(facts)[:16]}-{seeds.start}-{seeds.stop}"
 
 
-def _read(file: Path, run: Run, seeds: range) -> Paths:
-    try:
-        with np.load(file) as arrays:
-            paths = Paths(**{name: arrays[name] for name in arrays})
-        _check_shapes(paths, len(run.mu if isinstance(run, Symmetric) else run.task.mu), len(seeds))
-    except (OSError, EOFError, ValueError, TypeError, BadZipFile) as error:
-        raise Mistake(f"{file}: cannot be read ({error}); remove it, it is made again") from None
-    return paths
+def _write(file: Path, paths: Paths) -> None:
+    with whole_file(file) as temporary:
+        with temporary.open("wb") as stream:
+            np.savez_compressed(stream, **dataclasses.asdict(paths))
+        write_text(digest_file(file), hash_file(temporary) + "\n")
 
 
-def _check_shapes(paths: Paths, s: int, seeds: int) -> None:
-    """ValueError unless the arrays belong together."""
-    whole = (seeds, len(paths.t))
-    for name, shape in (
-        ("outputs", (*whole, s)),
-        ("corner_losses", (*whole, 2**s)),
-        ("train_loss", whole),
-        ("errors", (*whole, s)),
-        ("modes", (*whole, paths.modes.shape[-1])),
-        ("W", (*whole, s, s) if paths.W.size else (seeds, 0)),
-        ("step_error", (seeds,)),
-    ):
-        if getattr(paths, name).shape != shape:
-            raise ValueError(f"{name} has the shape {getattr(paths, name).shape}, not {shape}")
+def _read(file: Path) -> Paths:
+    digest = digest_file(file)
+    if not digest.is_file() or digest.read_text().strip() != hash_file(file):
+        raise Mistake(f"{file}: is not as it was written; remove it, it is made again")
+    with np.load(file) as arrays:
+        return Paths(**{name: arrays[name] for name in arrays})
 
 
 def check_run(run: Run, seeds: range) -> None:

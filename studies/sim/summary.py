@@ -20,7 +20,7 @@ from studies.sim.exact import (
     strengths,
     times_alone,
 )
-from studies.sim.findings import DRAWS, FEWEST, Study, interval, share_difference
+from studies.sim.findings import DRAWS, FEWEST, Study, mean_of_finite, share_difference
 from studies.sim.runs import Paths
 
 SWING_DRAWS = 999
@@ -51,13 +51,12 @@ def _findings(study: Study, name: str) -> Iterator[Row]:
     yield _share("loss rises", measures.rising(paths, rules))
     yield _mean("largest rise of the loss / start", measures.heights(paths))
     yield _share(f"loss ends below {rules.left:g} of its start", measures.ended(paths, rules))
-    yield _mean("descents of the loss", measures.num_descents(paths, rules).astype(float))
+    yield _mean("descents of the loss", measures.num_descents(paths, rules))
     yield from _mean_loss(paths)
     yield _share("c_1 swings", study.of(measures.swings, name))
     yield _mean("fall of c_1 from its peak", study.of(measures.swing_heights, name))
     if (measures.signals(run) != 0).sum() > 1:
-        if isinstance(run, Trained) and run.records % run.epochs == 0:  # whole epochs are there
-            yield _mean("bow B", study.of(measures.bows, name))
+        yield _mean("bow B", study.of(measures.bows, name))
         yield from _order(run, paths)
     yield _mean("terminal exponent / least a", measures.terminal_exponents(run, paths))
     yield _mean("AIC, power law − exponential", measures.exponential_gain(run, paths))
@@ -104,8 +103,9 @@ def _one_layer(study: Study, name: str) -> Iterator[Row]:
     """Against Theorem 4.1."""
     run = study.config.runs[name]
     assert is_one_layer(run)
-    bound = lead(run, study.paths[name].t)
-    yield Row("lead of steps over the flow, at most", bound, np.nan, np.nan, 0)
+    if run.training.method != "flow":
+        bound = lead(run, study.paths[name].t)
+        yield Row("lead of steps over the flow, at most", bound, np.nan, np.nan, 0)
     for number, ratio in enumerate(study.of(measures.mode_ratios, name).T, 1):
         yield _mean(f"rate of mode {number} / eigenvalue", ratio)
     moments: tuple[Moment, Moment] = ("population", "empirical")
@@ -146,10 +146,10 @@ def _share(measure: str, which: np.ndarray) -> Row:
 
 
 def _mean(measure: str, values: np.ndarray) -> Row:
-    finite = values[np.isfinite(values)]
-    mean = finite.mean() if len(finite) else np.nan
-    return Row(measure, mean, *interval(finite), len(finite))
+    return Row(measure, *mean_of_finite(values), int(np.isfinite(values).sum()))
 
 
 def _fit(measure: str, fit: Fit) -> Row:
-    return Row(measure, fit.estimate, *fit.interval, fit.runs - fit.censored)
+    seen = fit.runs - fit.censored
+    low, high = fit.interval if seen >= FEWEST else (np.nan, np.nan)
+    return Row(measure, fit.estimate, low, high, seen)

@@ -27,7 +27,9 @@ def _curves(name: str, config: SimConfig, paths: Paths) -> pd.DataFrame:
     curves |= {"loss": paths.loss, "train_loss": paths.train_loss}
     table = pd.DataFrame({"variant": name, "t": paths.t, "flow_time": flow_times(run, paths.t)})
     for what, values in curves.items():
-        for share, row in zip(QUANTILES, np.nanquantile(values, QUANTILES, axis=0), strict=True):
+        finite = values[measures.stays_finite(paths)]
+        rows = np.quantile(finite, QUANTILES, axis=0) if len(finite) else [np.nan] * 3
+        for share, row in zip(QUANTILES, rows, strict=True):
             table[f"{what}_{share:.0%}".replace("%", "")] = row
     return table
 

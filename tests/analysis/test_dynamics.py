@@ -154,3 +154,10 @@ def test_power_laws_and_exponentials_are_told_apart():
     assert np.isnan(power_law_penalty(t, residual, used & (t < 24))).all()
     residual[0, 30] = -0.1  # past its target: left out
     assert power_law_penalty(t, residual, used)[0] > 40
+
+
+def test_a_path_that_diverges_has_no_bow():
+    """Also if both coordinates were above the threshold before."""
+    path = np.array([[0.0, 0.0], [0.5, 0.9], [1.0, 1.0], [np.inf, 2.0]])
+    assert np.isnan(bow(path))
+    assert bow(path[:3]) == pytest.approx(0.4 / 3)

@@ -19,9 +19,17 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from classifiers.certificate import load_probe
-from classifiers.scores import SCHEMA, digest_file, read_part, write_part
+from classifiers.scores import SCHEMA, read_part, write_part
 from data_gen.endings import Mistake
-from data_gen.files import hash_file, hash_rows, hashes, read_json, write_directory, write_json
+from data_gen.files import (
+    digest_file,
+    hash_file,
+    hash_rows,
+    hashes,
+    read_json,
+    write_directory,
+    write_json,
+)
 from diffusion.snapshots import step_directory, thin
 from studies import stages
 from studies.checks import Finding, wrong_metrics, wrong_ranks

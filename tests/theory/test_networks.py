@@ -40,8 +40,8 @@ def test_weights_are_the_same_with_and_without_biases():
 @pytest.mark.parametrize(
     "wrong, message",
     [
-        ({"num_layers": 0}, "num_layers: got 0, allowed are 1 and more"),
-        ({"width": 0}, "width: got 0, allowed are 1 and more"),
+        ({"num_layers": 0}, "num_layers: got 0, allowed are 1 to 64"),
+        ({"width": 0}, "width: got 0, allowed are 1 to 4096"),
         ({"init_scale": 0.0}, "init_scale: got 0, allowed are numbers above 0"),
     ],
 )

@@ -98,8 +98,13 @@ def test_pilot_seeds_are_not_those_of_the_rules():
         ("runs: {a: {}}", "runs: unknown key; allowed: name, question, figures"),
         ("varants: {a: {}}", "varants: unknown key .did you mean 'variants'"),
         ("variants: {a: {}}\nclaims: [p1.fig99]", "claims: got 'p1.fig99', allowed p1.thm41"),
-        ("variants: {a: {}}\nseeds: {count: 0}", "seeds.count: got 0, allowed are 1 and more"),
-        ("variants: {a: {}}\nseeds: {first: -1}", "seeds.first: got -1, allowed are seeds from 0"),
+        ("grid: {}", "grid: got no axis"),
+        ("grid: {x: {'a': {}, 'a, b': {}}, y: {'b, c': {}, 'c': {}}}", "two combinations of the n"),
+        ("variants: {a: {task: [1, 2]}}", "variants.a.task: got .1, 2., allowed a mapping"),
+        ("variants: {a: {network: 3}}", "variants.a.network: got 3, allowed a mapping"),
+        ("variants: {a: }", "variants.a: got None, allowed a mapping"),
+        ("variants: {a: {}}\nseeds: {count: 0}", "seeds.count: got 0, allowed are 1 to"),
+        ("variants: {a: {}}\nseeds: {first: -1}", "seeds.first: got -1, allowed are 0 to"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, text, message):
@@ -145,6 +150,21 @@ def test_a_claim_that_the_runs_cannot_decide_is_refused(tmp_path, claim):
         check_study(config)
 
 
+@pytest.mark.parametrize("base", ["foo", "[1]", "3"])
+def test_a_base_of_no_keys_is_refused(tmp_path, base):
+    path = tmp_path / "a.yaml"
+    path.write_text(f"name: a\nquestion: b\nfigures: [paths]\nvariants: {{a: {{}}}}\nbase: {base}")
+    with pytest.raises(Mistake, match="base: got .*, allowed a mapping"):
+        read_sim_config(path)
+
+
+def test_a_claim_on_b_asks_for_whole_epochs(tmp_path):
+    config = read_sim_config(ROOT / "configs" / "sim" / "fig02a.yaml")
+    runs = {name: replace(run, records=39) for name, run in config.runs.items()}
+    with pytest.raises(Mistake, match="p1.fig2a asks for .* recorded at every epoch"):
+        check_study(replace(config, runs=runs))
+
+
 def test_needs_are_those_of_figures_and_claims():
     assert set(FIGURE_NEEDS) == set(FIGURES) and set(CLAIM_NEEDS) == set(CLAIMS)
 
@@ -166,11 +186,11 @@ def test_the_file_of_an_experiment_is_no_study():
     "change, message",
     [
         ({"sigma": (0.1,)}, "sigma: got 1 numbers, allowed are as many as mu, 2"),
-        ({"sigma": (0.1, -0.1)}, "sigma: got -0.1, allowed are finite numbers from 0"),
-        ({"mu": (1.0, -2.0)}, "mu: got -2, allowed are finite numbers from 0"),
+        ({"sigma": (0.1, -0.1)}, "sigma: got -0.1, allowed are 0 to 1e.06"),
+        ({"mu": (1.0, -2.0)}, "mu: got -2, allowed are 0 to 1e.06"),
         ({"init_scale": 0.0}, "init_scale: got 0, allowed are numbers above 0"),
         ({"mu": (0.0, 0.0)}, "mu: got no concept with a signal"),
-        ({"width": 0}, "width: got 0, allowed are 1 and more"),
+        ({"width": 0}, "width: got 0, allowed are 1 to 4096"),
         ({"mu": (1.0,) * 13}, "mu: got 13 numbers, allowed are at most 12"),
     ],
 )

@@ -1,6 +1,7 @@
 """Studies end to end, on few and small networks."""
 
 import json
+import warnings
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from data_gen.endings import Mistake
 from studies.sim import measures
 from studies.sim.config import Seeds, SimConfig, Symmetric, Trained
+from studies.sim.figures import phase
 from studies.sim.findings import Study
 from studies.sim.gates import open_gate
 from studies.sim.rules import read_rules, rules_hash
@@ -24,6 +26,11 @@ ONE = Trained(TASK, Network(bias=False), Training(lr=0.1, batch_size=32), epochs
 TWO = replace(ONE, network=Network(num_layers=2, width=4, bias=False, init_scale=2.0))
 SEEDS = Seeds(0, 8)
 FLOW = Symmetric(mu=(1.0, 1.5), sigma=(0.05, 0.05), width=2, num_steps=200)
+
+
+def study_of(runs, folder, figures=("paths",)) -> Study:
+    config = SimConfig("small", "Does it run?", runs, figures, SEEDS)
+    return Study(config, run_study(config, folder), read_rules())
 
 
 def config_of(*runs, claims=(), figure="paths", seeds=SEEDS) -> SimConfig:
@@ -76,19 +83,58 @@ def test_more_seeds_keep_the_rows_of_those_there(tmp_path):
 
 def test_a_broken_file_is_named(tmp_path):
     run_study(config_of(ONE), tmp_path)
-    (file,) = tmp_path.glob("*.npz")
-    file.write_bytes(file.read_bytes()[:100])
-    with pytest.raises(Mistake, match=f"{file.name}: cannot be read .*; remove it"):
-        run_study(config_of(ONE), tmp_path)
+    (file,) = tmp_path.glob("[!.]*.npz")
+    whole = file.read_bytes()
+    for damaged in (whole[:100], b"", whole[:400] + bytes([whole[400] ^ 1]) + whole[401:]):
+        file.write_bytes(damaged)
+        with pytest.raises(Mistake, match=f"{file.name}: is not as it was written; remove it"):
+            run_study(config_of(ONE), tmp_path)
+    file.unlink()
+    run_study(config_of(ONE), tmp_path)
 
 
-def test_arrays_that_do_not_belong_together_are_named(tmp_path):
+def test_a_file_of_other_arrays_is_named(tmp_path):
     (paths,) = run_study(config_of(ONE), tmp_path).values()
-    (file,) = tmp_path.glob("*.npz")
-    cut = replace(paths, outputs=paths.outputs[:, 1:])
-    np.savez_compressed(file, **asdict(cut))
-    with pytest.raises(Mistake, match=f"{file.name}: .*outputs has the shape .8, 8, 2., not"):
+    (file,) = tmp_path.glob("[!.]*.npz")
+    np.savez_compressed(file, **asdict(replace(paths, t=paths.t[::-1])))
+    with pytest.raises(Mistake, match=f"{file.name}: is not as it was written"):
         run_study(config_of(ONE), tmp_path)
+
+
+def test_cells_are_placed_by_name(tmp_path, monkeypatch):
+    """Whatever the order in which the variants are written."""
+    seen = {}
+    monkeypatch.setattr("studies.sim.figures.phase_figure", lambda *args, **_: seen.update(a=args))
+    names = ("L 1, scale 1", "L 2, scale 1", "L 1, scale 2", "L 2, scale 2")
+    runs = {name: replace(ONE, epochs=1 + 3 * i, records=4) for i, name in enumerate(names)}
+    study = study_of(runs, tmp_path)
+    phase(study)
+    cells, rows, columns = seen["a"]
+    assert (rows, columns) == (["L 1", "L 2"], ["scale 1", "scale 2"])
+    shares = [measures.ended(study.paths[name], study.rules).mean() for name in names]
+    assert len(set(shares)) > 2
+    found = cells["share that end below 0.05 of start"]
+    np.testing.assert_array_equal(found, np.reshape(shares, (2, 2)).T)
+
+
+def test_runs_that_diverge_have_no_numbers_and_no_curves(tmp_path):
+    """Their B is unknown; shares count them as runs that do not."""
+    steep = replace(
+        ONE,
+        network=Network(num_layers=4, width=8, init_scale=2.2),
+        training=Training(lr=0.3, batch_size=32),
+        epochs=60,
+    )
+    study = study_of({"steep": steep}, tmp_path, figures=("paths", "losses"))
+    gone = ~measures.stays_finite(study.paths["steep"])
+    assert gone.any()
+    assert np.isnan(study.of(measures.bows, "steep")[gone]).all()
+    assert not measures.rising(study.paths["steep"], study.rules)[gone].any()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run_and_write(study.config, tmp_path / "out", print)
+    curves = pd.read_csv(tmp_path / "out" / "curves.csv")
+    assert curves["loss_90"].isna().all() == gone.all()
 
 
 def test_measures_of_one_layer(tmp_path):
