@@ -1,5 +1,6 @@
 """Confidence intervals: shares, differences of shares, means over seeds."""
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -49,7 +50,8 @@ def mean_over_seeds(
     """Interval of the mean of one value per seed (or paired difference), BCa bootstrap of seeds.
 
     Raises ValueError for fewer than 8 seeds, too few to stand for others, and for values that are
-    not finite: say what a diverged run counts as. Equal values give an interval without width.
+    not finite: say what a diverged run counts as. Equal values give an interval without width;
+    values too far apart for the bootstrap's squares and cubes give NaN.
     """
     if len(values) < 8:
         raise ValueError(f"got {len(values)} seeds; fewer than 8 are not resampled")
@@ -57,7 +59,9 @@ def mean_over_seeds(
         raise ValueError(f"got {(~np.isfinite(values)).sum()} values that are not finite")
     if np.ptp(values) == 0:
         return Interval(float(values[0]), float(values[0]))
-    found = stats.bootstrap(
-        (values,), np.mean, confidence_level=confidence, n_resamples=num_draws, rng=rng
-    ).confidence_interval
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        found = stats.bootstrap(
+            (values,), np.mean, confidence_level=confidence, n_resamples=num_draws, rng=rng
+        ).confidence_interval
     return Interval(float(found.low), float(found.high))

@@ -6,7 +6,8 @@ every combination of the axes of a `grid`.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from itertools import product
 from pathlib import Path
@@ -201,6 +202,15 @@ def _merged(base: Any, change: Any, key: str) -> Any:
     for name in base.keys() & change.keys():
         merged[name] = _merged(base[name], change[name], f"{key}.{name}")
     return merged
+
+
+@contextmanager
+def named(variant: str) -> Iterator[None]:
+    """Mistakes of its run say whose they are."""
+    try:
+        yield
+    except Mistake as mistake:
+        raise Mistake(f"runs.{variant}: {mistake}") from None
 
 
 def on_pilot_seeds(config: SimConfig, count: int) -> SimConfig:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from data_gen.endings import Mistake
 from data_gen.files import digest_file, hash_file, hash_json, whole_file, write_text
-from studies.sim.config import Run, Seeds, SimConfig, Symmetric, Trained
+from studies.sim.config import Run, Seeds, SimConfig, Symmetric, Trained, named
 from studies.sim.exact import moment
 from theory.closed_form import mode_rates
 from theory.integrator import check_steps, integrate
@@ -60,7 +60,11 @@ def run_study(config: SimConfig, folder: Path) -> dict[str, Paths]:
     """Paths of every variant; those that are in the folder already are read."""
     total = config.seeds.count * len(config.runs)
     with tqdm(total=total, desc=config.name, unit="run", disable=None) as bar:
-        return {name: _kept(run, config.seeds, folder, bar) for name, run in config.runs.items()}
+        found = {}
+        for name, run in config.runs.items():
+            with named(name):
+                found[name] = _kept(run, config.seeds, folder, bar)
+    return found
 
 
 def _kept(run: Run, seeds: Seeds, folder: Path, bar: tqdm) -> Paths:

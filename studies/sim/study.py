@@ -8,10 +8,9 @@ from typing import Any
 import pandas as pd
 
 from analysis.style import save_figure
-from data_gen.endings import Mistake
 from data_gen.files import whole_file, write_json
 from studies.sim.claims import CLAIMS
-from studies.sim.config import SimConfig
+from studies.sim.config import SimConfig, named
 from studies.sim.figures import FIGURES
 from studies.sim.findings import Finding, Study
 from studies.sim.gates import open_gate
@@ -42,10 +41,8 @@ def check_study(config: SimConfig) -> None:
     check_needs("figures", config.figures, FIGURE_NEEDS, config)
     check_needs("claims", config.claims, CLAIM_NEEDS, config)
     for name, run in config.runs.items():
-        try:
+        with named(name):
             check_run(run, config.seeds.all)
-        except Mistake as mistake:
-            raise Mistake(f"runs.{name}: {mistake}") from None
 
 
 def run_and_write(config: SimConfig, folder: Path, say: Say) -> None:
