@@ -179,24 +179,27 @@ def interval_figure(
         columns = min(3, len(points))
         figure, panels = panels_of(len(points), columns, 2.4)
         for panel, (name, kinds) in zip(panels, points.items(), strict=True):
-            for kind, estimate, color in zip(
-                kinds,
-                _apart([*kinds.values()], BESIDE * columns, log_x),
-                colors_of(len(kinds)),
-                strict=True,
-            ):
-                _draw_intervals(panel, estimate, kind, color)
+            _draw_kinds(panel, kinds, BESIDE * columns, log_x)
             _label_edges(panel, "", y_label, len(points))
             panel.set_xlabel(x_label or _shown(name))
-            if log_x:
-                panel.set_xscale("log")
-                places = sorted({x for estimate in kinds.values() for x in estimate[0]})
-                panel.set_xticks(places, [f"{x:g}" for x in places])
-                panel.minorticks_off()
             if level is not None:
                 panel.axhline(level, color="0.3", linewidth=0.6, linestyle=":")
         _add_legend(figure, panels)
     return figure
+
+
+def _draw_kinds(panel: Axes, kinds: Mapping[str, np.ndarray], distance: float, log_x: bool) -> None:
+    beside = _apart([*kinds.values()], distance, log_x)
+    for kind, estimate, color in zip(kinds, beside, colors_of(len(kinds)), strict=True):
+        _draw_intervals(panel, estimate, kind, color)
+    places = np.unique([x for estimate in kinds.values() for x in estimate[0]])
+    if log_x:
+        panel.set_xscale("log")
+        panel.set_xticks(places, [f"{x:g}" for x in places])
+        panel.minorticks_off()
+    else:  # also where there is nothing to draw
+        margin = 0.06 * (np.ptp(places) or max(abs(places[0]), 1.0))
+        panel.set_xlim(places[0] - margin, places[-1] + margin)
 
 
 def _apart(estimates: Sequence[np.ndarray], distance: float, log_x: bool) -> list[np.ndarray]:
