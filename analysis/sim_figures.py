@@ -228,7 +228,7 @@ def phase_figure(
     """Phase diagrams, by what they show: (rows, columns) ≥ 0, in the cells too. blank: what it says
     where there is no number."""
     with figure_style():
-        figure, panels = panels_of(len(values), 1, 2.4, one_y_axis=False)
+        figure, panels = panels_of(len(values), 1, 2.1, one_y_axis=False)
         for panel, (label, cells) in zip(panels, values.items(), strict=True):
             _draw_cells(panel, cells, blank)
             figure.colorbar(panel.images[0], ax=panel, label=label)

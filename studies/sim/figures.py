@@ -20,7 +20,6 @@ from studies.sim.exact import (
     strengths,
 )
 from studies.sim.findings import FEWEST, mean_of_finite
-from studies.sim.runs import Paths
 from studies.sim.runs import corners as every_corner
 from studies.sim.summary import of_times_alone
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from studies.sim.findings import Study
-    from studies.sim.rules import Rules
 
 
 def paths(study: Study) -> Figure:
@@ -145,8 +143,8 @@ def _against_strengths(study: Study, ratios: Mapping[str, np.ndarray], label: st
 def factors(study: Study) -> Figure:
     """How often runs swing by, over what is varied: a panel for the last word but one of names."""
     shares: dict[str, dict[str, list]] = {"loss rises": {}, "c_1 swings": {}}  # by factor
-    for name, p in study.paths.items():
-        seen = (measures.rising(p, study.rules), study.of(measures.swings, name))
+    for name in study.paths:
+        seen = (_rising(study, name), study.of(measures.swings, name))
         factor, _, value = name.rpartition(" ")
         for rows, yes in zip(shares.values(), seen, strict=True):
             ends = clopper_pearson(int(yes.sum()), len(yes))
@@ -157,26 +155,33 @@ def factors(study: Study) -> Figure:
 
 
 def phase(study: Study) -> Figure:
-    """How often the loss rises, how high, and whether runs have ended, over the two axes of a
-    grid."""
+    """How often the loss rises, how high, how far c_1 turns back, and whether runs have ended, over
+    the two axes of a grid."""
     axes = zip(*(name.split(", ") for name in study.paths), strict=True)
     rows, columns = ([*dict.fromkeys(axis)] for axis in axes)
-    measured: dict[str, Callable[[Paths], float]] = {
-        "share of runs whose loss rises": lambda p: measures.rising(p, study.rules).mean(),
-        "median rise of those / start": lambda p: _median_rise(p, study.rules),
-        f"share that end below {study.rules.left:g} of start": (
-            lambda p: measures.ended(p, study.rules).mean()
+    measured: dict[str, Callable[[str], float]] = {
+        "share whose loss rises": lambda name: _rising(study, name).mean(),
+        "median rise of those / start": lambda name: _median_rise(study, name),
+        "mean fall of c_1 from its peak": (
+            lambda name: mean_of_finite(study.of(measures.swing_heights, name))[0]
+        ),
+        f"share ended (below {study.rules.left:g})": (
+            lambda name: measures.ended(study.paths[name], study.rules).mean()
         ),
     }
     cells = {
-        what: np.array([[value(study.paths[f"{row}, {c}"]) for c in columns] for row in rows])
+        what: np.array([[value(f"{row}, {column}") for column in columns] for row in rows])
         for what, value in measured.items()
     }
     return phase_figure(cells, rows, columns, blank=f"< {FEWEST} rise")
 
 
-def _median_rise(paths: Paths, rules: Rules) -> float:
-    heights = measures.heights(paths)[measures.rising(paths, rules)]
+def _rising(study: Study, name: str) -> np.ndarray:
+    return measures.rising(study.paths[name], study.rules)
+
+
+def _median_rise(study: Study, name: str) -> float:
+    heights = measures.heights(study.paths[name])[_rising(study, name)]
     return float(np.median(heights)) if len(heights) >= FEWEST else np.nan
 
 

@@ -113,7 +113,7 @@ def test_cells_are_placed_by_name(tmp_path, monkeypatch):
     assert (rows, columns) == (["L 1", "L 2"], ["scale 1", "scale 2"])
     shares = [measures.ended(study.paths[name], study.rules).mean() for name in names]
     assert len(set(shares)) > 2
-    found = cells["share that end below 0.05 of start"]
+    found = cells["share ended (below 0.05)"]
     np.testing.assert_array_equal(found, np.reshape(shares, (2, 2)).T)
 
 
