@@ -72,7 +72,7 @@ def _kept(run: Run, seeds: Seeds, folder: Path, bar: tqdm) -> Paths:
     parts = []
     for bite in _bites(seeds.all):
         file = folder / f"{_identity(run, bite)}.npz"
-        if not file.is_file():
+        if not (file.is_file() and digest_file(file).is_file()):
             _write(file, _run(run, bite))
         parts.append(_read(file))
         bar.update(len(bite))
@@ -103,8 +103,7 @@ def _write(file: Path, paths: Paths) -> None:
 
 
 def _read(file: Path) -> Paths:
-    digest = digest_file(file)
-    if not digest.is_file() or digest.read_text().strip() != hash_file(file):
+    if digest_file(file).read_bytes().strip() != hash_file(file).encode():
         raise Mistake(f"{file}: is not as it was written; remove it, it is made again")
     with np.load(file) as arrays:
         return Paths(**{name: arrays[name] for name in arrays})
