@@ -1,7 +1,7 @@
 """Figures of the structured identity mapping task, from arrays (seed × time).
 
-A panel for each variant. Thin lines are single seeds, thick ones medians over all seeds, bands the
-middle 80 % of them.
+A panel for each variant. Thin lines are single seeds, thick ones medians over the seeds given,
+bands the middle 80 % of them.
 """
 
 from __future__ import annotations

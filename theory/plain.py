@@ -37,12 +37,12 @@ def train_plainly(setting: Setting, seed: int, record: list[int]) -> dict[str, T
     """Fields of `Trajectories` for one seed: (time, …)."""
     frame = draw_frames(setting.task, as_seeds([seed]))[0]
     network, looks = build(setting, seed), []
+    reshuffled = setting.training.order == "reshuffled"
     optimizer = torch.optim.SGD(network.parameters(), lr=setting.training.lr)
     for step in range(record[-1] + 1):
         epoch, place = divmod(step, setting.steps_per_epoch)
-        if place == 0:
-            shuffled = epoch if setting.training.order == "reshuffled" else 0
-            points = draw_points(setting.task, as_seeds([seed]), shuffled)
+        if step == 0 or (place == 0 and reshuffled):
+            points = draw_points(setting.task, as_seeds([seed]), epoch)
             x, kept = points.z[0] @ frame[:, : setting.task.s].T, points.kept[0]
         if step in record:
             looks.append(look(network, setting, frame, x[kept]))

@@ -28,7 +28,7 @@ def _curves(name: str, config: SimConfig, paths: Paths) -> pd.DataFrame:
     table = pd.DataFrame({"variant": name, "t": paths.t, "flow_time": flow_times(run, paths.t)})
     for what, values in curves.items():
         finite = values[measures.stays_finite(paths)]
-        rows = np.quantile(finite, QUANTILES, axis=0) if len(finite) else [np.nan] * 3
+        rows = np.quantile(finite, QUANTILES, axis=0) if len(finite) else [np.nan] * len(QUANTILES)
         for share, row in zip(QUANTILES, rows, strict=True):
             table[f"{what}_{share:.0%}".replace("%", "")] = row
     return table
