@@ -7,7 +7,8 @@ read is the image's and no quirk of an instrument.
 import numpy as np
 import pandas as pd
 
-Z = 1.959964  # of a standard normal, 2.5 % lie beyond
+from analysis.intervals import binomial_bounds
+
 _SNAPSHOT = ["run", "step", "images_seen"]
 _IMAGE = [
     *(*_SNAPSHOT, "train_seed", "weights", "combination", "split", "prompt", "intervention"),
@@ -45,8 +46,8 @@ def agreement(probe: pd.DataFrame, oracle: pd.DataFrame) -> pd.DataFrame:
     in any. Its unsure shares are of images in which an instrument is unsure of some concept.
 
     Returns run, step, images_seen, measure, images (all there are), count (those of which neither
-    is unsure), agreement (a share of these; nan of none), low, high (its 95 % interval, Wilson
-    1927), probe_unsure, oracle_unsure (shares of all). Raises ValueError as `paired` does.
+    is unsure), agreement (a share of these; nan of none), low, high (its 95 % interval, Clopper
+    and Pearson's), probe_unsure, oracle_unsure (shares of all). Raises ValueError as `paired` does.
     """
     readings = _sure_and_same(paired(probe, oracle))
     counts = readings.groupby([*_SNAPSHOT, "measure"], sort=False).agg(
@@ -56,7 +57,7 @@ def agreement(probe: pd.DataFrame, oracle: pd.DataFrame) -> pd.DataFrame:
         probe_unsure=("probe_unsure", "mean"),
         oracle_unsure=("oracle_unsure", "mean"),
     )
-    low, high = wilson(counts["same"].to_numpy(), counts["count"].to_numpy())
+    low, high = binomial_bounds(*counts[["same", "count"]].to_numpy(np.float64).T)
     share = counts["same"] / counts["count"].where(counts["count"] > 0)
     table = counts.assign(agreement=share, low=low, high=high).drop(columns="same")
     return table.reset_index().sort_values(["run", "step"], kind="stable", ignore_index=True)
@@ -71,14 +72,6 @@ def _sure_and_same(both: pd.DataFrame) -> pd.DataFrame:
     grouped = single.groupby(_IMAGE, as_index=False, sort=False)
     joint = grouped.agg({**dict.fromkeys(unsure, "any"), "sure": "all", "same": "all"})
     return pd.concat([joint.assign(measure="joint"), single], ignore_index=True)
-
-
-def wilson(successes: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The 95 % score interval of a share (Wilson, 1927, JASA 22); of no trials, all of [0, 1]."""
-    share, square = successes / np.maximum(count, 1), Z**2
-    centre = (successes + square / 2) / (count + square)
-    half = Z * np.sqrt(count * share * (1 - share) + square / 4) / (count + square)
-    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
 
 
 def format_agreement(table: pd.DataFrame) -> str:

@@ -46,7 +46,11 @@ def largest_rise(curves: Float[ndarray, "*runs times"]) -> Rise:
 
 
 def relative_rise(losses: Float[ndarray, "*runs times"]) -> Rise:
-    """ρ = max_{i≤j}(L_j − L_i) / L_0: how non-monotone a loss is, as a share of its start."""
+    """ρ = max_{i≤j}(L_j − L_i) / L_0: how non-monotone a loss is, as a share of its start.
+
+    Raises ValueError for curves that start at 0 or below, which have no such share.
+    """
+    _check_starts(losses)
     rise = largest_rise(losses)
     return rise._replace(height=rise.height / losses[..., 0])
 
@@ -54,8 +58,10 @@ def relative_rise(losses: Float[ndarray, "*runs times"]) -> Rise:
 def count_turns(losses: Float[ndarray, "*runs times"], threshold: float = 0.01) -> Turns:
     """Rises by more than `threshold` · L_0, separated by falls by more than that, and those falls.
 
-    "Triple descent" is three falls with two rises between them.
+    "Triple descent" is three falls with two rises between them. Raises ValueError for curves that
+    start at 0 or below.
     """
+    _check_starts(losses)
     finite = np.isfinite(losses).all(-1)
     losses = np.where(finite[..., None], losses, 0)
     band = threshold * losses[..., 0]
@@ -121,6 +127,11 @@ def order_violations(
     excess = losses[..., u] - losses[..., v] - np.asarray(slack)[..., None]
     largest = excess.max(-1)
     return OrderViolations(np.where(np.isnan(largest), np.nan, (excess > 0).mean(-1)), largest)
+
+
+def _check_starts(losses: ndarray) -> None:
+    if (losses[..., 0] <= 0).any():
+        raise ValueError("losses: allowed are curves that start above 0")
 
 
 def _at(curves: ndarray, place: ndarray | np.integer) -> ndarray:

@@ -27,11 +27,10 @@ _PANELS = {
 }
 
 
-def prompt_curves(scores: pd.DataFrame, *, seed: int, num_draws: int = 1000) -> pd.DataFrame:
+def prompt_curves(scores: pd.DataFrame) -> pd.DataFrame:
     """Joint accuracy of every set of prompts, and how much it differs from that of the captions.
 
     scores: of one run, in which `intervention` names the sets, the captions CAPTIONS.
-    seed: of the bootstrap, the same for every set.
 
     Returns prompts (the set, "captions" among them), run, step, images_seen, split, accuracy, low,
     high, and difference, difference_low, difference_high (see `joint_differences`), which are NaN
@@ -40,11 +39,10 @@ def prompt_curves(scores: pd.DataFrame, *, seed: int, num_draws: int = 1000) -> 
     """
     captions, tables = scores[scores["intervention"] == CAPTIONS], []
     for name, own in scores.groupby("intervention", sort=False):
-        curves = accuracy_curves(own, rng=np.random.default_rng(seed), num_draws=num_draws)
+        curves = accuracy_curves(own)
         joint = curves[curves["measure"] == "joint"].drop(columns="measure")
         if name != CAPTIONS and "partial" not in set(own["split"]):
-            rng = np.random.default_rng(seed)
-            differences = joint_differences(own, captions, rng=rng, num_draws=num_draws)
+            differences = joint_differences(own, captions)
             joint = joint.merge(differences.rename(columns=_BOUNDS), on=_SNAPSHOT)
         tables.append(joint.assign(prompts="captions" if name == CAPTIONS else name))
     columns = ["prompts", *_SNAPSHOT, "accuracy", "low", "high", "difference"]

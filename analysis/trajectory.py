@@ -1,20 +1,20 @@
 """Accuracy curves and concept trajectories: the scores table in, smaller tables out.
 
-Every interval is a 95 % percentile bootstrap over the noise indices `sample`. An index is drawn
-together with all of its combinations and snapshots, because image k of a combination starts from
-the same noise at every snapshot: within a run, rows with the same indices share one draw, so the
-differences between their snapshots are paired. A snapshot with other indices (often the last,
-which has more of them) is drawn from its own. The combinations are fixed, not drawn: an interval
-says what other noise would have changed, not what another training seed would.
-
-Where every image is right, or none is, a bootstrap has no width; there an accuracy's interval ends
-at the exact binomial bound, α/2 = (1 − bound)ⁿ or boundⁿ for n images.
+Every interval is a 95 % one and speaks of other noise, not of other training seeds. Each image of
+each combination starts from noise of its own, so of one snapshot they are independent, and what is
+right among them is a sum of independent trials: its interval is Clopper and Pearson's, which covers
+at least as often as it says, near 0 and 1 too. The combinations are fixed, not drawn. Two snapshots
+of a run start from the same noise: their intervals may overlap though their difference is certain
+(`joint_differences`, `analysis/paired.py`).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
+
+from analysis.intervals import binomial_bounds
+from analysis.paired import bonett_price_interval
 
 BASELINES = ("render", "memoriser")  # values of `run` that are no run
 SPLITS = ("train", "held_out", "partial")
@@ -27,9 +27,7 @@ _SETTINGS = [
 ]
 
 
-def accuracy_curves(
-    scores: pd.DataFrame, *, rng: np.random.Generator, num_draws: int = 1000
-) -> pd.DataFrame:
+def accuracy_curves(scores: pd.DataFrame) -> pd.DataFrame:
     """Share of images in which the probe sees what was asked for, per snapshot and split.
 
     A null prediction is wrong. "joint" counts the images with every concept right; it comes after
@@ -41,23 +39,15 @@ def accuracy_curves(
     """
     single = _right(_generated(scores))
     values = pd.concat([single, _joint(single)], ignore_index=True)
-    keys = [*_SNAPSHOT, "split", "measure"]
-    curves = _means_with_intervals(values, keys, rng, num_draws)
-    return _widened(curves).drop(columns="count").rename(columns={"mean": "accuracy"})
+    means = _means_with_intervals(values, [*_SNAPSHOT, "split", "measure"])
+    return means.rename(columns={"mean": "accuracy"})
 
 
-def joint_differences(
-    scores: pd.DataFrame,
-    reference: pd.DataFrame,
-    *,
-    rng: np.random.Generator,
-    num_draws: int = 1000,
-) -> pd.DataFrame:
+def joint_differences(scores: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
     """Joint accuracy minus that of `reference`, image by image: image k of a combination beside
     image k of the same combination, snapshot and split, which starts from the same noise.
 
-    Where all n pairs differ alike, the interval ends where 1 in n would be likely not to have been
-    seen (Clopper–Pearson): a pair may differ by 1 + |difference| more.
+    The interval is that of paired shares (`bonett_price_interval`).
 
     Returns run, step, images_seen, split, difference, low, high (all three in [−1, 1]) of the
     images that both have. Raises ValueError as `concept_trajectories` does, and for none in common.
@@ -66,22 +56,21 @@ def joint_differences(
     own, other = (
         _joint(_right(_generated(table))).set_index(keys)["value"] for table in (scores, reference)
     )
-    values = (own - other).dropna().rename("value").reset_index().assign(measure="joint")
-    if values.empty:
+    difference = (own - other).dropna()
+    if difference.empty:
         raise ValueError("scores and reference have no images in common")
-    keys = [*_SNAPSHOT, "split", "measure"]
-    means = _means_with_intervals(values, keys, rng, num_draws)
-    alike, unseen = means["low"] == means["high"], 1 - 0.025 ** (1 / means["count"])
-    reach = unseen * (1 + means["mean"].abs())
-    low = means["low"].mask(alike, (means["mean"] - reach).clip(lower=-1))
-    high = means["high"].mask(alike, (means["mean"] + reach).clip(upper=1))
-    differences = means.assign(low=low, high=high).drop(columns=["measure", "count"])
-    return differences.rename(columns={"mean": "difference"})
+    pairs = difference.groupby([*_SNAPSHOT, "split"])
+    return pairs.apply(_paired_interval).unstack().reset_index()
 
 
-def concept_trajectories(
-    scores: pd.DataFrame, *, rng: np.random.Generator, num_draws: int = 1000
-) -> pd.DataFrame:
+def _paired_interval(difference: pd.Series) -> pd.Series:
+    """difference: 1 or −1 where one of a pair alone is right, else 0."""
+    first, second = (difference > 0).sum(), (difference < 0).sum()
+    low, high = bonett_price_interval(first, second, len(difference), 0.95)
+    return pd.Series({"difference": difference.mean(), "low": low, "high": high})
+
+
+def concept_trajectories(scores: pd.DataFrame) -> pd.DataFrame:
     """Where each combination stands in concept space at each snapshot.
 
     The coordinate along a concept is the mean probability that the probe gives the asked-for
@@ -95,8 +84,7 @@ def concept_trajectories(
     """
     values = _probable(_generated(scores)).rename(columns={"p_target": "value"})
     keys = ["run", "combination", "split", "step", "images_seen", "concept"]
-    means = _means_with_intervals(values, keys, rng, num_draws).drop(columns="count")
-    return means.rename(columns={"mean": "coordinate"})
+    return _means_with_intervals(values, keys).rename(columns={"mean": "coordinate"})
 
 
 def joint_right(scores: pd.DataFrame) -> pd.Series:
@@ -200,56 +188,17 @@ def _probable(scores: pd.DataFrame) -> pd.DataFrame:
     return scores
 
 
-def _means_with_intervals(
-    values: pd.DataFrame, keys: list[str], rng: np.random.Generator, num_draws: int
-) -> pd.DataFrame:
-    """Mean of `value` per `keys`, its interval, the count behind it; rows sorted by the keys.
+def _means_with_intervals(values: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Mean of `value`, in [0, 1], per `keys`, with the ends of its interval; sorted by the keys.
 
     The last key (the concept or measure) is sorted by first appearance, the others by value.
     """
     last = pd.Categorical(values[keys[-1]], categories=values[keys[-1]].unique(), ordered=True)
-    values = values.assign(**{keys[-1]: last})
-    per_index = values.groupby([*keys, "sample"], observed=True)["value"].agg(["sum", "count"])
-    tables = per_index.unstack("sample", fill_value=0)
-    sums, counts = tables["sum"].to_numpy(), tables["count"].to_numpy()
-    result = tables.index.to_frame(index=False).astype({keys[-1]: str})
-    bounds = np.empty((2, len(result)))
-    for rows in _sharing_a_draw(result["run"], counts):
-        columns = counts[rows[0]] > 0
-        bounds[:, rows] = _bootstrap(
-            sums[rows][:, columns], counts[rows][:, columns], rng, num_draws
-        )
-    count = counts.sum(1)
-    return result.assign(mean=sums.sum(1) / count, low=bounds[0], high=bounds[1], count=count)
-
-
-def _widened(curves: pd.DataFrame) -> pd.DataFrame:
-    """Clopper–Pearson's bound where all of n images are right, or none is."""
-    bound = 0.025 ** (1 / curves["count"])
-    return curves.assign(
-        low=curves["low"].mask(curves["mean"] == 1, bound),
-        high=curves["high"].mask(curves["mean"] == 0, 1 - bound),
-    )
-
-
-def _sharing_a_draw(runs: pd.Series, counts: np.ndarray) -> Iterator[np.ndarray]:
-    """Yields the row numbers that belong to one run and have the same noise indices."""
-    signatures = [row.tobytes() for row in counts > 0]
-    frame = pd.DataFrame({"run": runs.to_numpy(), "indices": signatures})
-    for _, rows in frame.groupby(["run", "indices"]):
-        yield rows.index.to_numpy()
-
-
-def _bootstrap(
-    sums: np.ndarray, counts: np.ndarray, rng: np.random.Generator, num_draws: int
-) -> np.ndarray:
-    """2.5th and 97.5th percentile, (2, R), of the means of R rows of per-index sums (R, K).
-
-    Drawing K of K indices is a multinomial weight on each, so all rows and draws are one matmul.
-    """
-    num_indices = sums.shape[1]
-    weights = rng.multinomial(num_indices, np.full(num_indices, 1 / num_indices), size=num_draws)
-    return np.percentile((sums @ weights.T) / (counts @ weights.T), [2.5, 97.5], axis=1)
+    groups = values.assign(**{keys[-1]: last}).groupby(keys, observed=True)["value"]
+    sums, counts = groups.sum().to_numpy(), groups.size().to_numpy().astype(np.float64)
+    low, high = binomial_bounds(sums, counts)
+    result = groups.size().index.to_frame(index=False).astype({keys[-1]: str})
+    return result.assign(mean=sums / counts, low=low, high=high)
 
 
 def in_reading_order(splits: Iterable[str]) -> list[str]:

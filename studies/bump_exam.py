@@ -109,7 +109,7 @@ class BumpExam:
         off = torch.where(named & wanted, off, torch.where(named ^ wanted, float(size), 0.0))
         return off.square().sum(1).round(decimals=4)
 
-    def figures(self, scores: pd.DataFrame, rng: np.random.Generator) -> dict[str, Any]:
+    def figures(self, scores: pd.DataFrame) -> dict[str, Any]:
         return {"centres": centre_figure(scores, self.config.image_size_px)}
 
 

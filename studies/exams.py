@@ -6,7 +6,6 @@ All of it is known without the files of photographs; the images themselves are i
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Int
@@ -59,7 +58,7 @@ class Exam(Protocol):
     def distance(self, shown: Tensor, asked: Tensor) -> Tensor:
         """(m,), how far what m images show, (m, k), is from what is asked, (k,)."""
 
-    def figures(self, scores: pd.DataFrame, rng: np.random.Generator) -> dict[str, Any]:
+    def figures(self, scores: pd.DataFrame) -> dict[str, Any]:
         """What is drawn beside accuracy and samples."""
 
     def facts(self, scores: pd.DataFrame) -> dict[str, str]:
@@ -106,10 +105,10 @@ class CaptionExam:
     def distance(self, shown: Tensor, asked: Tensor) -> Tensor:
         return hamming(shown, asked)
 
-    def figures(self, scores: pd.DataFrame, rng: np.random.Generator) -> dict[str, Any]:
+    def figures(self, scores: pd.DataFrame) -> dict[str, Any]:
         if not self.held_out:
             return {}
-        return {"trajectories": trajectory_figure(concept_trajectories(scores, rng=rng))}
+        return {"trajectories": trajectory_figure(concept_trajectories(scores))}
 
     def facts(self, scores: pd.DataFrame) -> dict[str, str]:
         effects = prompt_effect(scores)

@@ -31,8 +31,6 @@ from studies.prompt_findings import curves_of_prompts
 from studies.run_dir import RunDir
 from studies.samples import load_samples
 
-BOOTSTRAP_SEED = 0
-
 
 @dataclass(frozen=True)
 class Findings:
@@ -63,13 +61,13 @@ class Findings:
 
     @cached_property
     def curves(self) -> pd.DataFrame:
-        return accuracy_curves(self.scores, rng=np.random.default_rng(BOOTSTRAP_SEED))
+        return accuracy_curves(self.scores)
 
     @cached_property
     def prompt_curves(self) -> pd.DataFrame:
         """Of the first run, other prompts beside the captions."""
         probe = probe_name(self.certificate)
-        return curves_of_prompts(self.runs[0], self.configs[0], probe, BOOTSTRAP_SEED)
+        return curves_of_prompts(self.runs[0], self.configs[0], probe)
 
     def prompt_rows(self) -> list[dict[str, str]]:
         """Of the first run, other prompts beside the captions at the last snapshot, if any."""
@@ -129,7 +127,7 @@ class Findings:
         its instruments too; returns the figures."""
         directory.mkdir(parents=True, exist_ok=True)
         figures = {"accuracy": accuracy_figure(self.curves, self.exam.chance)}
-        figures |= self.exam.figures(self.scores, np.random.default_rng(BOOTSTRAP_SEED))
+        figures |= self.exam.figures(self.scores)
         if len(self.runs) == 1:
             figures |= instrument_figures(self.runs[0], self.configs[0], self.exam)
             _remove_older(directory, {*CAPTIONS} - {*figures})

@@ -10,11 +10,11 @@ from studies.prompt_sets import PLAIN
 from studies.run_dir import RunDir
 
 
-def curves_of_prompts(run: RunDir, config: Config, probe: str, seed: int) -> pd.DataFrame:
+def curves_of_prompts(run: RunDir, config: Config, probe: str) -> pd.DataFrame:
     """What `prompt_curves` finds in the shown scores. Mistake names a part that is missing."""
     sets = (PLAIN, *config.evaluate.prompts)
     plans = [plan for name in sets for plan in shown_plans(config, name)]
-    return prompt_curves(read_scores(run, config, plans, probe), seed=seed)
+    return prompt_curves(read_scores(run, config, plans, probe))
 
 
 def table_of_prompts(rows: list[dict[str, str]]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.intervals import clopper_pearson
+from analysis.intervals import FEWEST_SEEDS, clopper_pearson
 from analysis.sim_figures import curve_figure, interval_figure, path_figure, phase_figure
 from studies.sim import measures
 from studies.sim.config import Symmetric
@@ -19,7 +19,7 @@ from studies.sim.exact import (
     one_layer_paths,
     strengths,
 )
-from studies.sim.findings import FEWEST, mean_of_finite
+from studies.sim.findings import mean_of_finite
 from studies.sim.runs import corners as every_corner
 from studies.sim.summary import of_times_alone
 
@@ -173,7 +173,7 @@ def phase(study: Study) -> Figure:
         what: np.array([[value(f"{row}, {column}") for column in columns] for row in rows])
         for what, value in measured.items()
     }
-    return phase_figure(cells, rows, columns, blank=f"< {FEWEST} rise")
+    return phase_figure(cells, rows, columns, blank=f"< {FEWEST_SEEDS} rise")
 
 
 def _rising(study: Study, name: str) -> np.ndarray:
@@ -182,7 +182,7 @@ def _rising(study: Study, name: str) -> np.ndarray:
 
 def _median_rise(study: Study, name: str) -> float:
     heights = measures.heights(study.paths[name])[_rising(study, name)]
-    return float(np.median(heights)) if len(heights) >= FEWEST else np.nan
+    return float(np.median(heights)) if len(heights) >= FEWEST_SEEDS else np.nan
 
 
 def _shown(study: Study, name: str) -> str:

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.intervals import Interval, mean_over_seeds, newcombe
+from analysis.intervals import FEWEST_SEEDS, Interval, mean_over_seeds, newcombe
 from analysis.verdicts import Verdict, Word, more, same, share, together
 from studies.sim.config import SimConfig
 from studies.sim.rules import Rules
 from studies.sim.runs import Paths
 
 DRAWS = 1 << 13  # seed of the bootstrap
-FEWEST = 8  # runs that stand for others
 
 Part = tuple[str, Verdict]  # what was measured, and what it says
 
@@ -74,7 +73,7 @@ def mean_of_finite(values: np.ndarray) -> tuple[float, float, float]:
 
 def interval(values: np.ndarray, confidence: float = 0.95) -> Interval:
     """Unknown, and so undecided, where a run diverged or has not got there, or of too few."""
-    if len(values) < FEWEST or not np.isfinite(values).all():
+    if len(values) < FEWEST_SEEDS or not np.isfinite(values).all():
         return Interval(float("nan"), float("nan"))
     return mean_over_seeds(values, rng=_rng(), confidence=confidence)
 

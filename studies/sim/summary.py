@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.intervals import clopper_pearson
+from analysis.intervals import FEWEST_SEEDS, clopper_pearson
 from analysis.learning_times import Fit, signal_law, typical_time
 from analysis.swing_test import mean_swing_test
 from studies.sim import measures
@@ -20,7 +20,7 @@ from studies.sim.exact import (
     strengths,
     times_alone,
 )
-from studies.sim.findings import DRAWS, FEWEST, Study, mean_of_finite, share_difference
+from studies.sim.findings import DRAWS, Study, mean_of_finite, share_difference
 from studies.sim.runs import Paths
 
 SWING_DRAWS = 999
@@ -133,7 +133,7 @@ def of_times_alone(study: Study, name: str) -> np.ndarray:
 def _mean_loss(paths: Paths) -> Iterator[Row]:
     """Does the mean over runs rise? (`mean_swing_test`)"""
     losses = paths.loss[np.isfinite(paths.loss).all(1)]
-    if len(losses) >= FEWEST:
+    if len(losses) >= FEWEST_SEEDS:
         rng = np.random.default_rng(DRAWS)
         test = mean_swing_test(losses, rng=rng, num_draws=SWING_DRAWS)
         yield Row(
@@ -151,5 +151,5 @@ def _mean(measure: str, values: np.ndarray) -> Row:
 
 def _fit(measure: str, fit: Fit) -> Row:
     seen = fit.runs - fit.censored
-    low, high = fit.interval if seen >= FEWEST else (np.nan, np.nan)
+    low, high = fit.interval if seen >= FEWEST_SEEDS else (np.nan, np.nan)
     return Row(measure, fit.estimate, low, high, seen)

@@ -161,3 +161,10 @@ def test_a_path_that_diverges_has_no_bow():
     path = np.array([[0.0, 0.0], [0.5, 0.9], [1.0, 1.0], [np.inf, 2.0]])
     assert np.isnan(bow(path))
     assert bow(path[:3]) == pytest.approx(0.4 / 3)
+
+
+@pytest.mark.parametrize("measure", [relative_rise, count_turns])
+@pytest.mark.parametrize("start", [0.0, -1.0])
+def test_a_share_of_a_start_that_is_not_above_zero_is_refused(measure, start):
+    with pytest.raises(ValueError, match="losses: allowed are curves that start above 0"):
+        measure(np.array([[start, 1.0, 0.5]]))

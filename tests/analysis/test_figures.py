@@ -25,11 +25,11 @@ def learning(make_scores, num_concepts=3, held_out=4, runs=1, steps=6) -> pd.Dat
 
 
 def curves_of(scores: pd.DataFrame) -> pd.DataFrame:
-    return accuracy_curves(scores, rng=np.random.default_rng(0), num_draws=50)
+    return accuracy_curves(scores)
 
 
 def trajectories_of(scores: pd.DataFrame) -> pd.DataFrame:
-    return concept_trajectories(scores, rng=np.random.default_rng(0), num_draws=50)
+    return concept_trajectories(scores)
 
 
 def tick_labels(axis) -> list[str]:

@@ -11,10 +11,6 @@ from tests.analysis.test_figures import assert_legible
 SPLITS = ("train", "train", "held_out")
 
 
-def rng() -> np.random.Generator:
-    return np.random.default_rng(0)
-
-
 @pytest.fixture
 def scores(make_scores) -> pd.DataFrame:
     """Two snapshots of captions, of a set that is right where they are wrong, and of a partial."""
@@ -31,8 +27,8 @@ def only(scores: pd.DataFrame, name: str) -> pd.DataFrame:
 
 def test_differences_are_those_of_the_accuracies(scores):
     own, captions = only(scores, "pairs"), only(scores, "none")
-    found = joint_differences(own, captions, rng=rng()).set_index(["step", "split"])
-    curves = [accuracy_curves(table, rng=rng()) for table in (own, captions)]
+    found = joint_differences(own, captions).set_index(["step", "split"])
+    curves = [accuracy_curves(table) for table in (own, captions)]
     accuracy = [c[c["measure"] == "joint"].set_index(["step", "split"])["accuracy"] for c in curves]
     expected = accuracy[0] - accuracy[1]
     assert found["difference"].to_dict() == pytest.approx(expected.to_dict())
@@ -46,37 +42,37 @@ def test_pairing_makes_the_interval_as_wide_as_the_discordant_pairs(make_scores)
     after = before.copy()
     after[0, 0, np.flatnonzero(~before)[:40]] = True
     tables = [make_scores(right, concepts=("shape",)) for right in (after, before)]
-    found = joint_differences(*tables, rng=rng(), num_draws=4000).iloc[0]
+    found = joint_differences(*tables).iloc[0]
     half = 1.96 * np.sqrt(0.1 * 0.9 / 400)
     assert found["difference"] == pytest.approx(0.1)
     assert found["low"] == pytest.approx(0.1 - half, abs=0.1 * half + 1 / 400)
     assert found["high"] == pytest.approx(0.1 + half, abs=0.1 * half + 1 / 400)
 
 
-@pytest.mark.parametrize("own, other, ends", [(1, 1, (-1, 1)), (1, 0, (-2, 0)), (0, 1, (0, 2))])
-def test_pairs_that_all_differ_alike_have_the_exact_binomial_bound(make_scores, own, other, ends):
-    """Of 20: 1 − .025^(1/20) = .1684 of all may differ otherwise, by 1 or, from ±1, by 2."""
-    shape = (1, 1, 20, 1)
-    tables = [make_scores(np.full(shape, bool(v)), concepts=("shape",)) for v in (own, other)]
-    found = joint_differences(*tables, rng=rng()).iloc[0]
+@pytest.mark.parametrize("own, other, ends", [(1, 1, (-0.126, 0.126)), (1, 0, (0.735, 1))])
+def test_pairs_that_all_differ_alike_have_an_interval_with_width(make_scores, own, other, ends):
+    """Of 20 pairs (Bonett and Price): p₁ = p₂ = 1/22, or p₁ = 21/22 and p₂ = 1/22."""
+    tables = [
+        make_scores(np.full((1, 1, 20, 1), v == 1), concepts=("shape",)) for v in (own, other)
+    ]
+    found = joint_differences(*tables).iloc[0]
     assert found["difference"] == own - other
-    expected = [own - other + 0.1684 * end for end in ends]
-    assert found[["low", "high"]].tolist() == pytest.approx(expected, abs=1e-4)
+    assert found[["low", "high"]].tolist() == pytest.approx(ends, abs=5e-4)
 
 
 def test_images_are_compared_with_their_own_number_whatever_the_order(scores):
     own, captions = only(scores, "pairs"), only(scores, "none")
     shuffled = captions.sample(frac=1, random_state=0)
-    expected = joint_differences(own, captions, rng=rng())
-    pd.testing.assert_frame_equal(joint_differences(own, shuffled, rng=rng()), expected)
+    expected = joint_differences(own, captions)
+    pd.testing.assert_frame_equal(joint_differences(own, shuffled), expected)
     with pytest.raises(ValueError, match="no images in common"):
-        joint_differences(only(scores, "shapes"), captions, rng=rng())
+        joint_differences(only(scores, "shapes"), captions)
 
 
 def test_curves_hold_every_set_and_the_captions_as_they_are_elsewhere(scores):
-    curves = prompt_curves(scores, seed=0)
+    curves = prompt_curves(scores)
     assert list(curves["prompts"].unique()) == ["captions", "pairs", "shapes"]
-    plain = accuracy_curves(only(scores, "none"), rng=rng()).query("measure == 'joint'")
+    plain = accuracy_curves(only(scores, "none")).query("measure == 'joint'")
     ours = curves.query("prompts == 'captions'")
     columns = ["step", "split", "accuracy", "low", "high"]
     assert ours[columns].to_numpy().tolist() == plain[columns].to_numpy().tolist()
@@ -85,7 +81,7 @@ def test_curves_hold_every_set_and_the_captions_as_they_are_elsewhere(scores):
 
 
 def test_rows_are_the_last_snapshot_training_first(scores):
-    curves = prompt_curves(scores, seed=0)
+    curves = prompt_curves(scores)
     written = {"captions": "a {color} {shape}", "pairs": "a {color} AND a {shape}", "shapes": "x"}
     rows = prompt_rows(curves, written)
     assert [(row["prompts"], row["split"]) for row in rows] == [
@@ -100,7 +96,7 @@ def test_rows_are_the_last_snapshot_training_first(scores):
 
 
 def test_figure_has_a_panel_per_split_and_a_line_per_set(scores):
-    figure = prompt_figure(prompt_curves(scores, seed=0, num_draws=50))
+    figure = prompt_figure(prompt_curves(scores))
     titles = ["held-out combinations", "training combinations", "partial prompts"]
     assert [panel.get_title() for panel in figure.axes] == titles
     assert [len(panel.get_lines()) for panel in figure.axes] == [2, 2, 1]

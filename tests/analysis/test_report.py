@@ -36,7 +36,7 @@ def curves(make_scores) -> pd.DataFrame:
     right = np.ones((3, 2, 8, 3), bool)
     right[:, 1, :4, 0] = False
     scores = make_scores(right, splits=("train", "held_out"))
-    return accuracy_curves(scores, rng=np.random.default_rng(0))
+    return accuracy_curves(scores)
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ BUMP = 0.5 + 0.1 * np.exp(-(((np.arange(J) - 20) / 4) ** 2))
 
 
 @pytest.mark.parametrize("truth", [FLAT, FALLING], ids=["flat", "falling"])
-@pytest.mark.parametrize("runs, rho", [(5, 0.0), (10, 0.8)])
+@pytest.mark.parametrize("runs, rho", [(4, 0.0), (5, 0.0), (10, 0.8)])
 def test_it_keeps_its_size(truth, runs, rho):
     assert rejected(truth, runs, rho, 150)[0] < 0.06
 
@@ -42,12 +42,19 @@ def test_it_finds_a_planted_swing(runs):
 
 
 def test_the_rise_has_its_place_and_its_share():
-    found = mean_swing_test(np.stack([BUMP, BUMP + 1e-4]), rng=np.random.default_rng(0))
+    curves = BUMP + np.array([0, 1e-4, 2e-4, 3e-4])[:, None]
+    found = mean_swing_test(curves, rng=np.random.default_rng(0))
     assert found.end == 20 and found.start == 0
     assert found.rise == pytest.approx(0.1, rel=0.01)
     assert found.relative == pytest.approx(0.2, rel=0.01) and found.p < 0.001
-    with pytest.raises(ValueError, match="got 1 runs"):
-        mean_swing_test(BUMP[None], rng=np.random.default_rng(0))
+    below = mean_swing_test(curves - 1, rng=np.random.default_rng(0))
+    assert below.rise == pytest.approx(found.rise) and np.isnan(below.relative)
+
+
+@pytest.mark.parametrize("runs", [1, 2, 3])
+def test_too_few_runs_are_refused(runs):
+    with pytest.raises(ValueError, match=f"got {runs} runs; a test over runs needs 4"):
+        mean_swing_test(np.stack([BUMP] * runs), rng=np.random.default_rng(0))
 
 
 def test_runs_that_turn_at_different_times_are_found_one_by_one():
@@ -63,6 +70,15 @@ def test_runs_that_turn_at_different_times_are_found_one_by_one():
 def test_curves_without_noise_rise_by_their_share():
     values = np.array([[1, 0.5, 0.505], [1, 0.5, 0.52]])[..., None]
     assert rising_runs(values, rng=np.random.default_rng(0)).tolist() == [False, True]
+
+
+def test_what_starts_below_zero_rises_by_a_share_of_its_scale():
+    """Minus a coordinate: any rise at all exceeds a share of a negative start."""
+    values = -np.array([[0.2, 0.505, 0.5], [0.2, 0.52, 0.5]])[..., None]
+    rng = np.random.default_rng(0)
+    assert rising_runs(values, rng=rng, scale=1.0).tolist() == [False, True]
+    with pytest.raises(ValueError, match="scale: needed of curves that do not start above 0"):
+        rising_runs(values, rng=rng)
 
 
 def test_the_chance_of_a_count():

@@ -2,9 +2,17 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.intervals import Interval, clopper_pearson, mean_over_seeds, newcombe
+from analysis.intervals import (
+    Interval,
+    binomial_bounds,
+    clopper_pearson,
+    mean_over_seeds,
+    newcombe,
+)
 from analysis.verdicts import in_each, more, same, share, together
 
 
@@ -41,20 +49,58 @@ def test_newcombe(successes, runs, low, high):
     assert newcombe(successes, runs) == pytest.approx((low, high), abs=5e-5)
 
 
-def test_means_over_seeds_are_covered():
+@given(runs=st.integers(1, 500), data=st.data())
+def test_bounds_of_shares_are_those_of_the_exact_test(runs, data):
+    successes = data.draw(st.integers(0, runs))
+    expected = stats.binomtest(successes, runs).proportion_ci(method="exact")
+    low, high = binomial_bounds(np.array([float(successes)]), np.array([float(runs)]))
+    assert (low[0], high[0]) == pytest.approx(tuple(expected), abs=1e-9)
+
+
+@pytest.mark.parametrize("n", [8, 16, 64, 384])
+def test_shares_are_covered_near_one_too(n):
+    counts = np.arange(n + 1.0)
+    low, high = binomial_bounds(counts, np.full(n + 1, float(n)))
+    for p in (0.5, 0.9, 0.95, 0.98, 0.99, 0.995):
+        inside = (low <= p) & (p <= high)
+        assert stats.binom.pmf(counts, n, p)[inside].sum() >= 0.95
+
+
+@pytest.mark.parametrize("seeds, num_draws", [(8, 1), (16, 1), (40, 500)])
+def test_means_over_seeds_are_covered(seeds, num_draws):
+    """Of 400 draws of normal values, .95 within four standard errors."""
     rng = np.random.default_rng(0)
-    draws = rng.exponential(size=(200, 40))
+    draws = rng.normal(size=(400, seeds))
+    found = [mean_over_seeds(x, rng=rng, num_draws=num_draws) for x in draws]
+    covered = np.mean([low < 0 < high for low, high in found])
+    assert abs(covered - 0.95) <= 4 * np.sqrt(0.95 * 0.05 / 400)
+
+
+def test_few_seeds_have_students_interval_and_many_that_of_a_bootstrap():
+    rng = np.random.default_rng(0)
+    draws = rng.exponential(size=(40, 64))
+    few = draws[0][:12]
+    expected = stats.ttest_1samp(few, 0).confidence_interval()
+    assert mean_over_seeds(few, rng=rng) == pytest.approx(tuple(expected))
     found = [mean_over_seeds(x, rng=rng, num_draws=500) for x in draws]
-    share_covered = np.mean([low < 1 < high for low, high in found])
-    assert 0.87 <= share_covered <= 0.98
-    wide, narrow = (mean_over_seeds(draws[0], rng=rng, confidence=c) for c in (0.95, 0.9))
+    reach = [
+        (high - x.mean()) / (x.mean() - low) for x, (low, high) in zip(draws, found, strict=True)
+    ]
+    assert np.median(reach) > 1.1  # it follows the skew; Student's would be 1
+
+
+@pytest.mark.parametrize("seeds", [8, 40])
+def test_means_with_less_confidence_have_narrower_intervals(seeds):
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=seeds)
+    wide, narrow = (mean_over_seeds(values, rng=rng, confidence=c) for c in (0.95, 0.9))
     assert wide.low < narrow.low < narrow.high < wide.high
 
 
 def test_means_that_cannot_be_are_refused():
     rng = np.random.default_rng(0)
     assert mean_over_seeds(np.ones(9), rng=rng) == (1, 1)
-    with pytest.raises(ValueError, match="got 7 seeds; fewer than 8"):
+    with pytest.raises(ValueError, match="got 7 seeds; allowed are 8 and more"):
         mean_over_seeds(np.ones(7), rng=rng)
     with pytest.raises(ValueError, match="1 values that are not finite"):
         mean_over_seeds(np.append(np.ones(8), np.nan), rng=rng)

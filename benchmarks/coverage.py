@@ -1,0 +1,127 @@
+"""How often do the project's 95 % intervals hold the truth?
+
+Command: python benchmarks/coverage.py      (one core, some minutes)
+
+Shares and paired differences are summed exactly over all that can come out; the rest is simulated,
+whose standard errors are printed beside. Tables in Markdown, and one line of JSON at the end.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+
+import numpy as np
+from scipy import stats
+
+from analysis.intervals import binomial_bounds, mean_over_seeds
+from analysis.paired import bonett_price_interval
+from analysis.swing_test import mean_swing_test
+
+IMAGES = (8, 16, 32, 64, 128, 384)
+CHANCES = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99)
+DISCORDANT = ((0.05, 0.05), (0.01, 0.01), (0.06, 0.02), (0.1, 0.0), (0.2, 0.05), (0.3, 0.1))
+REPEATS = 4000
+SEEDS = (8, 12, 16, 24, 32, 64)
+TIMES = 40
+
+Draw = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
+SPREADS: dict[str, tuple[Draw, float]] = {
+    "normal": (lambda rng, shape: rng.normal(size=shape), 0.0),
+    "uniform": (lambda rng, shape: rng.uniform(size=shape), 0.5),
+    "exponential": (lambda rng, shape: rng.exponential(size=shape), 1.0),
+}
+
+
+def share_coverage(n: int, chance: float) -> float:
+    """Of n images with one chance, exactly."""
+    counts = np.arange(n + 1.0)
+    low, high = binomial_bounds(counts, np.full(n + 1, float(n)))
+    return float(stats.binom.pmf(counts, n, chance)[(low <= chance) & (chance <= high)].sum())
+
+
+def mixed_coverage(images: int, chances: np.ndarray, rng: np.random.Generator) -> float:
+    """Of combinations with unlike chances, `images` each."""
+    sums = rng.binomial(images, chances, (REPEATS, len(chances))).sum(1).astype(float)
+    low, high = binomial_bounds(sums, np.full(REPEATS, float(images * len(chances))))
+    return _share(low, high, chances.mean())
+
+
+def path_coverage(images: int, mean: float, spread: float, rng: np.random.Generator) -> float:
+    """Of the mean of `images` probabilities; spread: small for an instrument that is mostly sure."""
+    sums = rng.beta(mean * spread, (1 - mean) * spread, (REPEATS, images)).sum(1)
+    return _share(*binomial_bounds(sums, np.full(REPEATS, float(images))), mean)
+
+
+def paired_coverage(n: int, first: float, second: float) -> float:
+    """Of n pairs, exactly; first, second: chances that one of a pair alone is right."""
+    counts = np.array([(f, s) for f in range(n + 1) for s in range(n + 1 - f)])
+    rest = n - counts.sum(1, keepdims=True)
+    weights = stats.multinomial.pmf(
+        np.hstack([counts, rest]), n, (first, second, 1 - first - second)
+    )
+    likely = weights > 1e-9  # what is left out sums to less than 1e-4
+    ends = np.array([bonett_price_interval(f, s, n, 0.95) for f, s in counts[likely]])
+    inside = (ends[:, 0] <= first - second) & (first - second <= ends[:, 1])
+    return float(weights[likely][inside].sum())
+
+
+def seed_coverage(draw: Draw, truth: float, seeds: int, rng: np.random.Generator) -> float:
+    """Of the mean of one value a seed."""
+    values = draw(rng, (REPEATS // 4, seeds))
+    ends = np.array([mean_over_seeds(v, rng=rng, num_draws=999) for v in values])
+    return _share(ends[:, 0], ends[:, 1], truth)
+
+
+def false_alarms(runs: int, rho: float, rng: np.random.Generator) -> float:
+    """How often `mean_swing_test` calls flat curves in AR(1) noise rising, at a level of 5 %."""
+    noise = rng.normal(size=(REPEATS // 4, runs, TIMES))
+    for j in range(1, TIMES):
+        noise[..., j] = rho * noise[..., j - 1] + np.sqrt(1 - rho**2) * noise[..., j]
+    p = [mean_swing_test(0.5 + 0.03 * curves, rng=rng, num_draws=399).p for curves in noise]
+    return float(np.mean(np.array(p) <= 0.05))
+
+
+def _share(low: np.ndarray, high: np.ndarray, truth: float) -> float:
+    return float(np.mean((low <= truth) & (truth <= high)))
+
+
+def print_table(title: str, columns: Iterable[str], rows: dict[str, list[float]]) -> None:
+    print(f"\n{title}\n\n| | " + " | ".join(columns) + " |")
+    print("|---" * (1 + len(next(iter(rows.values())))) + "|")
+    for name, values in rows.items():
+        print(f"| {name} | " + " | ".join(f"{v:.3f}".lstrip("0") for v in values) + " |")
+
+
+def main() -> None:
+    rng = np.random.default_rng(0)
+    of_images = [f"{n} images" for n in IMAGES]
+    shares = {f"chance {p:g}": [share_coverage(n, p) for n in IMAGES] for p in CHANCES}
+    print_table("Shares of images of one chance (exact)", of_images, shares)
+    spreads = {"from .02 to .98": (0.02, 0.98), "from .8 to 1": (0.8, 1.0)}
+    mixed = {
+        name: [mixed_coverage(k // 8, np.linspace(*ends, 8), rng) for k in IMAGES]
+        for name, ends in spreads.items()
+    }
+    print_table("Shares of images of 8 combinations of unlike chances", of_images, mixed)
+    kinds = {"mean .9, mostly sure": (0.9, 0.05), "mean .9, unsure": (0.9, 5.0)}
+    kinds |= {"mean .99, mostly sure": (0.99, 0.05)}
+    paths = {name: [path_coverage(n, *kind, rng) for n in IMAGES] for name, kind in kinds.items()}
+    print_table("Mean probabilities (paths)", of_images, paths)
+    pairs = {
+        f"alone {a:g} and {b:g}": [paired_coverage(n, a, b) for n in IMAGES] for a, b in DISCORDANT
+    }
+    print_table("Paired differences (exact)", [f"{n} pairs" for n in IMAGES], pairs)
+    means = {
+        name: [seed_coverage(*spread, n, rng) for n in SEEDS] for name, spread in SPREADS.items()
+    }
+    print_table("Means over seeds", [f"{n} seeds" for n in SEEDS], means)
+    runs = (4, 5, 8, 10)
+    alarms = {f"AR(1) {rho:g}": [false_alarms(n, rho, rng) for n in runs] for rho in (0, 0.8, 0.97)}
+    print_table("False alarms of the swing test, flat curves", [f"{n} runs" for n in runs], alarms)
+    tables = {"shares": shares, "mixed": mixed, "paths": paths, "paired": pairs, "means": means}
+    least = {f"least_{name}": min(map(min, rows.values())) for name, rows in tables.items()}
+    least["most_false_alarms"] = max(map(max, alarms.values()))
+    print("\n" + json.dumps({name: round(value, 3) for name, value in least.items()}))
+
+
+if __name__ == "__main__":
+    main()
