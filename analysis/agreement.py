@@ -4,6 +4,9 @@ Neither knows the other: a probe learns, the oracle fits the renderer. So where 
 read is the image's and no quirk of an instrument.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -61,6 +64,49 @@ def agreement(probe: pd.DataFrame, oracle: pd.DataFrame) -> pd.DataFrame:
     share = counts["same"] / counts["count"].where(counts["count"] > 0)
     table = counts.assign(agreement=share, low=low, high=high).drop(columns="same")
     return table.reset_index().sort_values(["run", "step"], kind="stable", ignore_index=True)
+
+
+def sure_accuracy(probe: pd.DataFrame, oracle: pd.DataFrame) -> pd.DataFrame:
+    """How often both instruments read what was asked, where neither is unsure of the concept.
+
+    An image of which an instrument is unsure says nothing of what was learned, though it counts as
+    wrong in an accuracy. So this tells which concept is learned first, and which last.
+
+    Returns run, step, images_seen, concept, images (all there are), count (those of which neither
+    is unsure), accuracy (a share of these; nan of none), low, high (its 95 % interval, Clopper and
+    Pearson's); concepts in the order of the tables. Raises ValueError as `paired` does.
+    """
+    both = paired(probe, oracle)
+    sure = both["probe"].notna() & both["oracle"].notna()
+    right = sure & (both["probe"] == both["target"]) & (both["oracle"] == both["target"])
+    grouped = both.assign(sure=sure, right=right).groupby([*_SNAPSHOT, "concept"], sort=False)
+    counts = grouped.agg(images=("sure", "size"), count=("sure", "sum"), right=("right", "sum"))
+    low, high = binomial_bounds(*counts[["right", "count"]].to_numpy(np.float64).T)
+    share = counts["right"] / counts["count"].where(counts["count"] > 0)
+    table = counts.assign(accuracy=share, low=low, high=high).drop(columns="right")
+    return table.reset_index().sort_values(["run", "step"], kind="stable", ignore_index=True)
+
+
+def sure_rows(table: pd.DataFrame) -> list[dict[str, str]]:
+    """`sure_accuracy` of one run as text, by column, a row per snapshot.
+
+    "sure" is the least share of sure images among the concepts. A cell reads "0.980 [0.950,
+    0.994]", or "-" where no image is sure.
+    """
+    return [
+        {
+            "step": str(step),
+            "sure": f"{(rows['count'] / rows['images']).min():.0%}",
+            **{row["concept"]: _share_text(row) for row in rows.to_dict("records")},
+        }
+        for step, rows in table.groupby("step")
+    ]
+
+
+def _share_text(row: Mapping[Any, Any]) -> str:
+    if not row["count"]:
+        return "-"
+    return f"{row['accuracy']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
 
 
 def _sure_and_same(both: pd.DataFrame) -> pd.DataFrame:

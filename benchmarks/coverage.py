@@ -46,7 +46,7 @@ def mixed_coverage(images: int, chances: np.ndarray, rng: np.random.Generator) -
 
 
 def path_coverage(images: int, mean: float, spread: float, rng: np.random.Generator) -> float:
-    """Of the mean of `images` probabilities; spread: small for an instrument that is mostly sure."""
+    """Of the mean of `images` probabilities; spread: small of an instrument that is mostly sure."""
     sums = rng.beta(mean * spread, (1 - mean) * spread, (REPEATS, images)).sum(1)
     return _share(*binomial_bounds(sums, np.full(REPEATS, float(images))), mean)
 

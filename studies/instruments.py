@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.agreement import agreement, disagreements, format_agreement
+from analysis.agreement import (
+    agreement,
+    disagreements,
+    format_agreement,
+    sure_accuracy,
+    sure_rows,
+)
 from analysis.agreement_figures import agreement_figure, disagreement_figure
 from analysis.certificates import degradation_figure
 from classifiers.certificate import probe_name
@@ -48,11 +54,22 @@ def instrument_figures(run: RunDir, config: Config, exam: Exam) -> dict[str, Any
 
 
 def agreement_lines(run: RunDir, config: Config) -> list[str]:
-    """What to say of probe and oracle at the last snapshot; nothing if the oracle was not asked."""
+    """What to say of probe and oracle: where both agree at the last snapshot, and what they read as
+    asked at every one; nothing if the oracle was not asked."""
     if not has_oracle(config):
         return []
-    last = _last_agreement(run, config)
-    return [f"probe and oracle say the same, where neither is unsure: {last}"]
+    last, rows = _last_agreement(run, config), pd.DataFrame(learned_rows(run, config))
+    return [
+        f"probe and oracle say the same, where neither is unsure: {last}",
+        f"\nread as asked by both, where neither is unsure\n{rows.to_string(index=False)}\n",
+    ]
+
+
+def learned_rows(run: RunDir, config: Config) -> list[dict[str, str]]:
+    """`sure_rows` of all snapshots; nothing if the oracle was not asked."""
+    if not has_oracle(config):
+        return []
+    return sure_rows(sure_accuracy(*_read_both(run, config, shown_plans(config))))
 
 
 def captions(run: RunDir, config: Config) -> dict[str, str]:

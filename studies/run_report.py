@@ -15,7 +15,7 @@ from studies.certificate_facts import certificate_facts
 from studies.config import Config, to_dict, to_yaml
 from studies.exams import Exam
 from studies.findings import Findings, colored
-from studies.instruments import captions
+from studies.instruments import captions, learned_rows
 from studies.plans import planned_parts, shown_plans
 from studies.probing import ORIGINALS
 from studies.prompt_sets import PLAIN, prompts_of
@@ -24,7 +24,7 @@ from studies.sampler_certificate import sampler_facts
 from studies.samples import load_samples
 from studies.world_images import Training
 
-REPORT_VERSION = 4  # raise it when figures or report change
+REPORT_VERSION = 5  # raise it when figures or report change
 SOURCES = "sources.json"
 COMPARED = 4096  # training images beside a sample at once
 
@@ -59,6 +59,7 @@ def write_run_report(findings: Findings, training: Training, figures: Mapping[st
         chance=f"Guessing gets {guess:.3f} of all concepts right at once.",
         figures=_captioned(figures, shown),
         prompts=findings.prompt_rows(),
+        learned=learned_rows(run, config),
         instrument_figures=_captioned(figures, captions(run, config)),
         probe=certificate_facts(findings.certificate),
         leak_check=training.leaks,

@@ -51,6 +51,7 @@ class Report:
     instrument_figures: the same of what read the images; probe is what is known of it.
     probe, environment: label -> value; a value may be a mapping itself.
     prompts: column -> text, for each row of the table that sets other prompts beside the captions.
+    learned: column -> text, for each row of the table that says when each concept is read right.
     leak_check: one finding per line.
     """
 
@@ -63,6 +64,7 @@ class Report:
     instrument_figures: Sequence[tuple[str, bytes | Figure]] = ()
     probe: Mapping[str, Any] = field(default_factory=dict)
     prompts: Sequence[Mapping[str, str]] = ()
+    learned: Sequence[Mapping[str, str]] = ()
     leak_check: Sequence[str] = ()
     neighbours: Sequence[Neighbour] = ()
     config_yaml: str = ""

@@ -10,6 +10,8 @@ from analysis.agreement import (
     format_agreement,
     not_as_asked,
     paired,
+    sure_accuracy,
+    sure_rows,
 )
 
 # What both say of four images: c right, s wrong, - unsure.
@@ -67,6 +69,18 @@ def test_every_snapshot_has_its_rows_and_none_where_nothing_is_read(readings):
     last = format_agreement(table[table["step"] == 1])
     assert last.startswith("joint 0.500 [0.013, 0.987] of 2, shape 0.500 ")
     assert last.endswith("unsure of 4 images: probe 25.0%, oracle 25.0%")
+
+
+def test_what_was_learned_is_asked_of_sure_images_alone(readings):
+    """Of color one reads wrong and one is unsure; of shape nobody is sure."""
+    probe = readings({"shape": "----", "color": "cccs"}, "cnn")
+    oracle = readings({"shape": "cccc", "color": "c-cc"}, "oracle")
+    table = sure_accuracy(probe, oracle).set_index("concept")
+    assert table["count"].to_dict() == {"shape": 0, "color": 3}
+    assert table.loc["color", "accuracy"] == pytest.approx(2 / 3)
+    (row,) = sure_rows(table.reset_index())
+    cells = {"shape": "-", "color": "0.667 [0.094, 0.992]"}
+    assert row == {"step": "0", "sure": "0%", **cells}
 
 
 def test_different_images_or_instruments_in_one_table_are_refused(both):

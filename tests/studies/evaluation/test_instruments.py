@@ -13,6 +13,7 @@ from studies.config import check_config
 from studies.findings import Findings
 from studies.instruments import agreement_lines, instrument_figures
 from studies.kinds import exam_of
+from studies.plans import shown_plans
 from studies.probing import read_certificate
 from studies.samples import load_samples
 from tests.harness.evaluations import changed, copy
@@ -61,10 +62,14 @@ def test_both_read_the_same_images(scored):
 
 
 def test_what_is_said_of_the_last_snapshot(parted, config):
-    (line,) = agreement_lines(parted, config)
-    assert "where neither is unsure: joint 0.972 [0.903, 0.992] of 71, shape 0.986 " in line
-    assert " color 0.986 [0.925, 0.998] of 72, size 1.000 " in line
+    line, table = agreement_lines(parted, config)
+    assert "where neither is unsure: joint 0.972 [0.902, 0.997] of 71, shape 0.986 " in line
+    assert " color 0.986 [0.925, 1.000] of 72, size 1.000 " in line
     assert line.endswith("unsure of 72 images: probe 1.4%, oracle 0.0%")
+    title, header, *rows = table.strip().splitlines()
+    assert title == "read as asked by both, where neither is unsure"
+    assert header.split() == ["step", "sure", "shape", "color", "size"]
+    assert len(rows) == len(shown_plans(config))
     assert agreement_lines(parted, changed(config, oracle=False)) == []
 
 
@@ -102,13 +107,14 @@ def test_the_report_shows_the_instruments_and_its_tables_are_the_probes(parted, 
     html = parted.report.read_text()
     instruments = html[html.index("The instruments that read the images") :]
     assert instruments.count("<figure>") == 3
-    assert "At the last snapshot: joint 0.972 [0.903, 0.992] of 71, " in instruments
+    assert "At the last snapshot: joint 0.972 [0.902, 0.997] of 71, " in instruments
     words = (
         "clean accuracy, on 64 true renders",
         "calibration error",
         "confusion",
         "unsure: share",
     )
+    assert "When each concept is read right" in html
     for word in (*words, "agreement with the oracle", "under noise and blur"):
         assert word in instruments, word
     findings = Findings([parted], [config], check_config(config))
