@@ -25,8 +25,8 @@ class CaptionConfig:
         synonyms: value → other words for it; training draws one per image.
         drop_article: rate at which the articles are left out.
         drop_word: rate at which the word of a concept is left out; at least one stays.
-        wrong_word: rate at which another value of the concept is named. What would spell a
-            held-out combination is drawn again.
+        wrong_word: rate at which another value of the concept is named. Where the words that stay
+            would name only held-out combinations, it is drawn again.
         shuffled: permute the captions among the training images: the control in which prompts
             must be left without effect.
     """

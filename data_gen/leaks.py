@@ -18,8 +18,8 @@ class LeakReport:
 
     Attributes:
         images, captions: training images and different captions looked at.
-        partial: captions that leave a concept open; covering: those of them that a held-out
-            combination fits as well.
+        partial: captions that leave a concept open; covering: those of them that fit a held-out
+            combination too, beside training ones.
         marginals: training images per value.
         ranges: factor → the numbers held out, and what a model would have to do to reach them.
     """
@@ -37,14 +37,16 @@ class LeakReport:
         return [
             f"leak check: 0 of {self.images} training images show a held-out combination"
             + "".join(f"; {text}" for text in ranges),
-            f"leak check: 0 of {self.captions} different captions name one; "
-            f"{self.partial} leave a concept open, of which {self.covering} fit one as well",
+            f"leak check: 0 of {self.captions} different captions name only held-out "
+            f"combinations; {self.partial} leave a concept open, of which {self.covering} fit one "
+            f"as well",
             f"training images per value: {seen}",
         ]
 
 
 class LeakCheck:
-    """Proves that no training scene is, and no full training caption names, what is held out.
+    """Proves that no training scene is held out, and that every training caption fits a combination
+    that is not, whatever words it leaves out.
 
     Reads what training really gets, not what it was asked to get, piece by piece: memory does not
     grow with the number of images.
@@ -100,12 +102,9 @@ class LeakCheck:
 
     def _add_caption(self, caption: str) -> None:
         named = self.captioner.parse(caption)
-        if len(named) == len(self.space.names) and self._fits_held_out(named):
-            raise Mistake(f"leak: training caption {caption!r} names a held-out combination")
+        if not _fits(named, self.split.train):
+            raise Mistake(f"leak: training caption {caption!r} names only held-out combinations")
         self.captions[caption] = named
-
-    def _fits_held_out(self, named: Mapping[str, str]) -> bool:
-        return any(set(named.values()) <= set(c) for c in self.split.held_out)
 
     def report(self) -> LeakReport:
         partial = [n for n in self.captions.values() if len(n) < len(self.space.names)]
@@ -113,7 +112,7 @@ class LeakCheck:
             images=self.images,
             captions=len(self.captions),
             partial=len(partial),
-            covering=sum(map(self._fits_held_out, partial)),
+            covering=sum(_fits(named, self.split.held_out) for named in partial),
             marginals=self.marginals,
             ranges={factor: self._range(factor) for factor in self.ranges},
         )
@@ -122,3 +121,8 @@ class LeakCheck:
         low, high = self.ranges[factor]
         between = len(self.sides[factor]) == 2
         return f"[{low:g}, {high:g}] ({'inter' if between else 'extra'}polation)"
+
+
+def _fits(named: Mapping[str, str], combinations: Iterable[Combination]) -> bool:
+    """Whether any of some combinations has all values that are named."""
+    return any(set(named.values()) <= set(combination) for combination in combinations)

@@ -97,18 +97,20 @@ def _kept(draw: _Draw, combination: Tensor) -> Bool[Tensor, "n concepts"]:
 def _said(draw: _Draw, combination: Tensor, kept: Tensor) -> Int[Tensor, "n concepts"]:
     """Place of the value named for each concept: the right one, or a wrong one at its rate.
 
-    Drawn anew where all words together would spell a held-out combination that is not shown.
+    Drawn anew where the words that are kept would name only held-out combinations, and what is
+    shown is none.
     """
     space = draw.world.space
     right = torch.tensor([space.value_indices(c) for c in space.combinations])[combination]
     rate = torch.tensor(draw.world.rates.wrong_word)[combination]
-    full = kept.all(dim=1) & ~_held_out(draw.world, right)
+    trains = _trains(draw.world)
+    shown = trains[right.unbind(dim=1)]
     said, rows = right.clone(), torch.nonzero(rate.sum(dim=1))[:, 0]
     for attempt in range(ATTEMPTS):
         if not len(rows):
             return said
         said[rows] = _slip(draw.of(rows), right[rows], rate[rows], attempt)
-        rows = rows[full[rows] & _held_out(draw.world, said[rows])]
+        rows = rows[shown[rows] & ~trains[_place(trains, said[rows], kept[rows])]]
     said[rows] = right[rows]
     return said
 
@@ -122,13 +124,22 @@ def _slip(draw: _Draw, right: Tensor, rate: Tensor, attempt: int) -> Tensor:
     return torch.where(u[:, :concepts] < rate, other, right)
 
 
-def _held_out(world: Captioned, said: Tensor) -> Tensor:
-    """Whether places of values spell a held-out combination."""
+def _trains(world: Captioned) -> Bool[Tensor, "..."]:
+    """Whether a training combination has these values: a place per value of each concept, and a
+    last one that stands for any of them."""
     space = world.space
-    held_out = torch.zeros([len(values) for values in space.values], dtype=torch.bool)
-    for combination in world.split.held_out:
-        held_out[space.value_indices(combination)] = True
-    return held_out[said.unbind(dim=1)]
+    trains = torch.zeros([len(values) for values in space.values], dtype=torch.bool)
+    for combination in world.split.train:
+        trains[space.value_indices(combination)] = True
+    for i in range(trains.dim()):
+        trains = torch.cat((trains, trains.any(dim=i, keepdim=True)), dim=i)
+    return trains
+
+
+def _place(trains: Tensor, said: Tensor, kept: Tensor) -> tuple[Tensor, ...]:
+    """Where `_trains` has the values said, of which only those kept count."""
+    anything = torch.tensor(trains.shape) - 1
+    return torch.where(kept, said, anything).unbind(dim=1)
 
 
 def _words(draw: _Draw, said: Tensor, kept: Tensor) -> Int[Tensor, "n concepts"]:

@@ -9,6 +9,7 @@ from data_gen.captions import CaptionConfig, Captioner, default_template
 from data_gen.concepts import ConceptSpace
 from data_gen.dataset import leak_check, training_set
 from data_gen.endings import Mistake
+from data_gen.leaks import LeakCheck
 from data_gen.wording import write_captions
 from data_gen.world import World, WorldConfig
 
@@ -91,6 +92,47 @@ def test_leak_reports_count_partial_captions(tiny_config):
     assert report.captions == 7 + 4 and report.partial == 4
     assert report.covering == 1  # a blue square
     assert "4 leave a concept open, of which 1 fit one as well" in report.lines()[1]
+
+
+HIDDEN = ('"blue small"',)  # with every shape: without its shape, too, this names nothing else
+SLIPS = CaptionConfig(
+    synonyms={"blue": ("azure",)}, drop_word={"shape": 0.5}, wrong_word={"color": 0.3, "size": 0.3}
+)
+
+
+def test_no_caption_names_only_what_is_held_out_whatever_it_leaves_out(tiny_config):
+    world = World(replace(tiny_config, held_out=HIDDEN), SLIPS)
+    index = torch.arange(MANY)
+    combination = torch.tensor([world.space.index(c) for c in world.split.train])[index % 6]
+    captions, _ = write_captions(world, combination, index, "scene")
+    named = [{*world.captioner.parse(caption).values()} for caption in captions]
+    assert {"blue", "large"} in named and {"red", "small"} in named
+    assert not any({"blue", "small"} <= values for values in named)
+
+
+def test_nothing_but_what_would_leak_is_drawn_again(tiny_config):
+    """Beside a world that holds nothing out, and of images that show what is held out."""
+    worlds = [World(replace(tiny_config, held_out=sets), SLIPS) for sets in (HIDDEN, ())]
+    index = torch.arange(MANY)
+    written = [write_captions(world, index % 8, index, "scene") for world in worlds]
+    for i, shown in enumerate((index % 8).tolist()):
+        mended, plain = (captions[caption[i]] for captions, caption in written)
+        values = {*worlds[0].captioner.parse(plain).values()}
+        wrong = {"blue", "small"} - {*worlds[0].space.combinations[shown]}
+        assert (mended != plain) == bool(wrong and {"blue", "small"} <= values)
+
+
+@pytest.mark.parametrize("caption", ["a small blue square", "a small azure", "azure small"])
+def test_captions_that_name_only_what_is_held_out_are_leaks(tiny_config, caption):
+    world = World(replace(tiny_config, held_out=HIDDEN), SLIPS)
+    check = LeakCheck(world.space, world.split, world.captioner, {})
+    check.add([], ["a small red", "a blue square", "a large"], {})
+    with pytest.raises(Mistake, match=f"caption '{caption}' names only held-out combinations"):
+        check.add([], [caption], {})
+    assert check.report().lines()[1] == (
+        "leak check: 0 of 3 different captions name only held-out combinations; "
+        "3 leave a concept open, of which 1 fit one as well"
+    )
 
 
 def test_at_least_one_word_stays(tiny_config):
