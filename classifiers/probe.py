@@ -62,7 +62,7 @@ class Probe(nn.Module):
         )
         self.pooled = 8 * width  # features that know no position: the first ones
         self.heads = nn.ModuleDict(
-            {name: nn.Linear(self._inputs(head), len(head)) for name, head in concepts.items()}
+            {_key(name): nn.Linear(self._inputs(h), len(h)) for name, h in concepts.items()}
         )
         self.familiarity = Familiarity(math.prod(self.kinds), self.pooled)
 
@@ -86,8 +86,8 @@ class Probe(nn.Module):
     def logits(self, features: Float[Tensor, "n d"]) -> dict[str, Float[Tensor, "n v"]]:
         pooled, along = features[:, : self.pooled], features[:, self.pooled :]
         return {
-            name: head(along if name in self.coordinates else pooled)
-            for name, head in self.heads.items()
+            name: self.heads[_key(name)](along if name in self.coordinates else pooled)
+            for name in self.concepts
         }
 
     def forward(self, images: Float[Tensor, "n _ h w"]) -> dict[str, Float[Tensor, "n v"]]:
@@ -110,6 +110,11 @@ class Probe(nn.Module):
         if isinstance(head, Coordinate):
             return self.pooled * (head.image_size_px // REDUCTION)
         return self.pooled
+
+
+def _key(concept: str) -> str:
+    """Of its head: its name, unless that is an attribute of every module, such as type or half."""
+    return f"concept {concept}" if hasattr(nn.ModuleDict(), concept) else concept
 
 
 def _block(inputs: int, outputs: int) -> list[nn.Module]:

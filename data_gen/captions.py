@@ -1,13 +1,14 @@
 """Scene ↔ caption over a closed list of words. Imports no torch."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from data_gen.concepts import ConceptSpace
 from data_gen.endings import Mistake, nearest
+from data_gen.reserved import check_word, composed, is_word
 
-ARTICLES = ("a", "an", "the")
+AGREEING = ("a", "an")
+ARTICLES = (*AGREEING, "the")
 ORDER = ("size", "style", "rotation", "color", "shape", "x", "y", "background")  # of plain English
 
 
@@ -46,16 +47,16 @@ class Captioner:
     def __init__(self, space: ConceptSpace, config: CaptionConfig):
         self.space = space
         first = config.template or default_template(space.names)
-        self.templates = tuple(tuple(t.split()) for t in (first, *config.more_templates))
+        self.templates = tuple(
+            tuple(composed(text).split()) for text in (first, *config.more_templates)
+        )
         for i, template in enumerate(self.templates):
             _check_template(space, template, "more_templates" if i else "template")
         self.slots = {f"{{{name}}}": place for place, name in enumerate(space.names)}
         self.fillers = tuple(dict.fromkeys(w for t in self.templates for w in t if w[0] != "{"))
         self.words = _synonyms(space, config.synonyms, self.fillers)
         self.meaning = {word: value for value, words in self.words.items() for word in words}
-        others = {*self.fillers, *self.meaning}.difference(ARTICLES)
-        if "a" in self.fillers and any(word[0] in "aeiou" for word in others):
-            self.fillers += ("an",)
+        self.fillers += _other_articles(self, config)
         self.vocabulary = tuple(sorted({*self.fillers, *self.meaning}))
         self.max_words = max(map(len, self.templates))
 
@@ -73,11 +74,24 @@ class Captioner:
         return self.fill([w for w in texts if articles or w not in ARTICLES], words)
 
     def fill(self, template: Sequence[str], words: Sequence[str | None]) -> str:
-        """The words of any template, the slots among them filled in with one word per concept."""
-        filled = [words[self.slots[word]] if word in self.slots else word for word in template]
-        kept = [word for word in filled if word is not None]
-        pairs = zip(kept, [*kept[1:], ""], strict=True)
-        return " ".join(_article(word, after) for word, after in pairs)
+        """The words of any template, the slots among them filled in with one word per concept.
+
+        An article that the template writes agrees with the first letter of what follows.
+        """
+        filled = ((w, words[self.slots[w]] if w in self.slots else w) for w in template)
+        kept = [(written, word) for written, word in filled if word is not None]
+        after = [*(word for _, word in kept[1:]), ""]
+        return " ".join(
+            _article(following) if written in AGREEING and following else word
+            for (written, word), following in zip(kept, after, strict=True)
+        )
+
+    def said(self, word: str) -> tuple[str, ...]:
+        """All words that may stand for a word of a template: itself, or those of its slot."""
+        if word not in self.slots:
+            return (word,)
+        values = self.space.values[self.slots[word]]
+        return tuple(said for value in values for said in self.words[value])
 
     def parse(self, caption: str) -> dict[str, str]:
         """{concept: value} named by a caption, in any order; partial captions name fewer.
@@ -85,7 +99,7 @@ class Captioner:
         Raises Mistake for an unknown word, two values of one concept, more words than the
         longest template has, or none that names a value.
         """
-        words = caption.split()
+        words = composed(caption).split()
         for word in words:
             if word not in self.vocabulary:
                 hint = nearest(word, self.vocabulary)
@@ -110,8 +124,34 @@ def default_template(names: Sequence[str]) -> str:
     return " ".join(["a", *(f"{{{n}}}" for n in (*known, *(n for n in names if n not in ORDER)))])
 
 
-def _article(word: str, after: str) -> str:
-    return "an" if word == "a" and after[:1] in set("aeiou") else word
+def _article(after: str) -> str:
+    return "an" if after[0].lower() in "aeiou" else "a"
+
+
+def _other_articles(captioner: Captioner, config: CaptionConfig) -> tuple[str, ...]:
+    """What articles become that no template writes so. Mistake if that is a value."""
+    written, words = captioner.fillers, {*captioner.fillers, *captioner.meaning}
+    needed = {_article(after) for after in _after_an(captioner, config)}
+    if "a" in written and any(_article(word) == "an" for word in words.difference(ARTICLES)):
+        needed.add("an")
+    for article in needed & {*captioner.meaning}:
+        value = captioner.meaning[article]
+        raise Mistake(
+            f"captions.template: 'an' becomes {article!r} before consonants, which means the "
+            f"{captioner.space.words[value]} {value!r}; put another word after it, or none"
+        )
+    return tuple(sorted(needed.difference(written)))
+
+
+def _after_an(captioner: Captioner, config: CaptionConfig) -> Iterator[str]:
+    """The words that may follow an "an" of the templates in captions of training."""
+    left_out = {f"{{{text.partition(' of ')[0]}}}" for text in config.drop_word}
+    for template in captioner.templates:
+        for place in (i for i, word in enumerate(template) if word == "an"):
+            for word in template[place + 1 :]:
+                yield from captioner.said(word)
+                if word not in left_out:
+                    break
 
 
 def _check_template(space: ConceptSpace, words: tuple[str, ...], field: str) -> None:
@@ -130,7 +170,8 @@ def check_words(space: ConceptSpace, words: Sequence[str], key: str) -> None:
     for word in words:
         if word in space.words:
             raise Mistake(f"{key}: {word!r} is also a value; use a slot for it")
-        if word not in slots and not re.fullmatch(r"\w+", word):
+        check_word(word, key)
+        if word not in slots and not is_word(word):
             hint = nearest(word, slots)
             raise Mistake(
                 f"{key}: {word!r} is no word and none of the slots {', '.join(slots)}{hint}"
@@ -151,10 +192,13 @@ def _synonyms(
     taken = set(fillers) | {"an"}
     for value, names in words.items():
         for name in names:
-            if name in taken or not re.fullmatch(r"\w+", name):
-                raise Mistake(
-                    f"captions.synonyms.{value}: {name!r} means something else already, "
-                    f"or is not one word"
-                )
+            key = (
+                f"captions.synonyms.{value}"
+                if name != value
+                else f"world.concepts.{space.words[value]}"
+            )
+            check_word(name, key)
+            if name in taken or not is_word(name):
+                raise Mistake(f"{key}: {name!r} means something else already, or is not one word")
             taken.add(name)
     return words

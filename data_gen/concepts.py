@@ -8,6 +8,7 @@ import numpy as np
 
 from data_gen.endings import Mistake, nearest
 from data_gen.factors import FACTORS, Factor
+from data_gen.reserved import check_value
 
 
 @dataclass(frozen=True)
@@ -146,8 +147,7 @@ def check_values(values: Mapping[str, tuple[str, ...]]) -> None:
         if len(set(words)) != len(words) or not words:
             raise Mistake(f"{key}: needs one or more different values, got {words}")
         for word in words:
-            if not word.isalnum():
-                raise Mistake(f"{key}: the value {word!r} is not one word of letters and digits")
+            check_value(word, key)
             if owners.setdefault(word, name) != name:
                 raise Mistake(f"{key}: the value {word!r} is one of {owners[word]} too")
 

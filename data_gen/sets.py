@@ -26,7 +26,8 @@ OPERATORS: dict[str, Callable[[CombinationSet, CombinationSet], CombinationSet]]
 
 def read_set(space: ConceptSpace, text: str, key: str) -> CombinationSet:
     """The combinations a text describes. Raises Mistake, naming `key` and what is allowed."""
-    if not re.search(r"""["'<=()+&-]|\ball\b|\brandom\b""", text):
+    named = all(word in space.words for word in text.split())  # a value may be called random
+    if named or not re.search(r"""["'<=()+&-]|\ball\b|\brandom\b""", text):
         return frozenset([space.read_combination(text, key)])
     return _Reader(space, text, key).read()
 

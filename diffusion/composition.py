@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from data_gen.endings import Mistake
+from data_gen.reserved import AND, NOT, composed
 
-AND, NOT = "AND", "NOT"
 MOST_WEIGHT = 1000.0
 EXAMPLE = "'a red circle:2 AND NOT a small circle:0.5'"
 
@@ -55,8 +55,10 @@ def parse_composition(text: str) -> Composition:
     """'a circle AND NOT a red circle:0.5' → terms of weight 1 and −.5.
 
     AND and NOT in capitals, as words of their own; after a term a colon and its weight, 0 or more.
-    Text without any of these is a plain prompt, "" too. Raises Mistake with an example.
+    Text without any of these is a plain prompt, "" too. Accents are composed (Unicode NFC), as
+    words of captions are. Raises Mistake with an example.
     """
+    text = composed(text)
     if ":" not in text and not {AND, NOT} & {*text.split()}:
         return Composition((text,), (1.0,))
     terms = re.split(rf"(?:^|\s+){AND}(?=\s|$)", text)

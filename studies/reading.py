@@ -11,6 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import yaml
 
 from data_gen.endings import Mistake, nearest
+from data_gen.reserved import composed
 
 MERGE = "tag:yaml.org,2002:merge"  # <<, which may come with several mappings
 
@@ -61,7 +62,11 @@ def check_name(name: str, refused: tuple[str, ...]) -> None:
 
 
 def read_as(kind: Any, value: Any, key: str) -> Any:
-    """`value` as an instance of the type `kind`. Mistake names `key` and what is allowed."""
+    """`value` as an instance of the type `kind`. Mistake names `key` and what is allowed.
+
+    Texts in lists and mappings, with their keys, are words and their sets, and composed (Unicode
+    NFC). A field's text of its own may be a path and stays as it is.
+    """
     origin, arguments = get_origin(kind), get_args(kind)
     if dataclasses.is_dataclass(kind):
         return _read_dataclass(kind, value, key)
@@ -74,7 +79,8 @@ def read_as(kind: Any, value: Any, key: str) -> Any:
         return _read_tuple(arguments[0], value, key)
     if origin is dict:
         entries = as_mapping(value, key).items()
-        return {name: read_as(arguments[1], entry, f"{key}.{name}") for name, entry in entries}
+        pairs = ((composed(name), entry) for name, entry in entries)
+        return {name: _word(arguments[1], entry, f"{key}.{name}") for name, entry in pairs}
     if origin is Literal:
         if any(type(value) is type(one) and value == one for one in arguments):
             return value
@@ -125,7 +131,12 @@ def _read_tuple(kind: Any, value: Any, key: str) -> tuple[Any, ...]:
         value = [value]  # one text where several may be given
     if not isinstance(value, list | tuple):
         raise Mistake(f"{key}: got {value!r}, allowed a list")
-    return tuple(read_as(kind, entry, f"{key}[{i}]") for i, entry in enumerate(value))
+    return tuple(_word(kind, entry, f"{key}[{i}]") for i, entry in enumerate(value))
+
+
+def _word(kind: Any, value: Any, key: str) -> Any:
+    read = read_as(kind, value, key)
+    return composed(read) if isinstance(read, str) else read
 
 
 def as_mapping(value: Any, key: str) -> Mapping[str, Any]:

@@ -1,6 +1,5 @@
 """The config of a world of photographs and what follows without opening one. Imports no torch."""
 
-import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,10 +14,10 @@ from data_gen.endings import Mistake
 from data_gen.files import hash_file, hash_json
 from data_gen.photos.attributes import Row, check_folder, read_table
 from data_gen.rates import read_rates
+from data_gen.reserved import check_concept_name, composed
 from data_gen.sets import read_set
 from data_gen.splits import Split, make_split, share_out
 
-TAKEN = ("image", "imgs", "file_name", "caption", "split", "source", "metadata")  # in exports
 SPLITS = ("train", "validation", "held_out")
 
 
@@ -155,20 +154,17 @@ def check_photos(config: PhotosConfig) -> None:
 
 
 def _check_concept(key: str, name: str, concept: PhotoConcept) -> None:
-    if not re.fullmatch(r"\w+", name):
-        raise Mistake(f"{key}: the name is not one word of letters and digits, as captions need")
-    if name in TAKEN:
-        raise Mistake(f"{key}: exports use this name for something else; allowed: any but {TAKEN}")
+    check_concept_name(name, key)
     if len(concept.words) < 2:
         raise Mistake(f"{key}.words: got {', '.join(concept.words)}, allowed two or more words")
     for word, cell in concept.words.items():
-        if (other := _meanings(concept)[cell.strip()]) != word:
+        if (other := _meanings(concept)[composed(cell.strip())]) != word:
             raise Mistake(f"{key}.words: {word!r} and {other!r} both mean the cell {cell!r}")
 
 
 def _meanings(concept: PhotoConcept) -> dict[str, str]:
-    """Cell → value, without blanks around it, as in the rows of a table."""
-    return {cell.strip(): word for word, cell in concept.words.items()}
+    """Cell → value, without blanks around it and composed, as in the rows of a table."""
+    return {composed(cell.strip()): word for word, cell in concept.words.items()}
 
 
 def _read_limits(
