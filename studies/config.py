@@ -32,7 +32,7 @@ MOST_COMBINATIONS = (1 << 32) // MOST_IMAGES  # a number of 32 bits for every im
 RESERVED_NAMES = ("render", "memoriser")  # what the `run` column of scores calls its baselines
 AnyTerms = World | PhotoTerms | BumpsConfig  # what can be known of a world without its files
 AnyWorld = World | PhotoWorld | BumpsConfig  # … and with them
-PLACES = ("folder", "table")  # fields of a world that say where its files lie, not what they hold
+PLACES = ("folder", "table", "file_column")  # of a world: where its files lie, not what they hold
 
 
 @dataclass(frozen=True)

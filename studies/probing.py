@@ -21,7 +21,7 @@ from data_gen.endings import Mistake
 from data_gen.files import damage, hash_json, is_complete, read_json
 from data_gen.world import World
 from studies.bump_probing import bump_looks
-from studies.config import AnyTerms
+from studies.config import PLACES, AnyTerms
 from studies.exams import value_places
 from studies.run_dir import RunDir
 
@@ -38,7 +38,7 @@ SHOWN_RATHER_THAN_LOOKS = {  # fields of a world that say which images, not what
         "correlations",
         "exact_counts",
     ),
-    "photos": ("folder", "table", "validation", "held_out", "at_most"),  # others pick the probe's
+    "photos": (*PLACES, "validation", "held_out", "at_most"),  # others pick the probe's
 }
 ORIGINALS = {  # what a world's own images are
     "shapes": "true renders",

@@ -3,17 +3,17 @@
 import csv
 import io
 import json
-import os
 import posixpath
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from data_gen.endings import Mistake, nearest
+from data_gen.reserved import composed
 
 FILE_NAME = "file_name"  # the column of Hugging Face's metadata.csv and metadata.jsonl
-SUFFIXES = tuple(".png .jpg .jpeg .webp .bmp .gif .tif .tiff .ppm .pgm .jp2 .avif".split())
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Row:
 
     Attributes:
         name: path of the file relative to the folder of images, with slashes.
-        cells: texts of the columns asked for, without blanks around them.
+        cells: texts of the columns asked for, without blanks around them, composed (Unicode NFC).
         line: of the table, from 1.
     """
 
@@ -31,7 +31,9 @@ class Row:
     line: int
 
 
-def read_table(path: Path, columns: Sequence[str]) -> tuple[Row, ...]:
+def read_table(
+    path: Path, columns: Sequence[str], file_column: str | None = None
+) -> tuple[Row, ...]:
     """All rows of a table, with the columns asked for, sorted by file name (by code points).
 
     The suffix says the layout:
@@ -40,6 +42,8 @@ def read_table(path: Path, columns: Sequence[str]) -> tuple[Row, ...]:
                 false and null as "true", "false" and "".
         .txt    CelebA's list_attr: the number of images, the names of the columns, then rows
                 `file cell cell …`, separated by blanks.
+
+    file_column: where file names are, if not there.
 
     Raises Mistake, naming file and line, for whatever is no such table, columns it has not, rows
     of another length than the header's, and images with two rows.
@@ -50,7 +54,7 @@ def read_table(path: Path, columns: Sequence[str]) -> tuple[Row, ...]:
             f"world.table: {path}: unknown layout {path.suffix!r}; allowed .csv, .jsonl, "
             f"or .txt as CelebA's list_attr"
         )
-    rows = layouts[path.suffix.lower()](path, columns)
+    rows = layouts[path.suffix.lower()](path, columns, file_column)
     rows = sorted(rows, key=lambda row: row.name)
     for row, after in zip(rows, rows[1:], strict=False):
         if row.name == after.name:
@@ -59,35 +63,6 @@ def read_table(path: Path, columns: Sequence[str]) -> tuple[Row, ...]:
     if not rows:
         raise Mistake(f"{path}: has no rows; it must hold one per image")
     return tuple(rows)
-
-
-def check_folder(folder: Path, table: Path, rows: Sequence[Row]) -> None:
-    """Refuse rows without an image and images without a row. Opens no image.
-
-    Folders in the folder count too, links to folders and hidden files do not.
-    """
-    if not folder.is_dir():
-        raise Mistake(f"world.folder: {folder}: no such folder of images")
-    there, named = set(_files(folder)), {row.name for row in rows}
-    missing = [row.name for row in rows if row.name not in there]
-    if missing:
-        raise Mistake(
-            f"{table}: {len(missing)} of {len(rows)} rows have no image in {folder}, the first is "
-            f"{missing[0]!r}; remove these rows or add the images"
-        )
-    strays = sorted(n for n in there - named if n.lower().endswith(SUFFIXES))
-    if strays:
-        raise Mistake(
-            f"{folder}: images without a row in {table}: {len(strays)}, the first {strays[0]!r}; "
-            f"add rows or move these images away"
-        )
-
-
-def _files(folder: Path) -> Iterator[str]:
-    for root, _, files in os.walk(folder):
-        inside = os.path.relpath(root, folder).replace(os.sep, "/")
-        prefix = "" if inside == "." else f"{inside}/"
-        yield from (prefix + name for name in files if not name.startswith("."))
 
 
 def _text(path: Path) -> str:
@@ -108,17 +83,29 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     return ((number, line) for number, line in lines if line.strip())
 
 
-def _read_csv(path: Path, columns: Sequence[str]) -> list[Row]:
-    reader = csv.reader(io.StringIO(_text(path)), strict=True)
+def _read_csv(path: Path, columns: Sequence[str], file_column: str | None) -> list[Row]:
+    text = _text(path)
+    reader = csv.reader(io.StringIO(text), strict=True)
     table = ((reader.line_num, cells) for cells in reader if cells)
     try:
-        _, header = next(table, (0, []))
-        return _read_grid(path, [name.strip() for name in header], table, columns)
+        with _cells_up_to(len(text)):
+            _, header = next(table, (0, []))
+            return _read_grid(path, header, table, columns, file_column)
     except csv.Error as error:
         raise Mistake(f"{path}, line {reader.line_num}: broken CSV ({error})") from None
 
 
-def _read_list_attr(path: Path, columns: Sequence[str]) -> list[Row]:
+@contextmanager
+def _cells_up_to(size: int) -> Iterator[None]:
+    """Cells may have as many characters; Python's csv takes longer ones for broken."""
+    before = csv.field_size_limit(size)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+def _read_list_attr(path: Path, columns: Sequence[str], file_column: str | None) -> list[Row]:
     table = ((number, line.split()) for number, line in _lines(path))
     (_, count), (_, header) = next(table, (0, [])), next(table, (0, []))
     if len(count) != 1 or not count[0].isdecimal():
@@ -126,7 +113,7 @@ def _read_list_attr(path: Path, columns: Sequence[str]) -> list[Row]:
             f"{path}: not in the layout of CelebA's list_attr, whose first line is the number of "
             f"images and whose second names the columns"
         )
-    rows = _read_grid(path, [FILE_NAME, *header], table, columns)
+    rows = _read_grid(path, [FILE_NAME, *header], table, columns, file_column)
     if len(rows) != int(count[0]):
         raise Mistake(f"{path}, line 1: says {count[0]} images, but {len(rows)} rows follow")
     return rows
@@ -137,32 +124,36 @@ def _read_grid(
     header: Sequence[str],
     table: Iterable[tuple[int, list[str]]],
     columns: Sequence[str],
+    file_column: str | None,
 ) -> list[Row]:
     """Rows of a header and of (line, cells)."""
+    header = [composed(name.strip()) for name in header]
     for name in header:
         if header.count(name) > 1:
             raise Mistake(f"{path}: has two columns {name!r}; allowed one")
     places = [header.index(_known(path, name, header)) for name in columns]
-    first, rows = header.index(FILE_NAME) if FILE_NAME in header else 0, []
+    column = file_column or (FILE_NAME if FILE_NAME in header else header[0])
+    first = header.index(_known(f"world.file_column: {path}", column, header))
+    rows = []
     for line, cells in table:
         if len(cells) != len(header):
             raise Mistake(
                 f"{path}, line {line}: has {len(cells)} cells, allowed {len(header)}, as many as "
                 f"columns (with the file name)"
             )
-        texts = tuple(cells[place].strip() for place in places)
+        texts = tuple(composed(cells[place].strip()) for place in places)
         rows.append(Row(_file_name(path, line, cells[first]), texts, line))
     return rows
 
 
-def _read_jsonl(path: Path, columns: Sequence[str]) -> list[Row]:
+def _read_jsonl(path: Path, columns: Sequence[str], file_column: str | None) -> list[Row]:
     rows = []
     for line, text in _lines(path):
         where = f"{path}, line {line}"
-        cells = _json_object(where, text)
-        name = cells[_known(where, FILE_NAME, tuple(cells))]
-        texts = (_json_text(where, column, cells) for column in columns)
-        rows.append(Row(_file_name(path, line, str(name)), tuple(texts), line))
+        cells = {composed(name): cell for name, cell in _json_object(where, text).items()}
+        name = _json_text(f"world.file_column: {where}", file_column or FILE_NAME, cells)
+        texts = (composed(_json_text(where, column, cells)) for column in columns)
+        rows.append(Row(_file_name(path, line, name), tuple(texts), line))
     return rows
 
 
@@ -185,11 +176,13 @@ def _json_text(where: str, column: str, cells: dict[str, Any]) -> str:
 
 
 def _known(where: Path | str, column: str, header: Sequence[str]) -> str:
-    if column not in header:
-        hint = nearest(column, tuple(header))
+    """The column, as the header spells it: composed."""
+    name = composed(column.strip())
+    if name not in header:
+        hint = nearest(name, tuple(header))
         listing = ", ".join(header) or "none"
         raise Mistake(f"{where}: has no column {column!r}{hint}; it has {listing}")
-    return column
+    return name
 
 
 def _file_name(path: Path, line: int, name: str) -> str:

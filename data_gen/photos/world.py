@@ -12,7 +12,8 @@ from data_gen.captions import CaptionConfig, Captioner
 from data_gen.concepts import Combination, ConceptSpace, check_values
 from data_gen.endings import Mistake
 from data_gen.files import hash_file, hash_json
-from data_gen.photos.attributes import Row, check_folder, read_table
+from data_gen.photos.attributes import Row, read_table
+from data_gen.photos.matching import check_folder
 from data_gen.rates import read_rates
 from data_gen.reserved import check_concept_name, composed
 from data_gen.sets import read_set
@@ -47,6 +48,7 @@ class PhotosConfig:
         folder: of the images; paths are relative to where the command runs.
         table: of their attributes, one row per image (layouts: photos.attributes.read_table).
         concepts: the axes of concept space, each with its column and its values.
+        file_column: of the table, where the names of the files are. None: as its layout says.
         seed: of which images are validation, which are kept, and of the words of captions.
         image_size_px: height and width after cropping and scaling.
         others: what becomes of an image with a cell that is none of a concept's words.
@@ -65,6 +67,7 @@ class PhotosConfig:
     table: str
     concepts: dict[str, PhotoConcept]
     kind: Literal["photos"] = "photos"
+    file_column: str | None = None
     seed: int = 0
     image_size_px: int = 64
     others: Literal["refuse", "skip"] = "refuse"
@@ -114,7 +117,8 @@ class PhotoWorld(PhotoTerms):
 
     def __init__(self, config: PhotosConfig, captions: CaptionConfig | None = None):
         super().__init__(config, captions)
-        rows = read_table(Path(config.table), [c.column for c in config.concepts.values()])
+        columns = [concept.column for concept in config.concepts.values()]
+        rows = read_table(Path(config.table), columns, config.file_column)
         check_folder(Path(config.folder), Path(config.table), rows)
         self.place, self.combination = _usable(config, self.space, rows)
         self.names = tuple(rows[i].name for i in self.place)
