@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.agreement import not_as_asked
+from analysis.fonts import width_of
 from analysis.style import PALETTE, WIDTH_IN, figure_style, images_seen_axis, panels_of
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def disagreement_figure(apart: pd.DataFrame, images: np.ndarray) -> Figure:
     """
     shown = np.unique(np.linspace(0, len(apart) - 1, MOST_PICTURES).round().astype(int))
     labels = [_label(apart.iloc[i]) for i in shown]
-    longest = max(len(line) for label in labels for line in label.splitlines())
+    longest = max(width_of(line) for label in labels for line in label.splitlines())
     columns = max(1, min(6, int(WIDTH_IN / (_CHARACTER_IN * longest))))
     with figure_style():
         figure, panels = panels_of(len(shown), columns, 0.8 + 4 * _LINE_IN)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analysis.fonts import width_of
 from analysis.style import PALETTE, WIDTH_IN, figure_style, images_seen_axis, new_figure, panels_of
 from analysis.trajectory import SPLITS, in_reading_order
 
@@ -94,9 +95,9 @@ def sample_grid_figure(
             f"got {len(row_labels)} row labels and {len(column_labels)} column labels"
         )
     rows, columns, height, width, _ = images.shape
-    label_in = 0.3 + 0.065 * max(map(len, row_labels))
+    label_in = 0.3 + 0.065 * max(map(width_of, row_labels))
     cell_in = min((WIDTH_IN - label_in) / columns, 1.0)
-    crowded = max(map(len, column_labels)) * 0.075 > cell_in
+    crowded = max(map(width_of, column_labels)) * 0.075 > cell_in
     with figure_style():
         figure = new_figure(cell_in * height / width * rows + (0.9 if crowded else 0.5))
         axes = figure.subplots()

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+
+from analysis.fonts import use_fonts_for
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -119,5 +122,15 @@ def save_figure(figure: Figure, path: Path) -> None:
         target = path.with_name(path.name + suffix)
         partial = target.with_name(f".{target.name}.partial")
         with figure_style():
-            figure.savefig(partial, format=suffix[1:], dpi=200, metadata=metadata)
+            write_figure(figure, partial, suffix[1:], metadata)
         os.replace(partial, target)
+
+
+def write_figure(
+    figure: Figure, target: Path | IO[bytes], kind: str, metadata: dict[str, None] | None = None
+) -> None:
+    """At 200 dpi, with the system's fonts for what the figures' own has not."""
+    use_fonts_for(figure)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # of which we have warned
+        figure.savefig(target, format=kind, dpi=200, metadata=metadata or {})

@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import tyro
 
+from analysis.fonts import MissingGlyphs
 from data_gen.endings import DamageWarning, Heard, Mistake, Preempted
 from data_gen.world import WorldConfig
 from studies.config import Config, EvaluateConfig, check_config, read_config, to_dict
@@ -129,10 +130,10 @@ def start(main: Callable[[], None]) -> NoReturn:
 
 
 def _show_warnings_of_ours(show: Callable[..., None]) -> Callable[..., None]:
-    """Those about damage in one line, on the first process; those of libraries as they come."""
+    """Those about damage and fonts in one line, on the first process; others as they come."""
 
     def showwarning(message: Warning | str, category: type[Warning], *where: Any) -> None:
-        if not issubclass(category, DamageWarning):
+        if not issubclass(category, DamageWarning | MissingGlyphs):
             show(message, category, *where)
         elif os.environ.get("RANK", "0") == "0":
             print(f"warning: {message}", file=sys.stderr, flush=True)

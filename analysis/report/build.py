@@ -19,6 +19,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
+from analysis.style import write_figure
 from analysis.trajectory import in_reading_order
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _figure_uri(figure: bytes | Figure) -> str:
     if isinstance(figure, bytes):
         return _data_uri(figure)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=200)
+    write_figure(figure, buffer, "png")
     return _data_uri(buffer.getvalue())
 
 
