@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
+MOST = 8  # fonts beside their own that texts of a figure have
 BLANK = ("last resort", "lastresort", "blank", "tofu")  # fonts that have a box for everything
 _named: set[str] = set()  # characters that were warned of
 
@@ -30,19 +31,32 @@ def use_fonts_for(figure: Figure) -> None:
     lacking = {character for text in texts for character in _lacking(text)}
     if not lacking:
         return
-    families, missing = choose_fonts(lacking, _system_fonts())
+    files, missing = choose_fonts(lacking, _system_fonts())
     for text in texts:
-        text.set_fontfamily([*text.get_fontfamily(), *families])
+        text.set_fontfamily([*text.get_fontfamily(), *map(_family, files)])
     _warn(missing)
 
 
+def font_file(text: str) -> str:
+    """The one font with most of a text's characters: the figures' own, or one of the system.
+
+    Warns as `use_fonts_for` does.
+    """
+    from matplotlib.font_manager import FontProperties, findfont
+
+    own, characters = findfont(FontProperties()), {c for c in text if not c.isspace()}
+    files, missing = choose_fonts(characters, {own: _points(own), **_system_fonts()}, most=1)
+    _warn(missing)
+    return files[0] if files else own
+
+
 def choose_fonts(
-    characters: Iterable[str], fonts: Mapping[str, frozenset[int]]
+    characters: Iterable[str], fonts: Mapping[str, frozenset[int]], most: int = MOST
 ) -> tuple[list[str], set[str]]:
-    """As few families as can be found one by one, each with most of what is still missing, the
-    first of equals; and what none of them has. fonts: family → code points, the preferred first."""
-    missing, chosen = {*characters}, []
-    while missing and fonts:
+    """At most so many fonts, one by one that with most of what is still missing, the first of
+    equals; and what none of them has. fonts: name → code points, the preferred first."""
+    missing, chosen = {*characters}, list[str]()
+    while missing and fonts and len(chosen) < most:
         counts = {name: sum(ord(c) in points for c in missing) for name, points in fonts.items()}
         best = max(counts, key=lambda name: counts[name])
         if not counts[best]:
@@ -90,20 +104,26 @@ def _points(path: str) -> frozenset[int]:
 
 @cache
 def _system_fonts() -> Mapping[str, frozenset[int]]:
-    """Upright ones of normal weight that can be scaled, those without serifs first; looked for
-    anew, since matplotlib's list of fonts is of its first day."""
+    """Files of upright fonts of normal weight that can be scaled → code points, those without
+    serifs first; looked for anew, since matplotlib's list of fonts is of its first day."""
     from matplotlib.font_manager import findSystemFonts, fontManager
 
     fonts, listed = dict[str, frozenset[int]](), {entry.fname for entry in fontManager.ttflist}
     for path in sorted(findSystemFonts()):
         name = _family(path)
-        if name and name not in fonts and not any(word in name.lower() for word in BLANK):
+        if name and not any(word in name.lower() for word in BLANK):
             if path not in listed:
                 fontManager.addfont(path)
-            fonts[name] = _points(path)
-    return dict(sorted(fonts.items(), key=lambda font: ("Sans" not in font[0], font[0])))
+            fonts[path] = _points(path)
+    return {path: fonts[path] for path in sorted(fonts, key=_preference)}
 
 
+def _preference(path: str) -> tuple[bool, str]:
+    name = _family(path)
+    return "Sans" not in name, name
+
+
+@cache
 def _family(path: str) -> str:
     """Of a font that figures can use; else ''."""
     from matplotlib.font_manager import get_font
@@ -123,8 +143,8 @@ def _warn(missing: set[str]) -> None:
         _named.update(new)
         more = f" and {len(new) - 20} others" if len(new) > 20 else ""
         warnings.warn(
-            f"figures: no font of this machine has {' '.join(new[:20])}{more}, which are drawn as "
-            f"boxes; install one that has, such as Debian's fonts-noto-cjk or fonts-noto-core",
+            f"pictures: found no font on this machine for {' '.join(new[:20])}{more}, drawn as "
+            f"boxes; install one, such as Debian's fonts-noto-cjk or fonts-noto-core",
             MissingGlyphs,
             stacklevel=4,
         )

@@ -7,9 +7,10 @@ import numpy as np
 from PIL import Image
 
 from data_gen.files import whole_file, write_json
-from data_gen.output.preview import Row, contact_sheet, save_sheet
+from data_gen.output.preview import Row, save_sheet
 from studies.config import EvaluateConfig
 from studies.generate import Drawn, records
+from studies.sheets import labelled_sheet
 
 COLUMNS = 16  # images in a line
 FILM_MS, FASTEST_MS, SLOWEST_MS, LAST_MS = 8000, 120, 600, 2000  # of a film and of its frames
@@ -47,7 +48,7 @@ def sheet(drawings: Sequence[Drawn], prompts: Sequence[str], title: str) -> Imag
             rows += _rows(label, drawn.images[i])
     if len(drawings) > 1 and len(prompts) == 1:
         title = f"{prompts[0]}: {title}"
-    return contact_sheet(title, rows)
+    return labelled_sheet(title, rows)
 
 
 def _rows(label: str, images: np.ndarray) -> list[Row]:

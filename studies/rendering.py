@@ -17,7 +17,6 @@ from data_gen.output.preview import (
     Row,
     bump_rows,
     combination_rows,
-    contact_sheet,
     photo_rows,
     save_sheet,
 )
@@ -26,6 +25,7 @@ from data_gen.photos.world import PhotoWorld
 from data_gen.signals import match_signal, mean_gap
 from data_gen.world import World
 from studies.config import to_dict
+from studies.sheets import labelled_sheet
 from studies.worlds import WorldFile
 
 AnyWorld = World | BumpWorld | PhotoWorld
@@ -90,7 +90,7 @@ def export_world(
 def preview(world: AnyWorld, file: WorldFile, path: Path) -> None:
     """A contact sheet: a row per combination, or per split of labels; of many, some."""
     rows, of = _rows(world)
-    save_sheet(path, contact_sheet(f"{file.name}: {file.question}{of}", rows))
+    save_sheet(path, labelled_sheet(f"{file.name}: {file.question}{of}", rows))
 
 
 def _rows(world: AnyWorld) -> tuple[list[Row], str]:

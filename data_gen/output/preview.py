@@ -33,9 +33,12 @@ class Row:
     held_out: bool = False
 
 
-def contact_sheet(title: str, rows: Sequence[Row]) -> Image.Image:
-    """Title, then one line per row: its label, its images enlarged with sharp pixels."""
-    font = ImageFont.load_default(FONT_PX)
+def contact_sheet(title: str, rows: Sequence[Row], font_file: str | None = None) -> Image.Image:
+    """Title, then one line per row: its label, its images enlarged with sharp pixels.
+
+    font_file: of all text. None: Pillow's own font, which has little but ASCII (`own_font_lacks`).
+    """
+    font = ImageFont.truetype(font_file, FONT_PX) if font_file else ImageFont.load_default(FONT_PX)
     labels = [row.label + (" (held out)" if row.held_out else "") for row in rows]
     left = MARGIN_PX * 2 + int(max(font.getlength(label) for label in labels))
     columns = max(len(row.images) for row in rows)
@@ -54,6 +57,13 @@ def contact_sheet(title: str, rows: Sequence[Row]) -> Image.Image:
             middle = (CELL_PX - framed.height) // 2
             sheet.paste(framed, (left + j * (CELL_PX + GAP_PX), y + middle))
     return sheet
+
+
+def own_font_lacks(text: str) -> bool:
+    """Whether Pillow's own font draws some character of a text as what stands for any other."""
+    font = ImageFont.load_default(FONT_PX)
+    box = bytes(font.getmask("\uffff"))  # no character
+    return any(bytes(font.getmask(c)) == box for c in {*text} if not c.isspace())
 
 
 def _enlarged(image: np.ndarray) -> Image.Image:

@@ -13,7 +13,7 @@ from matplotlib import font_manager
 
 from analysis import fonts
 from analysis.figures import sample_grid_figure
-from analysis.fonts import MissingGlyphs, choose_fonts, use_fonts_for, width_of
+from analysis.fonts import MissingGlyphs, choose_fonts, font_file, use_fonts_for, width_of
 from analysis.style import new_figure, write_figure
 
 EM = 1000
@@ -72,10 +72,12 @@ def test_a_font_of_the_system_draws_what_the_own_lacks(system, tmp_path):
         drawn = picture(CHARACTERS)
     assert text.get_fontfamily()[1:] == [NAME] and len(plain.get_fontfamily()) == 1
     assert drawn == picture(CHARACTERS[::-1])  # squares, both
+    assert font_file(CHARACTERS) == str(tmp_path / "stand_in.ttf")
+    assert font_file("aé").endswith("DejaVuSans.ttf")
 
 
 def test_what_no_font_has_is_named_once(system):
-    with pytest.warns(MissingGlyphs, match="no font of this machine has 中 文, which .* install"):
+    with pytest.warns(MissingGlyphs, match="found no font on this machine for 中 文, .* install"):
         picture(f"small {CHARACTERS}")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -96,6 +98,7 @@ def test_few_fonts_are_chosen_those_with_most_first():
     }
     assert choose_fonts("abcd", have) == (["B", "C"], set())
     assert choose_fonts("dx", have) == (["C"], {"x"})
+    assert choose_fonts("abcd", have, most=1) == (["B"], {"d"})
     assert choose_fonts("x", {}) == ([], {"x"})
 
 
