@@ -97,15 +97,15 @@ def _kept(draw: _Draw, combination: Tensor) -> Bool[Tensor, "n concepts"]:
 def _said(draw: _Draw, combination: Tensor, kept: Tensor) -> Int[Tensor, "n concepts"]:
     """Place of the value named for each concept: the right one, or a wrong one at its rate.
 
-    Drawn anew where the words that are kept would name only held-out combinations, and what is
-    shown is none.
+    Drawn anew where the words that are kept would name only held-out combinations, unless such a
+    one is shown.
     """
     space = draw.world.space
-    right = torch.tensor([space.value_indices(c) for c in space.combinations])[combination]
-    rate = torch.tensor(draw.world.rates.wrong_word)[combination]
-    trains = _trains(draw.world)
-    shown = trains[right.unbind(dim=1)]
+    places = torch.tensor([space.value_indices(c) for c in space.combinations])
+    right, rate = places[combination], torch.tensor(draw.world.rates.wrong_word)[combination]
     said, rows = right.clone(), torch.nonzero(rate.sum(dim=1))[:, 0]
+    trains = _trains(draw.world, places)
+    shown = trains[right.unbind(dim=1)]
     for attempt in range(ATTEMPTS):
         if not len(rows):
             return said
@@ -124,13 +124,12 @@ def _slip(draw: _Draw, right: Tensor, rate: Tensor, attempt: int) -> Tensor:
     return torch.where(u[:, :concepts] < rate, other, right)
 
 
-def _trains(world: Captioned) -> Bool[Tensor, "..."]:
+def _trains(world: Captioned, places: Int[Tensor, "combinations concepts"]) -> Bool[Tensor, "..."]:
     """Whether a training combination has these values: a place per value of each concept, and a
     last one that stands for any of them."""
-    space = world.space
-    trains = torch.zeros([len(values) for values in space.values], dtype=torch.bool)
-    for combination in world.split.train:
-        trains[space.value_indices(combination)] = True
+    trains = torch.zeros([len(values) for values in world.space.values], dtype=torch.bool)
+    train = [world.space.index(combination) for combination in world.split.train]
+    trains[places[train].unbind(dim=1)] = True
     for i in range(trains.dim()):
         trains = torch.cat((trains, trains.any(dim=i, keepdim=True)), dim=i)
     return trains

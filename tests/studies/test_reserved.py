@@ -9,13 +9,16 @@ import pytest
 import torch
 
 from analysis.agreement import agreement
-from analysis.trajectory import accuracy_curves, final_accuracy, format_accuracy
+from analysis.prompts import CAPTIONS
+from analysis.trajectory import BASELINES, accuracy_curves, final_accuracy, format_accuracy
 from classifiers.probe import Probe
 from classifiers.scores import SCHEMA
 from data_gen.output.formats import ImageFolder, Npz, Parquet
 from data_gen.output.sources import PhotoSource
 from data_gen.photos.world import PhotoWorld
 from data_gen.reserved import EXPORTED, MEASURED
+from studies.config import RESERVED_NAMES
+from studies.prompt_sets import RESERVED_SETS
 from studies.reading import read_as
 from studies.worlds import WorldFile
 
@@ -47,6 +50,12 @@ def test_measures_and_columns_of_accuracy():
     header = format_accuracy(two, ["c", "d"]).splitlines()[0].split()
     assert {*header} == {*MEASURED, "c", "d"}
     assert {*agreement(scores, scores)["measure"]} == {"joint", "c", "d"}
+
+
+def test_names_of_runs_splits_and_sets_of_prompts():
+    """What `analysis`, which imports none of the others, takes for granted."""
+    assert BASELINES == RESERVED_NAMES
+    assert {CAPTIONS, "captions"} == {*RESERVED_SETS}
 
 
 @pytest.mark.parametrize("name", ["type", "half", "training", "keys", "color"])
