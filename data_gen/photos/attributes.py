@@ -180,7 +180,7 @@ def _known(where: Path | str, column: str, header: Sequence[str]) -> str:
     name = composed(column.strip())
     if name not in header:
         hint = nearest(name, tuple(header))
-        listing = ", ".join(header) or "none"
+        listing = ", ".join(name or "''" for name in header) or "none"
         raise Mistake(f"{where}: has no column {column!r}{hint}; it has {listing}")
     return name
 

@@ -6,6 +6,7 @@ Imports no torch.
 import os
 import posixpath
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import combinations
 from pathlib import Path
 
 from data_gen.endings import Mistake
@@ -13,10 +14,7 @@ from data_gen.photos.attributes import Row
 from data_gen.reserved import composed
 
 SUFFIXES = tuple(".png .jpg .jpeg .webp .bmp .gif .tif .tiff .ppm .pgm .jp2 .avif".split())
-HIDDEN = (
-    "__MACOSX",
-    "@eaDir",
-)  # what systems put beside images, as they do folders like .thumbnails
+HIDDEN = ("__MACOSX", "@eaDir")  # folders that systems put beside images, as they do .thumbnails
 DIFFERENCES: dict[str, tuple[Callable[[str], str], str]] = {  # in what alone → what is left, advice
     "backslashes": (lambda name: name.replace("\\", "/"), "write / in the table"),
     "capital letters": (str.casefold, "write them in the table as the files have them"),
@@ -65,33 +63,31 @@ def _hidden(name: str) -> bool:
 
 
 def _advice(missing: Sequence[str], strays: Sequence[str]) -> str:
-    """What rows without an image and images without a row differ in; of several, what most do."""
-    pairs = {what: _pairs(missing, strays, [left]) for what, (left, _) in DIFFERENCES.items()}
-    what = max(pairs, key=lambda what: len(pairs[what]))
-    if pairs[what]:
-        return f"{_differ(pairs[what])} {what} alone: {DIFFERENCES[what][1]}"
-    if found := _pairs(missing, strays, [left for left, _ in DIFFERENCES.values()]):
-        return f"{_differ(found)} more than one of {', '.join(DIFFERENCES)}: make them the same"
+    """In how little rows without an image differ from images without a row, and how to mend it."""
+    for count in range(1, len(DIFFERENCES) + 1):
+        pairs = {what: _pairs(missing, strays, what) for what in combinations(DIFFERENCES, count)}
+        what = max(pairs, key=lambda what: len(pairs[what]))
+        if pairs[what]:
+            row, file = pairs[what][0]
+            return (
+                f"{len(pairs[what])} of them, such as {row!r}, differ from images without a row, "
+                f"such as {file!r}, in {' and '.join(what)} alone: "
+                f"{'; '.join(DIFFERENCES[one][1] for one in what)}"
+            )
     if all(name.isdecimal() for name in missing):
         return "these are numbers: say with world.file_column which column has the file names"
     return "remove these rows, add the images, or say with world.file_column where their names are"
 
 
 def _pairs(
-    missing: Iterable[str], strays: Iterable[str], left: Sequence[Callable[[str], str]]
+    missing: Iterable[str], strays: Iterable[str], what: Iterable[str]
 ) -> list[tuple[str, str]]:
-    """(row, file) that are the same in what some functions leave of a name."""
+    """(row, file) that are the same but for some DIFFERENCES."""
 
     def rest(name: str) -> str:
-        for function in left:
-            name = function(name)
+        for one in what:
+            name = DIFFERENCES[one][0](name)
         return name
 
     files = {rest(name): name for name in strays}
     return [(name, files[rest(name)]) for name in missing if rest(name) in files]
-
-
-def _differ(pairs: Sequence[tuple[str, str]]) -> str:
-    row, file = pairs[0]
-    count = f"{len(pairs)} of them, such as {row!r}"
-    return f"{count}, differ from images without a row, such as {file!r}, in"

@@ -39,7 +39,14 @@ def test_what_is_hidden_needs_no_row_but_may_have_one(tmp_path):
         (lambda n: n.replace("/", "\\"), "in backslashes alone: write / in the table"),
         (lambda n: f"img/{n}", "in the folders before the name alone: set world.folder to"),
         (lambda n: n.split("/")[1], "in the folders before the name alone: set world.folder to"),
-        (lambda n: f"img\\{n.upper()}", "in more than one of backslashes, capital letters, "),
+        (
+            lambda n: f"img/{n.upper()}".replace("/", "\\"),
+            "in backslashes and capital letters and the folders ",
+        ),
+        (
+            lambda n: f"img/{n[:-3]}jpg",
+            "in the ending and the folders before the name alone: write",
+        ),
     ],
 )
 def test_names_that_nearly_match_are_told_how(tmp_path, change, advice):
