@@ -8,19 +8,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Int, UInt8
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from data_gen import streams
 from data_gen.dataset import Dataset
 from data_gen.endings import Mistake, nearest
 from data_gen.leaks import LeakCheck, LeakReport
+from data_gen.photos.decoding import read_rgb
 from data_gen.photos.world import SPLITS, PhotoWorld
 from data_gen.wording import write_captions
 
 BATCH = 64  # images that a thread reads at a time
-# What Pillow's decoders raise for broken files, found by breaking thousands in every format
-UNREADABLE = (OSError, SyntaxError, ValueError, RuntimeError, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
@@ -104,31 +103,13 @@ def read_photo(path: Path, size: int) -> UInt8[Tensor, "3 size size"]:
     as 178 → 64, a box filter averages sometimes 2 and sometimes 3 pixels and so dents straight
     lines. What is transparent becomes white. An image of the right size keeps its pixels.
     """
-    image = _rgb(path, _open(path))
+    image = read_rgb(path)
     width, height = image.size
     side = min(width, height)
     left, top = (width - side) // 2, (height - side) // 2
     square = image.crop((left, top, left + side, top + side))
     scaled = square.resize((size, size), Image.Resampling.LANCZOS)
     return torch.from_numpy(np.array(scaled)).permute(2, 0, 1)
-
-
-def _open(path: Path) -> Image.Image:
-    """The decoded image, turned as its EXIF orientation says."""
-    try:
-        with Image.open(path) as file:
-            return ImageOps.exif_transpose(file)
-    except UNREADABLE as error:
-        raise Mistake(f"{path}: not readable as a whole image ({error})") from None
-
-
-def _rgb(path: Path, image: Image.Image) -> Image.Image:
-    if image.mode.startswith(("I", "F")):  # converted, all above 255 would be white
-        raise Mistake(f"{path}: has mode {image.mode}, allowed 8 bits per channel; convert it")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("RGB")
 
 
 def training_set(world: PhotoWorld) -> Dataset:
