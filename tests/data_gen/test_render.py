@@ -129,6 +129,26 @@ def test_images_are_differentiable_in_every_number(shape, number):
     assert measured.abs().max() > 1e-3 or (shape in ("circle", "ring") and number == "rotation")
 
 
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_gradients_are_finite_where_the_centre_lies_on_a_pixels_centre(shape, style):
+    """Reverse mode, of a weighted sum over the image; against central differences where no two
+    edges are equally near, as they are on the axes of the others."""
+    one = scene(shape, 0.43, style=style)
+    weights = torch.rand(3, 17, 17, generator=torch.Generator().manual_seed(0)).double()
+
+    def total(z, number):
+        return (render(replace(one, **{number: z}), Canvas(17))[0] * weights).sum()
+
+    for number in NUMBERS:
+        z = getattr(one, number).double().requires_grad_()
+        (gradient,) = torch.autograd.grad(total(z, number), z)
+        assert gradient.isfinite().all()
+        if number in ("x", "y", "size") and shape in ("circle", "ring"):
+            measured = (total(z + 1e-6, number) - total(z - 1e-6, number)) / 2e-6
+            assert gradient.item() == pytest.approx(measured.item(), rel=1e-3, abs=1e-3)
+
+
 def test_edges_are_anti_aliased_and_colors_exact():
     image = render(scene("circle"), Canvas(64))[0]
     assert image[:, 32, 32].tolist() == pytest.approx([0.9, 0.2, 0.1])
