@@ -14,7 +14,7 @@ from torch import Tensor
 from data_gen import streams
 from data_gen.factors import FACTORS
 from data_gen.scenes import Scenes
-from data_gen.shapes import DISTANCES, Distance, isosceles
+from data_gen.shapes import DISTANCES, Distance, drawn_radius, isosceles
 from data_gen.world import World, WorldConfig
 
 CHUNK_PIXELS = 1 << 20  # rendered at a time: with fewer, starting an operation costs too much
@@ -59,16 +59,16 @@ def coverage(scenes: Scenes, canvas: Canvas) -> Float[Tensor, "n h w"]:
     size = canvas.image_size_px
     shapes = scenes.shape.unique().tolist()
     if len(shapes) == 1:
-        mask = _coverage(scenes, canvas, canvas.distance(SHAPES[shapes[0]]))
+        mask = _coverage(scenes, canvas, SHAPES[shapes[0]])
         return _blurred(mask, canvas.blur_px) if canvas.blur_px else mask
     mask = scenes.size.new_empty(len(scenes), size, size)
     for number in shapes:
         rows = torch.nonzero(scenes.shape == number)[:, 0]
-        mask[rows] = _coverage(scenes[rows], canvas, canvas.distance(SHAPES[number]))
+        mask[rows] = _coverage(scenes[rows], canvas, SHAPES[number])
     return _blurred(mask, canvas.blur_px) if canvas.blur_px else mask
 
 
-def _coverage(scenes: Scenes, canvas: Canvas, distance: Distance) -> Tensor:
+def _coverage(scenes: Scenes, canvas: Canvas, shape: str) -> Tensor:
     """Coverage of scenes of one shape."""
     size = canvas.image_size_px
     axis = (torch.arange(size, device=scenes.x.device) + 0.5) * 2 / size - 1
@@ -78,7 +78,8 @@ def _coverage(scenes: Scenes, canvas: Canvas, distance: Distance) -> Tensor:
         angle = torch.deg2rad(scenes.rotation)[:, None, None]
         cos, sin = torch.cos(angle), torch.sin(angle)
         x, y = x * cos + y * sin, y * cos - x * sin
-    d = distance(x, y, scenes.size[:, None, None])
+    r = drawn_radius(scenes.size, 2 / size) if shape == "star" else scenes.size
+    d = canvas.distance(shape)(x, y, r[:, None, None])
     outlined = scenes.style == OUTLINED
     if outlined.any():
         half = canvas.line_width / 2

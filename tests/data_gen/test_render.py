@@ -50,6 +50,49 @@ def test_every_shape_has_the_area_and_centroid_of_its_disc(shape, centre):
     assert (x.item(), y.item()) == pytest.approx(centre, abs=0.005)
 
 
+SIDE, TIP = math.tan(math.pi / 5), math.tan(2 * math.pi / 5)
+GROWTH = {  # an offset by t px adds this · t² px² beyond t · perimeter
+    "circle": math.pi,
+    "triangle": 3 * math.sqrt(3),
+    "square": 4,
+    "pentagon": 5 * SIDE,
+    "hexagon": 2 * math.sqrt(3),
+    "star": 5 * SIDE + 5 * SIDE**2 * TIP,
+    "ring": 0,
+    "cross": 4,
+}
+
+
+@pytest.mark.parametrize("size, radius", [(8, 0.47), (16, 0.25), (16, 0.45), (32, 0.4)])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_drawn_areas_are_those_of_the_disc_but_for_a_share_of_a_pixel(shape, size, radius):
+    """On average over places within a pixel, taken on a grid of 16². The mean of the areas at
+    distances −½ … ½ px is growth/12 px² more than the area; a star is drawn like a disc."""
+    place = ((torch.arange(16) + 0.5) / 16 - 0.5) * 2 / size
+    x, y = (axis.flatten() for axis in torch.meshgrid(place, place, indexing="ij"))
+    one = scene(shape, radius, degrees=17.0)[torch.zeros(256, dtype=torch.int64)]
+    drawn = coverage(replace(one, x=x, y=y), Canvas(size)).sum((1, 2)).mean().item()
+    area = math.pi * (radius * size / 2) ** 2
+    # the grid's error: cells of area 1/16² in which the ramp bends, along two lines that are no
+    # longer than thrice a disc's edge, each off by the ramp's slope of 1 times half a cell's width
+    error = 2 * 3 * 2 * math.pi * (radius * size / 2) * 16 / 16**2 / 32
+    growth = GROWTH["circle" if shape == "star" else shape]
+    assert drawn - area == pytest.approx(growth / 12, abs=error)
+    assert abs(drawn - area - math.pi / 12) < 0.27 + error
+
+
+def test_the_smallest_stars_are_drawn_like_discs_too():
+    """Of a third of a pixel: what is drawn of a disc is then π (r + ½)³ / 3."""
+    place = ((torch.arange(32) + 0.5) / 32 - 0.5) * 2 / 16
+    x, y = (axis.flatten() for axis in torch.meshgrid(place, place, indexing="ij"))
+    for r in (1 / 3, 0.6, 1.1):
+        areas = []
+        for shape in ("circle", "star"):
+            one = scene(shape, r * 2 / 16)[torch.zeros(1024, dtype=torch.int64)]
+            areas.append(coverage(replace(one, x=x, y=y), Canvas(16)).sum((1, 2)).mean().item())
+        assert areas[1] == pytest.approx(areas[0], rel=0.02)
+
+
 @pytest.mark.parametrize(
     "shape, inside, outside",
     [
