@@ -22,6 +22,7 @@ class LeakReport:
             combination too, beside training ones.
         marginals: training images per value.
         ranges: factor → the numbers held out, and what a model would have to do to reach them.
+        looks: what else was found of images that look like those that training does not show.
     """
 
     images: int
@@ -30,6 +31,7 @@ class LeakReport:
     covering: int
     marginals: dict[str, int]
     ranges: dict[str, str] = field(default_factory=dict)
+    looks: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         ranges = [f"no {factor} in {text}" for factor, text in self.ranges.items()]
@@ -37,6 +39,7 @@ class LeakReport:
         return [
             f"leak check: 0 of {self.images} training images show a held-out combination"
             + "".join(f"; {text}" for text in ranges),
+            *(f"leak check: {text}" for text in self.looks),
             f"leak check: 0 of {self.captions} different captions name only held-out "
             f"combinations; {self.partial} leave a concept open, of which {self.covering} fit one "
             f"as well",

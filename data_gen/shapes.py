@@ -5,10 +5,11 @@ isosceles triangle of arXiv:2406.19370 is neither). Outside a corner the distanc
 nearest edge's line, so that corners stay sharp.
 
 Drawn with edges one pixel wide, a filled shape whose parts are no thinner gets somewhat more, on
-average over places within a pixel: the mean of its areas at distances −½ … ½ px. Where an offset of t px adds κ t² px² beyond
-what it adds along the edge, that is κ/12 px² at every size: π/12 for a disc (.26), 4/12 for square
-and cross, .43 for the triangle, .29 to .30 for hexagon and pentagon, 0 for the ring. So they draw
-within .27 px² of their disc. The star's sharp tips would take .98: see `drawn_radius`.
+average over places within a pixel: the mean of its areas at distances −½ … ½ px. Where an offset of
+t px adds κ t² px² beyond what it adds along the edge, that is κ/12 px² at every size: π/12 for a
+disc (.26), 4/12 for square and cross, .43 for the triangle, .29 for the hexagon, .30 for the
+pentagon, 0 for the ring. So they draw within .27 px² of their disc. The star's sharp tips would
+take .98: see `drawn_radius`.
 
 x: (…, 1, w) and y: (…, h, 1), or both (…, h, w); r: (…, 1, 1). All return (…, h, w).
 """

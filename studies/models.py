@@ -65,7 +65,7 @@ def captioned_task(world: World | PhotoWorld, model: ModelConfig) -> Task:
 
     shown = (
         f"{len(world.split.train)} training and {len(world.split.held_out)} held-out "
-        f"combinations, {world.num_training_images} images"
+        f"combinations, {source.num_training_images} images"
     )
     return Task(shown, world.image_shape, conditioning, load)
 

@@ -1,5 +1,6 @@
 """What photographs give an experiment: to train on, and three parts of them for the probe."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -17,7 +18,7 @@ from data_gen import streams
 from data_gen.dataset import Dataset
 from data_gen.endings import Mistake
 from data_gen.leaks import LeakReport
-from data_gen.photos.images import in_order, leak_check, load, training_set
+from data_gen.photos.images import Ordered, in_order, leak_check, load, photo_set, training_set
 from data_gen.photos.world import PhotoWorld
 from studies.exams import value_places
 from studies.probing import DEGRADED_SHARE, ORIGINALS, ProbeImages
@@ -42,26 +43,33 @@ class Parts:
 def deal_parts(world: PhotoWorld) -> Parts:
     """All images in use, held-out ones too, shared out for the probe by the world's seed alone.
 
-    Certificate and limit come from the end of the order whose front trains the model: what
-    `world.validation` keeps from the model is kept from the probe first. Raises Mistake for a
-    combination with too few images.
+    A picture with all its copies falls into one part. Certificate and limit come from the end of
+    the order whose front trains the model: what `world.validation` keeps from the model is kept
+    from the probe first. Raises Mistake for a combination with too few pictures.
     """
-    orders = [own.flip(0) for own in in_order(world)]
+    orders = in_order(world)
     for combination, own in zip(world.space.combinations, orders, strict=True):
-        if len(own) < LEAST:
+        if own.num_pictures < LEAST:
             raise Mistake(
-                f"{world.config.table}: shows {world.space.name(combination)!r} in {len(own)} "
-                f"images in use, allowed {LEAST} or more: the probe learns, knows its limit and "
-                f"is certified by different images of every combination; add some, or drop a "
-                f"value from world.concepts (scripts/train.py alone needs none)"
+                f"{world.config.table}: shows {world.space.name(combination)!r} in "
+                f"{own.num_pictures} images in use, copies counted once, allowed {LEAST} or more: "
+                f"the probe learns, knows its limit and is certified by different images of every "
+                f"combination; add some, or drop a value from world.concepts (scripts/train.py "
+                f"alone needs none)"
             )
-    counts = [max(1, len(own) // SHARE) for own in orders]
-    pairs = list(zip(orders, counts, strict=True))
-    return Parts(
-        taught=[own[2 * n :] for own, n in pairs],
-        limit=[own[n : 2 * n] for own, n in pairs],
-        certificate=[own[:n] for own, n in pairs],
+    parts = zip(*map(_three_parts, orders), strict=True)
+    return Parts(*(list(part) for part in parts))
+
+
+def _three_parts(own: Ordered) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows that teach, set the limit and certify, from the end of the order on."""
+    count = own.num_pictures
+    share = max(1, count // SHARE)
+    ends = (0, count - 2 * share, count - share, count)
+    taught, limit, certificate = (
+        own.between(start, stop).flip(0) for start, stop in itertools.pairwise(ends)
     )
+    return taught, limit, certificate
 
 
 def in_turn(rows: Rows, count: int) -> Int[Tensor, " n"]:
@@ -85,6 +93,10 @@ class PhotoImages(CaptionedImages):
     @cached_property
     def parts(self) -> Parts:
         return deal_parts(self.world)
+
+    @property
+    def num_training_images(self) -> int:
+        return len(photo_set(self.world, "train"))
 
     def training_set(self) -> Dataset:
         return training_set(self.world)

@@ -67,6 +67,10 @@ class CaptionedImages(ABC):
     def heads(self) -> Mapping[str, Head]:
         return dict(self.world.space.items())
 
+    @property
+    @abstractmethod
+    def num_training_images(self) -> int: ...
+
     @abstractmethod
     def training_set(self) -> Dataset: ...
 
@@ -89,6 +93,10 @@ class ShapeImages(CaptionedImages):
 
     def __init__(self, world: World):
         self.world: World = world
+
+    @property
+    def num_training_images(self) -> int:
+        return self.world.num_training_images
 
     def training_set(self) -> Dataset:
         return training_set(self.world)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+import torch
 import yaml
 
 from data_gen.bumps.world import SPLITS, BumpWorld
@@ -13,6 +14,7 @@ from data_gen.factors import FACTORS
 from data_gen.leaks import LeakCheck
 from data_gen.photos.images import leak_check as photo_leak_check
 from data_gen.photos.images import photo_set
+from data_gen.photos.world import SPLITS as PHOTO_SPLITS
 from data_gen.photos.world import PhotoWorld
 from data_gen.scenes import class_tables
 from data_gen.signals import pixel_gaps, sensitivity
@@ -104,11 +106,12 @@ def describe_bumps(world: BumpWorld) -> list[str]:
 
 def describe_photos(world: PhotoWorld) -> list[str]:
     """Lines of text: concepts, images per combination and split, leak check."""
+    photos, *others = (photo_set(world, split) for split in PHOTO_SPLITS)
+    shown = torch.cat([photos.combination, *(other.combination for other in others)])
     counts = [
-        f"{world.space.name(c)} {sum(int(quota[i]) for quota in world.quotas.values())}"
+        f"{world.space.name(c)} {int((shown == i).sum())}"
         for i, c in enumerate(world.space.combinations)
     ]
-    photos = photo_set(world, "train")
     return [
         f"image: {world.config.image_size_px} × {world.config.image_size_px} px, RGB",
         *(f"concept {name}: {', '.join(values)}" for name, values in world.space.items()),

@@ -112,7 +112,6 @@ class PhotoWorld(PhotoTerms):
             validation or kept, and their captions, depend on nothing but the seed and this.
         combination: int64 (n,), index into `ConceptSpace.combinations`.
         kept: int64 (combinations,), images in use; all but num_images leaves out.
-        quotas: split → int64 (combinations,), how many of those it holds.
     """
 
     def __init__(self, config: PhotosConfig, captions: CaptionConfig | None = None):
@@ -123,7 +122,6 @@ class PhotoWorld(PhotoTerms):
         self.place, self.combination = _usable(config, self.space, rows)
         self.names = tuple(rows[i].name for i in self.place)
         self.kept = _keep(np.bincount(self.combination, minlength=len(self.space)), config)
-        self.quotas = _deal(self.space, self.split, self.kept, config.validation, self.limits)
         _check_training(self)
         _check_contents(self)
 
@@ -137,10 +135,6 @@ class PhotoWorld(PhotoTerms):
             files = list(pool.map(hash_file, paths))
         shown = [self.place.tolist(), self.combination.tolist()]
         return f"{len(paths)} images, {hash_json([self.names, *shown, files])[:16]}"
-
-    @property
-    def num_training_images(self) -> int:
-        return int(self.quotas["train"].sum())
 
 
 def check_photos(config: PhotosConfig) -> None:
@@ -231,33 +225,20 @@ def _keep(counts: np.ndarray, config: PhotosConfig) -> np.ndarray:
     return np.array(share_out(counts.astype(float).tolist(), config.num_images), dtype=np.int64)
 
 
-def _deal(
-    space: ConceptSpace,
-    split: Split,
-    kept: np.ndarray,
-    validation: float,
-    limits: Mapping[Combination, int],
-) -> dict[str, np.ndarray]:
-    """Split → images of each combination. Rounding down leaves training one of whatever it may."""
-    trains = np.array([split.of(c) == "train" for c in space.combinations])
-    unseen = np.floor(kept * validation + 1e-9).astype(np.int64)  # .29 · 100 is 28.999…
-    limit = np.array([limits.get(c, k) for c, k in zip(space.combinations, kept, strict=True)])
-    train = np.minimum(kept - unseen, limit)
-    return {"train": train * trains, "validation": unseen * trains, "held_out": kept * ~trains}
-
-
 def _check_training(world: PhotoWorld) -> None:
     """Something must train, and every value must be seen."""
-    table, counts = world.config.table, world.quotas["train"]
-    if not counts.sum():
+    table, trains = world.config.table, set()
+    for combination, kept in zip(world.space.combinations, world.kept.tolist(), strict=True):
+        if world.split.of(combination) == "train" and kept and world.limits.get(combination, 1):
+            trains.add(combination)
+    if not trains:
         raise Mistake(
             f"{table}: leaves no image to train on: {len(world.names)} of its images have a word "
             f"for every concept, and none of them may train; see world.held_out, world.at_most"
         )
     for name, values in world.space.items():
         for value in values:
-            pairs = zip(world.space.combinations, counts, strict=True)
-            if not any(count for combination, count in pairs if value in combination):
+            if not any(value in combination for combination in trains):
                 raise Mistake(
                     f"world.concepts.{name}: no training image shows {value!r}; mend the cell it "
                     f"means, hold out less (world.held_out), or keep more (world.at_most)"

@@ -139,8 +139,6 @@ def test_splits_share_out_all_images_by_what_they_show(digits):
         assert shown == [digits.shows(name) for name in data.names]
         assert {world.split.of(c) == "held_out" for c in shown} == {split == "held_out"}
         assert list(data.names) == sorted(data.names)
-        assert len(data) == world.quotas[split].sum()
-    assert world.num_training_images == len(sets["train"])
 
 
 def test_validation_is_the_same_share_of_every_training_combination(digits):
@@ -249,8 +247,8 @@ def test_json_cells_are_spelled_as_in_the_file(tmp_path):
 def test_images_may_lie_in_folders_and_hidden_or_other_files_do_not_matter(digits, tmp_path):
     (tmp_path / "images" / "a" / "b").mkdir(parents=True)
     names = ["a/b/1.png", "a/2.png", "3.png", "a/b/4.png"]
-    for name in [*names, "._3.png"]:
-        Image.new("RGB", (8, 8)).save(tmp_path / "images" / name)
+    for shade, name in enumerate([*names, "._3.png"]):
+        Image.new("RGB", (8, 8), (shade, 0, 0)).save(tmp_path / "images" / name)
     (tmp_path / "images" / "notes.md").write_text("none")
     table = {n: (sign(i > 1), "", sign(i % 2 > 0), "") for i, n in enumerate(names)}
     world = digits.world(
@@ -332,6 +330,69 @@ def test_a_held_out_caption_is_found_by_the_leak_check(digits):
     data = replace(photo_set(world, "train"), captions=("a high thick odd",))
     with pytest.raises(Mistake, match="leak: training caption 'a high thick odd' names only held"):
         leak_check(world, data)
+
+
+def with_copies(digits: Digits, folder: Path, copies: dict[str, str], suffix: str) -> PhotoWorld:
+    """Copies of some images in another lossless format, each under the row of a third.
+
+    copies: file → the file under whose row its copy goes.
+    """
+    (folder / "images").mkdir()
+    for name in digits.table:
+        (folder / "images" / name).hardlink_to(digits.folder / name)
+    table = dict(digits.table)
+    for name, row in copies.items():
+        table[f"{name}.{suffix}"] = digits.table[row]
+        with Image.open(digits.folder / name) as image:
+            image.save(folder / "images" / f"{name}.{suffix}", lossless=True)
+    path = write_list_attr(folder / "t.txt", table)
+    return digits.world(folder=str(folder / "images"), table=str(path))
+
+
+def image_of(digits: Digits, combination: str) -> str:
+    return next(n for n in sorted(digits.table) if digits.shows(n) == tuple(combination.split()))
+
+
+@pytest.mark.parametrize("suffix", ["png", "bmp", "tif", "webp", "gif"])
+def test_a_copy_of_a_held_out_image_under_a_training_row_is_refused(digits, tmp_path, suffix):
+    held_out, row = image_of(digits, HELD_OUT), image_of(digits, "low thin even")
+    world = with_copies(digits, tmp_path, {held_out: row}, suffix)
+    message = (
+        rf"t.txt: 1 of 301 images are copies of one under another combination, .* the first "
+        rf"'{held_out}.{suffix}' \(low thin even\) of '{held_out}' \(high thick odd\)"
+    )
+    for ask in (lambda: photo_set(world, "train"), lambda: training_set(world)):
+        with pytest.raises(Mistake, match=message):
+            ask()
+
+
+def test_copies_stay_on_one_side_and_displace_none_but_their_combinations(digits, tmp_path):
+    """Every image of one combination twice; the others are split as without."""
+    mine = [n for n in digits.table if digits.shows(n) == ("low", "thin", "even")]
+    doubled = with_copies(digits, tmp_path, {name: name for name in mine}, "bmp")
+    plain = digits.world()
+    for split in SPLITS:
+        before, after = set(photo_set(plain, split).names), set(photo_set(doubled, split).names)
+        here = {name for name in after if name.removesuffix(".bmp") in mine}
+        assert {name.removesuffix(".bmp") for name in here} == {n for n in here if n in mine}
+        assert len(here) == 2 * len(before & set(mine))
+        if split == "held_out":
+            assert after == before
+
+
+def test_the_leak_check_looks_at_the_pixels_that_training_gets(digits):
+    world = digits.world()
+    data = training_set(world)
+    line = leak_check(world, data).lines()[1]
+    kept_out = [*photo_set(world, "validation").names, *photo_set(world, "held_out").names]
+    assert line.startswith(
+        f"leak check: 0 of {len(data)} training images are a copy of one of the {len(kept_out)}"
+    )
+    for name in (kept_out[0], kept_out[-1]):
+        planted = data.images.clone()
+        planted[7] = load(world, [name])[0]
+        with pytest.raises(Mistake, match=f"leak: training image 7 is a copy of '{name}', which"):
+            leak_check(world, replace(data, images=planted))
 
 
 def test_shuffled_captions_are_those_of_other_training_images(digits):
