@@ -6,7 +6,6 @@ declared span is nearest. Knows nothing of the probe, of training images, nor of
 is. It presumes that an image *is* a scene of the world: the residual says how far that is wrong.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -117,7 +116,7 @@ class Oracle:
 
     def _periods(self, shape: Tensor) -> Float[Tensor, "n 1"]:
         """Degrees; nan where all angles look the same."""
-        periods = torch.tensor([float(self.search.period(name) or math.nan) for name in SHAPES])
+        periods = torch.tensor([self.search.period(name) for name in SHAPES])
         return periods[shape][:, None]
 
     def _decide(self, name: str, numbers: dict[str, Tensor]) -> Int[Tensor, " n"]:

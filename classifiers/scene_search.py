@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from classifiers.fits import Bank, Fit, Kinds, best_starts, make_bank, refine
+from data_gen import looks
 from data_gen.concepts import place
 from data_gen.factors import FACTORS
 from data_gen.render import OUTLINED, SHAPES, Canvas
@@ -30,9 +31,6 @@ RATIO = 1.35  # of neighbouring sizes of the bank
 OUTLINE_RATIO = 1.15  # the same where lines must meet lines
 ROUGH = 0.002  # residual of a good fit without noise: rounding leaves .0011 at most
 TURNS = 5  # angles of the bank per period of a shape
-PERIODS = {  # degrees after which a shape looks the same; 0: always
-    **dict(circle=0, ring=0, triangle=120, square=90, pentagon=72, hexagon=60, star=72, cross=90)
-}
 
 
 @dataclass(frozen=True)
@@ -75,9 +73,9 @@ class Search:
         self.bank = self._bank()
         self.expected = ROUGH + 2 * config.pixel_noise
 
-    def period(self, shape: str) -> int:
-        """Degrees after which a shape looks the same; 0: always."""
-        return 360 if shape == "triangle" and self.triangle == "isosceles" else PERIODS[shape]
+    def period(self, shape: str) -> float:
+        """Degrees after which a shape looks the same; nan: at any angle."""
+        return looks.period(shape, self.triangle)
 
     def best(self, images: Float[Tensor, "n 3 h w"]) -> tuple[Kinds, Fit]:
         """The kind of smallest residual and its fit; the first of equals."""
@@ -146,7 +144,7 @@ class Search:
 
     def _angles(self, shape: str) -> Float[Tensor, " a"]:
         (low, high), period = self.ends["rotation"], self.period(shape)
-        if low == high or not period:
+        if low == high or math.isnan(period):
             return torch.tensor([low])
         count = math.ceil(TURNS * min(high - low, period) / period) + 1
         return torch.linspace(low, min(high, low + period), count)

@@ -102,9 +102,11 @@ def check_training(world: World) -> LeakCheck:
         drawn = scenes.sample(world.seed, "scene", index)
         captions, _ = write_captions(world, drawn.combination, index, "scene")
         shown = [world.space.combinations[i] for i in drawn.combination.tolist()]
-        check.add(shown, captions, {n: drawn.numbers(n).numpy() for n in check.ranges})
+        check.add(shown, captions, {n: drawn.numbers(n).numpy() for n in FACTORS})
     return check
 
 
 def _checker(world: World) -> LeakCheck:
-    return LeakCheck(world.space, world.split, world.captioner, world.config.held_out_ranges)
+    config = world.config
+    ranges = config.held_out_ranges
+    return LeakCheck(world.space, world.split, world.captioner, ranges, config.triangle)

@@ -9,6 +9,7 @@ import numpy as np
 from data_gen.captions import Captioner
 from data_gen.concepts import Combination, ConceptSpace
 from data_gen.endings import Mistake
+from data_gen.looks import as_seen, periods
 from data_gen.splits import Split
 
 
@@ -61,8 +62,10 @@ class LeakCheck:
         split: Split,
         captioner: Captioner,
         ranges: Mapping[str, Sequence[float]],
+        triangle: str = "equilateral",
     ):
         self.space, self.split, self.captioner, self.ranges = space, split, captioner, ranges
+        self.turns = np.array(periods(triangle))  # by shape
         self.images = 0
         self.shown: Counter[Combination] = Counter()  # training images by combination
         self.captions: dict[str, dict[str, str]] = {}  # caption → what it names
@@ -88,7 +91,11 @@ class LeakCheck:
             for value in combination:
                 self.marginals[value] += count
         for factor, limits in self.ranges.items():
-            self._add_numbers(factor, numbers[factor], *limits)
+            seen = numbers[factor]
+            if factor == "rotation":
+                turn = self.turns[numbers["shape"].astype(int)]
+                seen = as_seen(seen.astype(float), limits[0], limits[1], turn).astype(np.float32)
+            self._add_numbers(factor, seen, *limits)
         for caption in captions:
             if caption not in self.captions:
                 self._add_caption(caption)

@@ -12,9 +12,10 @@ from torch import Tensor
 from data_gen import streams
 from data_gen.concepts import Combination
 from data_gen.endings import Mistake
+from data_gen.looks import as_seen, periods
 from data_gen.scenes import Scenes, draw_scenes, joined
 from data_gen.splits import share_out
-from data_gen.world import LEAST_SHARE, World, held_out_share, own_extent
+from data_gen.world import LEAST_SHARE, World, held_out_share
 
 ATTEMPTS = 1024  # a share of .05 is missed by all of them once in 10²² scenes
 
@@ -94,16 +95,29 @@ class InTurn:
 
 @dataclass(frozen=True, eq=False)
 class InRanges:
-    """Scenes in which any of some factors has any channel in its [low, high]."""
+    """Scenes in which any of some factors has its number in [low, high], or looks as if it had.
+
+    triangle: as in `WorldConfig`.
+    """
 
     ranges: Mapping[str, tuple[float, ...]]
+    triangle: str = "equilateral"
 
     def contains(self, scenes: Scenes) -> Bool[Tensor, " n"]:
         inside = torch.zeros_like(scenes.combination, dtype=torch.bool)
         for factor, (low, high) in self.ranges.items():
             numbers = scenes.numbers(factor)
+            if factor == "rotation":
+                turns = torch.tensor(periods(self.triangle), dtype=torch.float64)
+                turn = turns.to(numbers.device)[scenes.shape][:, None]
+                numbers = as_seen(numbers.double(), low, high, turn).float()
             inside |= ((numbers >= low) & (numbers <= high)).any(dim=1)
         return inside
+
+
+def held_out_numbers(world: World) -> InRanges:
+    """Scenes with numbers that training never shows."""
+    return InRanges(world.config.held_out_ranges, world.config.triangle)
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +170,7 @@ def training_scenes(world: World) -> Filtered:
     train = world.num_training_images
     parts = (train, world.config.num_images - train) if world.config.exact_counts else None
     shown = OfCombinations(world, _indices(world, world.split.train), world.weights, parts)
-    return Filtered(shown, InRanges(world.config.held_out_ranges))
+    return Filtered(shown, held_out_numbers(world))
 
 
 def held_out_scenes(world: World) -> OfCombinations:
@@ -172,9 +186,9 @@ def unseen_numbers(world: World) -> Filtered:
     ranges = world.config.held_out_ranges
     train = tuple(c for c in world.split.train if any(_reaches(world, c, f) for f in ranges))
     shown = OfCombinations(world, _indices(world, train), (1.0,) * len(train))
-    return Filtered(shown, InRanges(ranges), inside=True)
+    return Filtered(shown, held_out_numbers(world), inside=True)
 
 
 def _reaches(world: World, combination: Combination, factor: str) -> bool:
     """True if enough scenes of the combination have numbers in the factor's held-out range."""
-    return held_out_share(world, factor, own_extent(world, factor, combination)) >= LEAST_SHARE
+    return held_out_share(world, factor, combination) >= LEAST_SHARE

@@ -11,6 +11,7 @@ from data_gen.captions import CaptionConfig, Captioner
 from data_gen.concepts import Combination, Concept, ConceptSpace, check_concepts, place
 from data_gen.endings import Mistake, nearest
 from data_gen.factors import FACTORS
+from data_gen.looks import period, seen_share
 from data_gen.rates import read_rates
 from data_gen.splits import make_split, weigh
 
@@ -40,7 +41,8 @@ class WorldConfig:
         concepts: the axes of concept space, each with its values.
         num_images: images in all; the last share `validation` of them is kept out of training.
         held_out: sets of combinations training never shows (the language of sets.py).
-        held_out_ranges: factor → [low, high], numbers training never shows.
+        held_out_ranges: factor → [low, high], numbers training never shows. Of rotation also the
+            angles at which a shape looks as at one of these; discs and rings have no angle.
         frequencies, correlations: how often training shows which combination (splits.weigh).
         exact_counts: give every combination its exact share, of all images and of the training
             images, instead of drawing each image's. The share of one image then depends on their
@@ -148,34 +150,50 @@ def _check_range(name: str, limits: tuple[float, ...], world: World) -> None:
     low, high = FACTORS[name].low, FACTORS[name].high
     if not _ordered(limits, low, high) or limits[0] == limits[1]:
         raise Mistake(f"{key}: got {list(limits)}, allowed [low, high] in {low:g} to {high:g}")
-    ends = extents(world, name)
-    shares = {value: held_out_share(world, name, pair) for value, pair in ends.items()}
+    shares = {
+        (f"{value}{f' of {shape}' * bool(shape)}".strip(), *ends): _share(world, name, ends, shape)
+        for value, ends in extents(world, name).items()
+        for shape in (shapes(world) if name == "rotation" else ("",))
+    }
     if max(shares.values()) < LEAST_SHARE:
-        drawn = ", ".join(f"{v} {a:g} … {b:g}".strip() for v, (a, b) in ends.items())
+        drawn = ", ".join(f"{of} {a:g} … {b:g}".strip() for of, a, b in shares)
         raise Mistake(f"{key}: {list(limits)} holds out nothing of {name}, which is {drawn}")
-    for value, (lowest, highest) in ends.items():
-        if shares[value] > 1 - LEAST_SHARE:
+    for (of, lowest, highest), share in shares.items():
+        if share > 1 - LEAST_SHARE:
             raise Mistake(
-                f"{key}: {list(limits)} hides {f'{name} {value}'.strip()} ({lowest:g} … "
-                f"{highest:g}) completely; leave some of it to training"
+                f"{key}: {list(limits)} hides {f'{name} {of}'.strip()} ({lowest:g} … {highest:g}) "
+                f"completely{', by what looks the same' * (name == 'rotation')}; leave some of it "
+                f"to training"
             )
 
 
-def held_out_share(world: World, name: str, ends: tuple[float, float]) -> float:
+def shapes(world: World, combination: Combination = ()) -> tuple[str, ...]:
+    """The shapes of a world, or of the scenes of one of its combinations, each equally often."""
+    if "shape" not in world.config.concepts:
+        return world.nuisances["shape"].values
+    values = world.config.concepts["shape"].values
+    return tuple(value for value in values if value in combination) or values
+
+
+def held_out_share(world: World, name: str, combination: Combination) -> float:
+    """Share of the scenes of a combination that the held-out range of a factor takes."""
+    ends = extents(world, name)
+    pair = next(ends[value] for value in (*combination, "") if value in ends)
+    shown = shapes(world, combination)
+    return sum(_share(world, name, pair, shape) for shape in shown) / len(shown)
+
+
+def _share(world: World, name: str, ends: tuple[float, float], shape: str) -> float:
     """Share of the numbers of a factor, drawn between two ends, that its held-out range takes."""
     low, high = (float(np.float32(limit)) for limit in world.config.held_out_ranges[name])
+    if name == "rotation":
+        return seen_share(ends, low, high, period(shape, world.config.triangle))
     floor = FACTORS[name].floor
     if floor is not None and low <= floor:  # what lies below is raised to it
         low = -math.inf if floor <= high else high
     if ends[0] == ends[1]:
         return float(low <= ends[0] <= high)
     return max(0.0, min(ends[1], high) - max(ends[0], low)) / (ends[1] - ends[0])
-
-
-def own_extent(world: World, name: str, combination: Combination) -> tuple[float, float]:
-    """Ends of a one-channel factor in scenes of a combination."""
-    ends = extents(world, name)
-    return next(ends[value] for value in (*combination, "") if value in ends)
 
 
 def extents(world: World, name: str) -> dict[str, tuple[float, float]]:
@@ -194,7 +212,7 @@ def _check_what_is_left(world: World) -> None:
     """Each training combination must have scenes outside of all ranges together."""
     ranges = world.config.held_out_ranges
     for combination in world.split.train if ranges else ():
-        shares = [held_out_share(world, n, own_extent(world, n, combination)) for n in ranges]
+        shares = [held_out_share(world, name, combination) for name in ranges]
         left = math.prod(1 - share for share in shares)
         if left < LEAST_SHARE:
             raise Mistake(

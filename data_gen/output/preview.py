@@ -17,7 +17,7 @@ from data_gen.files import whole_file
 from data_gen.output.formats import to_picture
 from data_gen.photos.images import load, photo_set
 from data_gen.photos.world import PhotoWorld
-from data_gen.scene_sets import Filtered, InRanges, OfCombinations, SceneSet
+from data_gen.scene_sets import Filtered, OfCombinations, SceneSet, held_out_numbers
 from data_gen.world import World
 
 CELL_PX, GAP_PX, FONT_PX, MARGIN_PX = 72, 4, 15, 12
@@ -114,7 +114,7 @@ def _scenes(world: World, combination: Combination) -> SceneSet:
     one = OfCombinations(world, torch.tensor([world.space.index(combination)]), (1.0,))
     if combination in world.split.held_out:
         return one
-    return Filtered(one, InRanges(world.config.held_out_ranges))
+    return Filtered(one, held_out_numbers(world))
 
 
 def photo_rows(world: PhotoWorld, shown: Sequence[Combination], count: int) -> list[Row]:

@@ -15,7 +15,8 @@ from data_gen.scene_sets import (
     training_scenes,
     unseen_numbers,
 )
-from data_gen.world import Nuisance, World, WorldConfig
+from data_gen.scenes import Scenes
+from data_gen.world import Nuisance, World, WorldConfig, held_out_share
 
 SPACED = {"small": (0.2, 0.3), "medium": (0.3, 0.45), "large": (0.45, 0.6)}
 CONTINUOUS = WorldConfig(
@@ -73,6 +74,84 @@ def test_leak_reports_say_which_way_a_range_must_be_reached():
     )
 
 
+TURNED = WorldConfig(
+    concepts={"shape": Concept(("square", "triangle", "star", "circle"))},
+    held_out_ranges={"rotation": (60.0, 85.0)},
+    nuisances={"rotation": Nuisance((-170.0, 200.0)), "x": Nuisance((0.0, 0.0))},
+    num_images=2000,
+)
+SAME_AFTER = {"square": 90.0, "triangle": 120.0, "star": 72.0}
+
+
+def looks_held_out(world: World, scenes: Scenes) -> list[bool]:
+    """Whether some whole number of turns takes the angle into the range; a disc's never."""
+    low, high = world.config.held_out_ranges["rotation"]
+    found = []
+    for combination, angle in zip(
+        scenes.combination.tolist(), scenes.rotation.tolist(), strict=True
+    ):
+        turn = SAME_AFTER.get(world.space.combinations[combination][0])
+        turns = range(-6, 7) if turn else ()
+        found.append(any(low <= angle + k * turn <= high for k in turns))
+    return found
+
+
+def test_rotations_are_held_out_by_how_a_shape_looks():
+    world = World(TURNED)
+    shown = training_scenes(world).sample(0, "scene", torch.arange(2000))
+    assert not any(looks_held_out(world, shown))
+    circles = shown.combination == world.space.index(("circle",))
+    inside = (shown.rotation[circles] >= 60) & (shown.rotation[circles] <= 85)
+    assert inside.any()  # a disc looks as at any other angle, so none of it is held out
+    unseen = unseen_numbers(world).sample(0, "unseen", torch.arange(600))
+    assert all(looks_held_out(world, unseen))
+    assert {world.space.combinations[i][0] for i in unseen.combination.tolist()} == {*SAME_AFTER}
+    data = training_set(world)
+    assert leak_check(world, data).ranges == {"rotation": "[60, 85] (interpolation)"}
+    for angle, leaks in ((-25.0, True), (156.0, False)):  # 65 and 66 degrees, less 90
+        square = data.combination.tolist().index(0)
+        planted = data.numbers["rotation"].clone()
+        planted[square] = angle
+        changed = replace(data, numbers={**data.numbers, "rotation": planted})
+        if leaks:
+            with pytest.raises(Mistake, match=f"training image {square} has rotation .65.0., held"):
+                leak_check(world, changed)
+    # five times 25 of its 370 degrees
+    share = held_out_share(world, "rotation", ("star",))
+    assert share == pytest.approx(25 * 5 / 370, abs=1e-6)
+
+
+def test_an_isosceles_triangle_looks_the_same_after_a_whole_turn_alone():
+    ranges = {"rotation": (-30.0, -10.0)}
+    config = WorldConfig(
+        concepts={"shape": Concept(("triangle",))},
+        held_out_ranges=ranges,
+        nuisances={"rotation": Nuisance((0.0, 360.0))},
+        triangle="isosceles",
+        num_images=1000,
+    )
+    angle = training_scenes(World(config)).sample(0, "scene", torch.arange(1000)).rotation
+    assert not ((angle >= 330) & (angle <= 350)).any()
+    assert ((angle >= 90) & (angle <= 110)).any()
+
+
+@pytest.mark.parametrize(
+    "shapes, limits, message",
+    [
+        (("square",), (0.0, 90.0), r"hides rotation of square \(-180 . 180\) completely, by what"),
+        (("circle", "ring"), (10.0, 30.0), "holds out nothing of rotation, which is of circle"),
+    ],
+)
+def test_rotations_that_look_alike_cannot_be_held_out(shapes, limits, message):
+    config = WorldConfig(
+        concepts={"shape": Concept(shapes)},
+        held_out_ranges={"rotation": limits},
+        nuisances={"rotation": Nuisance((-180.0, 180.0))},
+    )
+    with pytest.raises(Mistake, match=message):
+        World(config)
+
+
 def test_a_planted_number_is_caught():
     world = World(CONTINUOUS)
     data = images_of(world, InTurn(world), torch.arange(64))
@@ -126,12 +205,18 @@ def test_ranges_that_cannot_be_are_refused(ranges, message):
 
 def test_ranges_that_leave_next_to_nothing_together_are_refused():
     """Each leaves 7 % of its number, all three a three-thousandth of the scenes."""
-    turned = {"rotation": Nuisance((-180.0, 180.0))}
-    ranges = {"x": (-0.3, 0.258), "y": (-0.3, 0.258), "rotation": (-180.0, 154.8)}
+    config = replace(
+        CONTINUOUS,
+        concepts={"shape": Concept(("triangle",))},
+        held_out=(),
+        held_out_ranges={"x": (-0.3, 0.258), "y": (-0.3, 0.258), "rotation": (-180.0, 154.8)},
+        nuisances={"rotation": Nuisance((-180.0, 180.0))},
+        triangle="isosceles",
+    )
     with pytest.raises(
-        Mistake, match="x, y, rotation together leave 0.0% of the scenes of 'circle"
+        Mistake, match="x, y, rotation together leave 0.0% of the scenes of 'triangle"
     ):
-        World(replace(CONTINUOUS, held_out_ranges=ranges, nuisances=turned))
+        World(config)
 
 
 def test_a_held_out_floor_takes_what_is_raised_to_it():
