@@ -107,6 +107,5 @@ def check_training(world: World) -> LeakCheck:
 
 
 def _checker(world: World) -> LeakCheck:
-    config = world.config
-    ranges = config.held_out_ranges
-    return LeakCheck(world.space, world.split, world.captioner, ranges, config.triangle)
+    ranges = world.config.held_out_ranges
+    return LeakCheck(world.space, world.split, world.captioner, ranges, world.lookalikes)

@@ -9,7 +9,7 @@ import numpy as np
 from data_gen.captions import Captioner
 from data_gen.concepts import Combination, ConceptSpace
 from data_gen.endings import Mistake
-from data_gen.looks import as_seen, periods
+from data_gen.looks import Lookalikes, as_seen
 from data_gen.splits import Split
 
 
@@ -40,10 +40,10 @@ class LeakReport:
         return [
             f"leak check: 0 of {self.images} training images show a held-out combination"
             + "".join(f"; {text}" for text in ranges),
-            *(f"leak check: {text}" for text in self.looks),
             f"leak check: 0 of {self.captions} different captions name only held-out "
             f"combinations; {self.partial} leave a concept open, of which {self.covering} fit one "
             f"as well",
+            *(f"leak check: {text}" for text in self.looks),
             f"training images per value: {seen}",
         ]
 
@@ -62,10 +62,12 @@ class LeakCheck:
         split: Split,
         captioner: Captioner,
         ranges: Mapping[str, Sequence[float]],
-        triangle: str = "equilateral",
+        lookalikes: Lookalikes | None = None,
     ):
+        """lookalikes: of a world of shapes, whose numbers say how its scenes look."""
         self.space, self.split, self.captioner, self.ranges = space, split, captioner, ranges
-        self.turns = np.array(periods(triangle))  # by shape
+        self.lookalikes, self.alike = lookalikes, 0  # images that look as what is held out may
+        self.alike_pairs: Counter[tuple[int, int]] = Counter()  # the same by combinations
         self.images = 0
         self.shown: Counter[Combination] = Counter()  # training images by combination
         self.captions: dict[str, dict[str, str]] = {}  # caption → what it names
@@ -92,10 +94,12 @@ class LeakCheck:
                 self.marginals[value] += count
         for factor, limits in self.ranges.items():
             seen = numbers[factor]
-            if factor == "rotation":
-                turn = self.turns[numbers["shape"].astype(int)]
+            if self.lookalikes and factor == "rotation":
+                turn = self.lookalikes.turns[numbers["shape"].astype(int)]
                 seen = as_seen(seen.astype(float), limits[0], limits[1], turn).astype(np.float32)
             self._add_numbers(factor, seen, *limits)
+        if self.lookalikes:
+            self._add_looks(self.lookalikes, shown, numbers)
         for caption in captions:
             if caption not in self.captions:
                 self._add_caption(caption)
@@ -109,6 +113,20 @@ class LeakCheck:
             raise Mistake(f"leak: training image {self.images + i} has {factor} {found}, held out")
         found_on = {"below": (numbers < low).any(), "above": (numbers > high).any()}
         self.sides[factor] |= {side for side, found in found_on.items() if found}
+
+    def _add_looks(
+        self,
+        lookalikes: Lookalikes,
+        shown: Sequence[Combination],
+        numbers: Mapping[str, np.ndarray],
+    ) -> None:
+        index, held_out = (
+            np.array([self.space.index(c) for c in some], dtype=int)
+            for some in (shown, self.split.held_out)
+        )
+        count, pairs = lookalikes.count(index, numbers, held_out)
+        self.alike += count
+        self.alike_pairs += pairs
 
     def _add_caption(self, caption: str) -> None:
         named = self.captioner.parse(caption)
@@ -125,6 +143,17 @@ class LeakCheck:
             covering=sum(_fits(named, self.split.held_out) for named in partial),
             marginals=self.marginals,
             ranges={factor: self._range(factor) for factor in self.ranges},
+            looks=(self._looks(),) if self.lookalikes and self.split.held_out else (),
+        )
+
+    def _looks(self) -> str:
+        most = ""
+        for (i, j), count in self.alike_pairs.most_common(1):
+            shown, hidden = (self.space.name(self.space.combinations[k]) for k in (i, j))
+            most = f"; {count} of them {shown!r} as {hidden!r}"
+        return (
+            f"{self.alike} of {self.images} training images have numbers of a held-out combination"
+            + most
         )
 
     def _range(self, factor: str) -> str:

@@ -11,7 +11,7 @@ from data_gen.captions import CaptionConfig, Captioner
 from data_gen.concepts import Combination, Concept, ConceptSpace, check_concepts, place
 from data_gen.endings import Mistake, nearest
 from data_gen.factors import FACTORS
-from data_gen.looks import period, seen_share
+from data_gen.looks import Lookalikes, period, seen_share
 from data_gen.rates import read_rates
 from data_gen.splits import make_split, weigh
 
@@ -86,6 +86,8 @@ class World:
         self.captioner = Captioner(self.space, self.captions)
         self.rates = read_rates(self.space, self.captions)
         self.nuisances = complete_nuisances(config)
+        self.lookalikes = Lookalikes(self.space, config.concepts, shapes(self), config.triangle)
+        _check_looks(self)
         for name, limits in config.held_out_ranges.items():
             _check_range(name, limits, self)
         _check_what_is_left(self)
@@ -139,6 +141,21 @@ def _check_nuisance(name: str, nuisance: Nuisance, config: WorldConfig) -> None:
 
 def _ordered(pair: tuple[float, ...], low: float, high: float) -> bool:
     return len(pair) == 2 and low <= pair[0] <= pair[1] <= high
+
+
+def _check_looks(world: World) -> None:
+    """What is held out must not be drawn under another name."""
+    train, held_out = (
+        np.array([world.space.index(c) for c in some], dtype=int)
+        for some in (world.split.train, world.split.held_out)
+    )
+    for i, j in np.argwhere(world.lookalikes.pairs(train, held_out, exactly=True))[:1]:
+        names = (world.space.name(world.space.combinations[k]) for k in (held_out[j], train[i]))
+        hidden, shown = names
+        raise Mistake(
+            f"world.held_out: {hidden!r} looks exactly as {shown!r} does, which trains; hold out "
+            f"both or none, or move their values apart"
+        )
 
 
 def _check_range(name: str, limits: tuple[float, ...], world: World) -> None:
