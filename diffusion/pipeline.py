@@ -151,7 +151,8 @@ class ConceptPipeline(DiffusionPipeline):
         for places, inputs, weights in self._alike(prompts, guidance_scale):
             x_T = noise[places].to(self.device)
             images[places] = in_tiles(draw, x_T, inputs, weights, index[places])
-        return to_pixels(images)
+        where = self.name_or_path or "this model"
+        return to_pixels(images, f"{where}: sampler {sampler} with {num_inference_steps} steps")
 
     def _alike(
         self, prompts: Sequence[str | Composition], guidance_scale: float
@@ -175,7 +176,17 @@ class ConceptPipeline(DiffusionPipeline):
             )
 
 
-def to_pixels(x_0: Float[Tensor, "n c h w"]) -> UInt8[Tensor, "n h w c"]:
-    """From [−1, 1] to [0, 255], on the CPU."""
+def to_pixels(x_0: Float[Tensor, "n c h w"], made_by: str) -> UInt8[Tensor, "n h w c"]:
+    """From [−1, 1] to [0, 255], on the CPU.
+
+    made_by: snapshot, sampler and its steps. Raises Mistake, which begins with it, if a number is
+    not finite: it would become a black or white pixel, and be scored like one.
+    """
+    spoilt = int((~torch.isfinite(x_0)).flatten(1).any(dim=1).sum())
+    if spoilt:
+        raise Mistake(
+            f"{made_by} drew numbers that are not finite in {spoilt} of {len(x_0)} images; use "
+            f"another num_inference_steps, sampler, guidance_scale or snapshot"
+        )
     pixels = ((x_0 / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
     return pixels.permute(0, 2, 3, 1).cpu()

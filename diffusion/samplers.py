@@ -29,6 +29,8 @@ from diffusion.sampler_names import check_sampler
 # not clip x_0, begin where log α/σ is this.
 LEAST_LOG_ALPHA_OVER_SIGMA = -5.1
 
+BELOW_ONE = 1 - 2.0**-22  # so that the root of a float32 times it, squared, is no more than that
+
 Noise = Callable[[int], Tensor]  # timestep ↦ standard normal (n, …)
 
 
@@ -51,6 +53,17 @@ class Stochastic:
     def step(self, output: Tensor, t: Tensor, x_t: Tensor) -> Any:
         noise = self.noise(int(t)).to(x_t)
         return self.scheduler.step(output, t, x_t, variance_noise=noise, **self.options)
+
+
+class AncestralScheduler(DDIMScheduler):
+    """DDIM's scheduler for η = 1, whose steps keep √(1 − ᾱ_s − σ²) of the noise they come from:
+    where nearly all noise is new, σ² never rounds to more than there is, 1 − ᾱ_s."""
+
+    def _get_variance(self, timestep: Tensor, prev_timestep: Tensor) -> Tensor:
+        variance = super()._get_variance(timestep, prev_timestep)
+        last = self.final_alpha_cumprod
+        there = 1 - (self.alphas_cumprod[prev_timestep] if prev_timestep >= 0 else last)
+        return torch.where((variance**0.5) ** 2 > there, there * BELOW_ONE, variance)
 
 
 @dataclass(frozen=True)
@@ -100,7 +113,10 @@ _DDIM = {"timestep_spacing": "trailing", "clip_sample": True}
 SAMPLERS: dict[str, Sampler] = {
     "ddim": Sampler(DDIMScheduler, _DDIM, strides=True),
     "ddpm": Sampler(
-        DDIMScheduler, _DDIM, strides=True, noisy={"eta": 1.0, "use_clipped_model_output": True}
+        AncestralScheduler,
+        _DDIM,
+        strides=True,
+        noisy={"eta": 1.0, "use_clipped_model_output": True},
     ),
     "dpmsolver++": Sampler(DPMSolverMultistepScheduler, {}),
     "sde-dpmsolver++": Sampler(

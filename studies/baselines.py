@@ -33,6 +33,7 @@ def memorised(exam: Exam, source: WorldImages, run: RunDir, plan: Plan) -> Draw:
     schedule = DDPMScheduler.from_pretrained(directory, subfolder="scheduler")
     count, shape, data = plan.images_per_combination, exam.image_shape, source.training()
     wanted = exam.asked(count)
+    made_by = f"memoriser: sampler {plan.sampler} with {plan.num_inference_steps} steps"
     memoriser = Memoriser(
         data.images,
         data.values,
@@ -49,6 +50,6 @@ def memorised(exam: Exam, source: WorldImages, run: RunDir, plan: Plan) -> Draw:
 
         asked = wanted[images.start : images.stop]
         noise = paired_noise(plan.eval_seed, images, count, shape)
-        return to_pixels(in_tiles(draw, noise, asked, image_index(images, count)))
+        return to_pixels(in_tiles(draw, noise, asked, image_index(images, count)), made_by)
 
     return draw_images

@@ -5,7 +5,7 @@ import re
 
 import pytest
 import torch
-from diffusers import DPMSolverMultistepScheduler
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 
 from diffusion.objective_config import ObjectiveConfig
 from diffusion.objectives import build_objective, target
@@ -122,13 +122,31 @@ def test_samples_have_the_moments_of_the_linear_recursion(name, objective):
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("name", ["ddim", "ddpm"])
-def test_samples_are_the_linear_recursion_point_by_point(name, objective):
+@pytest.mark.parametrize("steps", [5, 20])
+def test_samples_are_the_linear_recursion_point_by_point(name, objective, steps):
     x, t = noise(100).double().flatten(1), 999
-    for a, b, variance in affine_maps(name, objective, 20):
+    for a, b, variance in affine_maps(name, objective, steps):
         added = step_noise(0, torch.arange(100), (3,))(t)
-        x, t = x @ a.T + b + math.sqrt(variance) * added, t - 50
-    x_0 = draw(name, objective, 20, n=100).double().flatten(1)
+        x, t = x @ a.T + b + math.sqrt(variance) * added, t - 1000 // steps
+    x_0 = draw(name, objective, steps, n=100).double().flatten(1)
     assert torch.allclose(x_0, x, atol=1e-4)
+
+
+@pytest.mark.parametrize("schedule", ["linear", "squaredcos_cap_v2"])
+@pytest.mark.parametrize("num_timesteps", [100, 1000])
+def test_no_ancestral_step_adds_more_noise_than_there_is(schedule, num_timesteps):
+    """For every number of steps: 1 − ᾱ_s − σ² ≥ 0, and σ² is diffusers' wherever that holds."""
+    objective = build_objective(ObjectiveConfig(schedule=schedule, num_timesteps=num_timesteps))
+    config = objective.scheduler().config
+    plain = DDIMScheduler.from_config(config)
+    for steps in (n for n in range(1, num_timesteps + 1) if num_timesteps % n == 0):
+        scheduler = make_sampler("ddpm", config, steps, print).scheduler
+        for t in scheduler.timesteps:
+            s = t - num_timesteps // steps
+            there = 1 - (scheduler.alphas_cumprod[s] if s >= 0 else 1)
+            ours, theirs = (one._get_variance(t, s) for one in (scheduler, plain))
+            assert there - (ours**0.5) ** 2 >= 0
+            assert ours == theirs or (there - (theirs**0.5) ** 2 < 0 and ours > 0.999999 * theirs)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)

@@ -5,11 +5,13 @@ import math
 import pytest
 import torch
 
+from data_gen.endings import Mistake
 from diffusion.conditioning import TextConditioner
 from diffusion.model import Denoiser, build_model
 from diffusion.model_config import ModelConfig
 from diffusion.objective_config import ObjectiveConfig
 from diffusion.objectives import build_objective
+from diffusion.pipeline import to_pixels
 from diffusion.prompts import build_tokenizer, tokenize
 from diffusion.samplers import SAMPLERS, make_sampler, step_noise
 from diffusion.sampling import TILE, guided, in_tiles, sample
@@ -91,3 +93,12 @@ def test_an_image_does_not_depend_on_its_company(denoiser, name):
     for i in (0, TILE - 1, TILE, 69):
         alone = in_tiles(draw, x_T[i : i + 1], ids[:1], index[i : i + 1])
         assert torch.equal(alone[0], crowd[i])
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_never_becomes_an_image(wrong):
+    x_0 = torch.zeros(3, 3, 2, 2)
+    assert to_pixels(x_0, "m").unique().tolist() == [128]
+    x_0[1, 2, 0, 1] = wrong
+    with pytest.raises(Mistake, match="^m drew numbers that are not finite in 1 of 3 images; use "):
+        to_pixels(x_0, "m")

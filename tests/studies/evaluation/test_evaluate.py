@@ -7,7 +7,9 @@ import pytest
 
 from data_gen.endings import Heard, Mistake, Preempted
 from studies import stages
+from studies.config import check_config
 from studies.evaluate import Evaluator
+from studies.generate import draw
 from studies.samples import save_tile
 from studies.units import Job
 from studies.verify import verify
@@ -97,3 +99,30 @@ def test_a_part_that_is_lost_is_read_again_alone(run, scored, config, drawn, los
     assert times == {path: path.stat().st_mtime_ns for path in times} and files(run) == files(
         scored
     )
+
+
+@pytest.mark.parametrize(
+    "drawer, made_by",
+    [
+        ("diffusion.pipeline", "step_00000000: sampler ddim with 1 steps"),
+        ("studies.baselines", "memoriser: sampler ddim with 1 steps"),
+    ],
+)
+def test_what_is_not_finite_is_neither_kept_nor_scored(run, config, drawer, made_by, monkeypatch):
+    monkeypatch.setattr(f"{drawer}.sample", lambda denoise, sampler, x_T, check: x_T / 0)
+    with pytest.raises(Mistake, match=f"{made_by} drew numbers that are not finite in 64 of 64"):
+        stages.evaluate_stage(config, run, quiet)
+    spoilt = "memoriser" if drawer == "studies.baselines" else "step_"
+    assert not [path for path in run.samples.rglob("*.npz") if spoilt in str(path.parent)]
+    assert not [path for path in run.scores.glob("*") if path.name.startswith(spoilt)]
+
+
+def test_what_is_not_finite_is_not_drawn_from_prompts(run, config, monkeypatch):
+    monkeypatch.setattr(
+        "diffusion.pipeline.sample", lambda denoise, sampler, x_T, check: 0 * x_T / 0
+    )
+    world = check_config(config)
+    with pytest.raises(
+        Mistake, match="step_00000004: sampler ddim with 1 .* in 2 of 2 images; use"
+    ):
+        draw(run, world, ["a red circle"], config.evaluate, steps=[4], num_images=2)
