@@ -92,13 +92,27 @@ def coarse_normal(
 ) -> Float[Tensor, "n width"]:
     """float32 standard normals of 16 bits each, within ±4.4, for noise on millions of pixels.
 
-    Eight from a counter, by the inverse of the distribution function; seven rounds of Philox, the
-    fewest that pass all tests of its authors (`normal` uses ten). Three times as fast.
+    By the inverse of the distribution function; three times as fast as `normal`.
     """
+    middle = _halves(seed, purpose, step, index, width).add_(0.5).mul_(2.0**-15)
+    return middle.erfinv_().mul_(math.sqrt(2))
+
+
+def coarse_uniform(
+    seed: int, purpose: str, step: int, index: Int[Tensor, " n"], width: int
+) -> Float[Tensor, "n width"]:
+    """float32 uniforms in [0, 1) on a grid of 2⁻¹⁶, for masks of millions of numbers."""
+    return _halves(seed, purpose, step, index, width).mul_(2.0**-16).add_(0.5)
+
+
+def _halves(
+    seed: int, purpose: str, step: int, index: Int[Tensor, " n"], width: int
+) -> Float[Tensor, "n width"]:
+    """Whole numbers in [−2¹⁵, 2¹⁵) as float32: eight from a counter, by seven rounds of Philox, the
+    fewest that pass all tests of its authors (`words` has ten)."""
     parts = _blocks(seed, purpose, step, index, -(-width // 8), rounds=7)
     halves = torch.cat([part.to(torch.int32).view(torch.int16) for part in parts], dim=1)
-    middle = halves[:, :width].to(torch.float32).add_(0.5).mul_(2.0**-15)
-    return middle.erfinv_().mul_(math.sqrt(2))
+    return halves[:, :width].to(torch.float32)
 
 
 def integers(

@@ -24,12 +24,14 @@ class Draw:
         t: int64 (n,), timesteps in [0, num_timesteps); or float32 (n,), times in [0, 1).
         eps: float32 (n, *shape), standard normal noise.
         dropped: bool (n,), True where the null condition replaces the image's own.
+        place: int64 (n,), in the whole batch of the step.
     """
 
     image: Int[Tensor, " n"]
     t: Int[Tensor, " n"] | Float[Tensor, " n"]
     eps: Float[Tensor, "n c h w"]
     dropped: Bool[Tensor, " n"]
+    place: Int[Tensor, " n"]
 
     def checksum(self, before: int = 0) -> int:
         """CRC-32, going on from `before`. Of the noise, which has a counter per image, 16 numbers
@@ -67,6 +69,7 @@ class BatchStream:
             t=self._times(step, place),
             eps=eps.view(-1, *self.shape),
             dropped=drop < self.cond_dropout,
+            place=place,
         )
 
     def _times(self, step: int, place: Int[Tensor, " n"]) -> Tensor:

@@ -7,7 +7,6 @@ import torch
 from diffusers import UNet2DConditionModel, UNet2DModel
 from jaxtyping import Float
 from torch import Tensor, nn
-from transformers.models.clip.modeling_clip import CLIPAttention
 
 from diffusion.conditioning import Condition, NumberConditioner, TextConditioner
 from diffusion.fast_layers import speed_up
@@ -52,11 +51,6 @@ class DiffusionModel(Denoiser):
         super().__init__(unet, conditioner)
         self.objective = objective
 
-    @property
-    def has_dropout(self) -> bool:
-        """True if something is dropped in the modes that its parts are in."""
-        return any(module.training and _rate(module) > 0 for module in self.modules())
-
     def forward(
         self,
         x_0: Float[Tensor, "n c h w"],
@@ -71,13 +65,6 @@ class DiffusionModel(Denoiser):
             return self.predict(x_t, t, condition).float()
 
         return self.objective.loss(predict, x_0, eps, t)
-
-
-def _rate(module: nn.Module) -> float:
-    """Of dropout; CLIP's attention has its own."""
-    if isinstance(module, CLIPAttention):
-        return module.dropout
-    return module.p if isinstance(module, nn.Dropout) else 0.0
 
 
 def networks(model: Denoiser) -> dict[str, nn.Module]:

@@ -1,8 +1,7 @@
 """Training: the same run on any number of processes, leaving snapshots and states behind."""
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from data_gen import streams
 from data_gen.endings import Mistake, Preempted
 from data_gen.files import hash_file, hash_rows, read_json, remove_unfinished
 from diffusion.batches import BatchStream, Draw
 from diffusion.compiled import compile_checked
+from diffusion.dropout import drop_by_image, images_at
 from diffusion.fine_tuning import Source, copy_weights
 from diffusion.gradients import GradientBuffer, flatten
 from diffusion.model import DiffusionModel, frozen_networks, networks
@@ -75,6 +74,7 @@ class Trainer:
         self.precision: Precision = config.precision
         self.seed, self.prompts, self.data = seed, prompts, data.to(device)
         self.raw = model.to(device).train()
+        drop_by_image(self.raw)
         self.ema = averaged_copy(self.raw).eval()
         self.trained: list[Tensor] = [p for p in self.raw.parameters() if p.requires_grad]
         averages: list[Tensor] = [
@@ -116,13 +116,13 @@ class Trainer:
             group["lr"] = rate
         draws = self._own_draws()
         self.gradients.zero()
-        losses = [self._add_gradient(part, draw) for part, draw in draws.items()]
+        losses = [self._add_gradient(draw) for draw in draws]
         loss = self.gradients.reduce()
         norm = self.gradients.clip(self.config.clip_grad_norm)
         self.optimizer.step()
         self._average()
         self.step += 1
-        self._record(rate, loss, norm, list(draws.values()), losses)
+        self._record(rate, loss, norm, draws, losses)
 
     def _record(
         self, rate: float, loss: Tensor, norm: Tensor, draws: list[Draw], losses: list
@@ -138,36 +138,26 @@ class Trainer:
         )
         self.records.pending.append(Step(self.step, rate, loss, norm, own_loss, checksum, images))
 
-    def _own_draws(self) -> dict[int, Draw]:
-        """The micro-batches of this process, by number: every world_size-th."""
+    def _own_draws(self) -> list[Draw]:
+        """The micro-batches of this process, in order: every world_size-th."""
         mine = range(self.processes.rank, self.parts, self.processes.world_size)
-        return {part: self.batches.draw(self.step, part, self.parts) for part in mine}
+        return [self.batches.draw(self.step, part, self.parts) for part in mine]
 
-    def _add_gradient(self, part: int, draw: Draw) -> Tensor:
+    def _add_gradient(self, draw: Draw) -> Tensor:
         """Of this micro-batch's share of the mean loss; returns the losses of its images."""
-        with self._dropout_of(part):
-            losses = image_losses(self.model, self.data, draw, self.precision)
-            self.gradients.add(losses.mean() / self.parts)
+        losses = self._losses(self.model, draw)
+        self.gradients.add(losses.mean() / self.parts)
         return losses.detach()
 
-    @contextmanager
-    def _dropout_of(self, part: int) -> Iterator[None]:
-        """Dropout draws from the global generator: what it drops is made a function of the step,
-        and the generator is left as it was."""
-        device, drops = self.processes.device, self.raw.has_dropout
-        with torch.random.fork_rng([] if device.type == "cpu" else [device], enabled=drops):
-            if drops:
-                index = torch.tensor([part])
-                seed = streams.words(self.seed, "train.dropout", self.step, index, 1)
-                torch.manual_seed(int(seed))
-            yield
+    def _losses(self, model: nn.Module, draw: Draw) -> Tensor:
+        with images_at(self.seed, self.step, draw.place.to(self.processes.device)):
+            return image_losses(model, self.data, draw, self.precision)
 
     def _compile(self) -> nn.Module:
-        part, draw = next(iter(self._own_draws().items()))
+        draw = self._own_draws()[0]
 
         def loss_of(model: nn.Module) -> Tensor:
-            with self._dropout_of(part):
-                return image_losses(model, self.data, draw, self.precision).mean()
+            return self._losses(model, draw).mean()
 
         return compile_checked(self.raw, loss_of, self.precision)
 

@@ -1,5 +1,7 @@
 """Philox's published answers, then the properties everything else rests on."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -89,3 +91,12 @@ def test_integers_stay_below_high_and_are_even():
 def test_a_seed_out_of_range_is_refused(seed):
     with pytest.raises(ValueError, match=r"seed: got .* allowed"):
         streams.words(seed, "test", 0, torch.tensor([0]), 1)
+
+
+def test_coarse_uniforms_fill_their_grid_evenly_and_depend_on_their_key_alone():
+    u = streams.coarse_uniform(3, "test", 0, torch.arange(100_000), 5)
+    assert torch.equal(u * 2**16, (u * 2**16).floor()) and 0 <= u.min() and u.max() < 1
+    counts = torch.histc(u, 64, 0, 1)
+    mean = u.numel() / 64
+    assert abs(((counts - mean) ** 2 / mean).sum() - 63) < 5 * math.sqrt(2 * 63)  # χ² of 63
+    assert torch.equal(u[70:71], streams.coarse_uniform(3, "test", 0, torch.tensor([70]), 5))

@@ -229,7 +229,7 @@ def test_micro_batches_add_up_to_the_batch(straight, tiny_world, tmp_path, reduc
     """Two images at a time: the same draws and rates, losses equal up to the order of additions."""
     config = replace(CONFIG, micro_batch_size=2, reduction=reduction)
     run = trainer(tiny_world, tmp_path / "run", config)
-    assert [len(draw.image) for draw in run._own_draws().values()] == [2, 2, 2, 2]
+    assert [len(draw.image) for draw in run._own_draws()] == [2, 2, 2, 2]
     run.run()
     for whole, summed in zip(rows(straight), rows(tmp_path / "run"), strict=True):
         assert summed["learning_rate"] == whole["learning_rate"]
@@ -242,12 +242,12 @@ def test_sums_of_micro_batches_have_a_fixed_order(tiny_world, tmp_path):
     run = trainer(tiny_world, tmp_path / "run", config)
     parameters = list(run.raw.parameters())
     total = [torch.zeros_like(p) for p in parameters]
-    for draw in run._own_draws().values():
+    for draw in run._own_draws():
         loss = image_losses(run.raw, run.data, draw, "float32").mean() / 4
         parts = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
         total = [t + g for t, g in zip(total, parts, strict=True)]
-    for part, draw in run._own_draws().items():
-        run._add_gradient(part, draw)
+    for draw in run._own_draws():
+        run._add_gradient(draw)
     run.gradients.reduce()
     assert all(torch.equal(p.grad, t) for p, t in zip(parameters, total, strict=True))
 
@@ -285,7 +285,7 @@ def test_rows_say_what_each_time_and_combination_lost(tiny_world, tmp_path, kind
     config = replace(CONFIG, max_steps=1, batch_size=16, micro_batch_size=4)
     run = trainer(tiny_world, tmp_path, config, objective=ObjectiveConfig(kind=kind))
     names, losses = [tiny_world.space.name(c) for c in tiny_world.space.combinations], {}
-    for draw in run._own_draws().values():
+    for draw in run._own_draws():
         loss = image_losses(run.raw, run.data, draw, "float32").tolist()
         for image, t, lost in zip(draw.image.tolist(), draw.t.tolist(), loss, strict=True):
             quartile = next(q for q in (1, 2, 3, 4) if t < q * end / 4)
@@ -346,6 +346,15 @@ def test_every_kind_of_run_continues_bit_for_bit(tiny_world, tmp_path, name):
     straight, stopped = (hashes(tmp_path / d / "state/step_00000012") for d in ("straight", "run"))
     assert straight == stopped
     assert rows(tmp_path / "straight") == rows(tmp_path / "run")
+
+
+def test_dropout_is_the_same_however_the_batch_is_divided(tiny_world, tmp_path):
+    model, objective = VARIANTS["dropout"]
+    for size in (None, 2):
+        config = replace(CONFIG, micro_batch_size=size)
+        trainer(tiny_world, tmp_path / str(size), config, model=model, objective=objective).run()
+    whole, summed = ([r["loss"] for r in rows(tmp_path / name)] for name in ("None", "2"))
+    assert summed == pytest.approx(whole, rel=1e-5)
 
 
 def test_dropout_drops(tiny_world, tmp_path):
@@ -479,11 +488,13 @@ def test_a_trained_encoder_drops_though_it_was_loaded_in_eval_mode(tiny_world, t
         directory=tmp_path,
         processes=before.processes,
     )
-    assert run.raw.unet.training and encoder.training == run.raw.has_dropout == (not frozen)
+    assert run.raw.unet.training and encoder.training == (not frozen)
     assert not any(module.training for module in run.ema.modules())
-    ((part, draw),) = run._own_draws().items()
-    losses = [run._add_gradient(part, draw) for _ in range(2)]
+    (draw,) = run._own_draws()
+    losses = [run._add_gradient(draw) for _ in range(2)]
     assert torch.equal(*losses)  # what is dropped is a function of the step
+    encoder.eval()
+    assert torch.equal(run._add_gradient(draw), losses[0]) == frozen
 
 
 def test_what_a_killed_writer_left_is_removed(tiny_world, tmp_path):

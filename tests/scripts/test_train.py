@@ -64,9 +64,11 @@ def launch(folder: Path, launcher: list[str], name: str, *extra: str) -> list[di
 
 
 def test_two_processes_are_the_same_run_as_one(tmp_path):
-    """World size asserted, the first 20 losses equal to 1e-5, snapshots written once."""
-    one = launch(tmp_path, ["accelerate.commands.launch", "--cpu"], "one")
-    two = launch(tmp_path, [*TORCHRUN], "two")
+    """World size asserted, the first 20 losses equal to 1e-5, snapshots written once. With dropout,
+    whose masks must be the same too."""
+    dropout = ("--model.dropout", "0.1")
+    one = launch(tmp_path, ["accelerate.commands.launch", "--cpu"], "one", *dropout)
+    two = launch(tmp_path, [*TORCHRUN], "two", *dropout)
     worlds = [json.loads((tmp_path / n / "env.json").read_text()) for n in ("one", "two")]
     assert [world["world_size"] for world in worlds] == [1, 2]
     assert [row["step"] for row in two] == list(range(1, 21))
