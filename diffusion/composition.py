@@ -51,6 +51,12 @@ def compose(asked: str | Composition) -> Composition:
     return parse_composition(asked) if isinstance(asked, str) else asked
 
 
+def needs_null(composition: Composition, guidance_scale: float) -> bool:
+    """True if its images depend on the null condition; False for one prompt of weight 1 in all."""
+    weights = [guidance_scale * weight for _, weight in composition.terms]
+    return weights != [1.0] or not composition.terms[0][0].strip()
+
+
 def parse_composition(text: str) -> Composition:
     """'a circle AND NOT a red circle:0.5' → terms of weight 1 and −.5.
 

@@ -17,6 +17,7 @@ from diffusion.model import Conditioner, DiffusionModel
 from diffusion.objectives import Variational, learned_gamma
 from diffusion.pipeline import ConceptPipeline
 from diffusion.prompts import Prompts, TextPrompts
+from diffusion.snapshots import step_of
 
 WORDS = "embeddings.token_embedding.weight"
 POSITIONS = "embeddings.position_embedding.weight"
@@ -30,13 +31,19 @@ class Source:
     directory: Path
     weights: str
 
+    @property
+    def step(self) -> int:
+        return step_of(self.directory)
+
 
 @torch.no_grad()
-def copy_weights(model: DiffusionModel, prompts: Prompts, source: Source) -> None:
+def copy_weights(model: DiffusionModel, prompts: Prompts, source: Source) -> bool | None:
     """Overwrite a new model's weights, and its noise schedule if that is learned.
 
     Words are matched by name: new ones keep their new embeddings, and so do positions beyond the
-    source's. Mistake names a tensor of another shape, another conditioning, or another objective.
+    source's. Returns whether the null condition is learned already; None: the source does not
+    say, or is of step 0. Mistake names a tensor of another shape, another conditioning, or
+    another objective.
     """
     pipeline = ConceptPipeline.load(source.directory, source.weights)
     _check_objective(_objective(pipeline.scheduler), _objective(model.objective.scheduler()))
@@ -60,6 +67,7 @@ def copy_weights(model: DiffusionModel, prompts: Prompts, source: Source) -> Non
         gamma_0, slope = learned_gamma(pipeline.scheduler)
         model.objective.gamma_0.fill_(gamma_0)
         model.objective.slope.fill_(slope)
+    return pipeline.config.null_learned if source.step > 0 else None
 
 
 def _objective(scheduler: DDPMScheduler) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from data_gen import streams
 from data_gen.endings import Mistake
-from diffusion.composition import Composition, compose
+from diffusion.composition import Composition, compose, needs_null
 from diffusion.conditioning import NumberConditioner, TextConditioner
 from diffusion.fast_layers import speed_up
 from diffusion.model import Denoiser, DiffusionModel, UNet
@@ -30,6 +30,8 @@ class ConceptPipeline(DiffusionPipeline):
 
     Of a model that reads captions: text_encoder and tokenizer; of one that reads numbers:
     conditioner, which also knows what numbers the words of a prompt stand for, if it has words.
+    null_learned: whether training showed the null condition (train.cond_dropout), which guidance
+    and composition lead away from; None: not known, of snapshots of older versions.
 
     Example:
         pipeline = ConceptPipeline.from_run("runs/quickstart", weights="ema")
@@ -45,8 +47,10 @@ class ConceptPipeline(DiffusionPipeline):
         text_encoder: PreTrainedModel | None = None,
         tokenizer: PreTrainedTokenizerBase | None = None,
         conditioner: NumberConditioner | None = None,
+        null_learned: bool | None = None,
     ):
         super().__init__()
+        self.register_to_config(null_learned=null_learned)
         self.register_modules(
             unet=unet,
             scheduler=scheduler,
@@ -57,16 +61,19 @@ class ConceptPipeline(DiffusionPipeline):
         speed_up(unet)
 
     @classmethod
-    def of(cls, model: DiffusionModel, prompts: Prompts) -> "ConceptPipeline":
+    def of(
+        cls, model: DiffusionModel, prompts: Prompts, null_learned: bool | None = None
+    ) -> "ConceptPipeline":
         """The parts of a model in training; nothing is copied.
 
         A learned noise schedule is stored as it is, not averaged, whichever weights are loaded.
         """
         unet, scheduler = model.unet, model.objective.scheduler()
         if isinstance(model.conditioner, NumberConditioner):
-            return cls(unet, scheduler, conditioner=model.conditioner)
+            return cls(unet, scheduler, conditioner=model.conditioner, null_learned=null_learned)
         assert isinstance(prompts, TextPrompts)
-        return cls(unet, scheduler, model.conditioner.text_encoder, prompts.tokenizer)
+        encoder = model.conditioner.text_encoder
+        return cls(unet, scheduler, encoder, prompts.tokenizer, null_learned=null_learned)
 
     @classmethod
     def from_run(
@@ -133,9 +140,13 @@ class ConceptPipeline(DiffusionPipeline):
         Images do not depend on what else is asked for: see `in_tiles`. What a sampler draws on
         the way comes from (seed, index), index: None is 0, 1, 2, …. check: called before every
         evaluation of the network; what it raises ends the sampling.
+
+        Raises Mistake for a prompt that cannot be read, guidance or composition where the null
+        condition was never learned, and images that are not finite.
         """
         if isinstance(prompts, str | Composition) or not prompts:
             raise Mistake(f"prompts: got {prompts!r}, allowed a list of one prompt or more")
+        self._check_null(prompts, guidance_scale)
         index = torch.arange(len(prompts)) if index is None else index
         if noise is None:
             width = torch.Size(self.image_shape).numel()
@@ -153,6 +164,16 @@ class ConceptPipeline(DiffusionPipeline):
             images[places] = in_tiles(draw, x_T, inputs, weights, index[places])
         where = self.name_or_path or "this model"
         return to_pixels(images, f"{where}: sampler {sampler} with {num_inference_steps} steps")
+
+    def _check_null(self, prompts: Sequence[str | Composition], guidance_scale: float) -> None:
+        unlearned = self.config.null_learned is False
+        for prompt in dict.fromkeys(prompts) if unlearned else ():
+            if needs_null(compose(prompt), guidance_scale):
+                raise Mistake(
+                    f"prompt {str(prompt)!r} with guidance_scale {guidance_scale:g}: allowed are "
+                    f"guidance_scale 1 and one term of weight 1; this model was trained with "
+                    f"train.cond_dropout: 0 and never learned the null condition"
+                )
 
     def _alike(
         self, prompts: Sequence[str | Composition], guidance_scale: float

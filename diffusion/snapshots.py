@@ -43,6 +43,11 @@ def step_directory(parent: Path, step: int) -> Path:
     return parent / f"step_{step:08d}"
 
 
+def step_of(directory: Path) -> int:
+    """The step whose `step_directory` this is."""
+    return int(directory.name.removeprefix("step_"))
+
+
 def steps_in(parent: Path) -> list[int]:
     """Steps that have a directory of their own, sorted, complete or not."""
     matches = [STEP.match(path.name) for path in parent.glob("step_*")]

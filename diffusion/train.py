@@ -196,7 +196,8 @@ class Trainer:
             self.processes.once(self._save_snapshot)
 
     def _save_snapshot(self) -> None:
-        pipeline, frozen = ConceptPipeline.of(self.raw, self.prompts), frozen_networks(self.raw)
+        pipeline = ConceptPipeline.of(self.raw, self.prompts, self.null_learned)
+        frozen = frozen_networks(self.raw)
         averages = {n: part for n, part in networks(self.ema).items() if n not in frozen}
         save_snapshot(self.directory / "snapshots", self.step, pipeline, averages, frozen)
 
@@ -209,6 +210,7 @@ class Trainer:
         progress = {
             "rows_written": self.records.rows_written,
             "metrics_sha256": hash_file(self.records.metrics),
+            "null_learned": self.null_learned,
         }
         parent = self.directory / "state"
         save_state(parent, self.step, self.raw, self.ema, self.optimizer, progress)
@@ -236,20 +238,25 @@ class Trainer:
             for name in frozen_networks(self.raw):
                 load_frozen(self.directory / "snapshots", name, parts[name])
         else:
-            self._begin(find_source())
+            progress["null_learned"] = self._begin(find_source())
+        dropped = self.config.cond_dropout > 0
+        self.null_learned = dropped or progress.get("null_learned")  # older states do not say
         self.processes.share([*self.raw.state_dict().values(), *self.ema.state_dict().values()])
         self.records.start(progress["step"], progress["rows_written"])
         return progress["step"]
 
-    def _begin(self, source: Source | None) -> None:
+    def _begin(self, source: Source | None) -> bool | None:
+        """Take the source's weights, if there is one. Returns what `copy_weights` does."""
         if self.processes.once(lambda: steps_in(self.directory / "state")):
             raise Mistake(
                 f"{self.directory / 'state'}: holds no state that can be used; restore one, or "
                 f"move it away to start over"
             )
-        if source is not None:
-            copy_weights(self.raw, self.prompts, source)
-            self.ema.load_state_dict(self.raw.state_dict())
+        if source is None:
+            return False
+        learned = copy_weights(self.raw, self.prompts, source)
+        self.ema.load_state_dict(self.raw.state_dict())
+        return learned
 
     def _remove_unfinished(self) -> None:
         for name in ("snapshots", "snapshots/frozen", "state"):

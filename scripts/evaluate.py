@@ -15,6 +15,7 @@ import tyro
 from data_gen.endings import Mistake
 from studies.cli import deadline_after, read_flag, read_run, say, start, with_named_prompts
 from studies.config import EvaluateConfig, scored_world
+from studies.null_condition import check_null
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ def main() -> None:
     deadline = deadline_after(arguments.max_minutes)
     config = replace(config, evaluate=arguments.evaluate)
     scored_world(config)
+    check_null(config, run)
     from studies.instruments import agreement_lines
     from studies.stages import evaluate_stage, probe_stage
 

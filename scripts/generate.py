@@ -18,6 +18,7 @@ from diffusion.sampler_names import SamplerName
 from studies.asked import what_is_asked
 from studies.cli import read_run, start
 from studies.config import EvaluateConfig, check_config
+from studies.null_condition import check_prompt
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,8 @@ def main() -> None:
     settings = changed(config.evaluate, arguments)
     check_config(replace(config, evaluate=settings))
     steps, prompts = asked_steps(arguments), check_arguments(arguments, world)
+    for prompt in prompts:
+        check_prompt(config, run, prompt, settings.guidance_scale)
     from studies.generate import chosen_steps, draw, summary
     from studies.pictures import write_pictures
 

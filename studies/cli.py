@@ -17,6 +17,7 @@ from analysis.fonts import MissingGlyphs
 from data_gen.endings import DamageWarning, Heard, Mistake, Preempted
 from data_gen.world import WorldConfig
 from studies.config import Config, EvaluateConfig, check_config, read_config, to_dict
+from studies.null_condition import check_null
 from studies.reading import read_as
 from studies.run_dir import RunDir
 from studies.stopping import follow_launcher
@@ -66,6 +67,7 @@ def read_experiment(description: str) -> Experiment:
     settings = (tyro.conf.AvoidSubcommands,)
     experiment = tyro.cli(Experiment, default=default, description=description, config=settings)
     check_config(read_as(Config, to_dict(experiment.fields), ""))  # flags obey a file's rules
+    check_null(experiment.fields, experiment.run)
     deadline_after(experiment.max_minutes)  # refuse a mistake
     return experiment
 

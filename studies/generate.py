@@ -17,7 +17,13 @@ from data_gen.world import World
 from diffusion.composition import parse_composition
 from diffusion.pipeline import ConceptPipeline
 from diffusion.sampling import TILE
-from diffusion.snapshots import complete_steps, find_snapshot, step_directory, thinned_steps
+from diffusion.snapshots import (
+    complete_steps,
+    find_snapshot,
+    step_directory,
+    step_of,
+    thinned_steps,
+)
 from studies.asked import Asked, what_is_asked
 from studies.config import EvaluateConfig
 from studies.probing import load_run_probe
@@ -91,7 +97,7 @@ def chosen_steps(run: RunDir, steps: Sequence[int] | Literal["all"] | None) -> l
         if not steps:
             raise Mistake(f"steps: no complete snapshot in {run.snapshots}; train the run first")
     if steps is None:
-        return [int(find_snapshot(run.snapshots, None).name.removeprefix("step_"))]
+        return [step_of(find_snapshot(run.snapshots, None))]
     for step in steps:
         find_snapshot(run.snapshots, int(step))
     return sorted({int(step) for step in steps})

@@ -23,6 +23,7 @@ from studies.instruments import agreement_lines
 from studies.kinds import images_of
 from studies.lineage import find_source, record_lineage
 from studies.models import new_model, task_of
+from studies.null_condition import check_null
 from studies.precision import decide_precision, with_recorded_precision
 from studies.probing import ORIGINALS, ensure_probe, load_run_probe
 from studies.prompt_findings import table_of_prompts
@@ -67,6 +68,7 @@ def claim(config: Config, run: RunDir) -> None:
             f"train.max_steps: {run.path} is trained to step {reached} already; "
             f"allowed {reached} or more, or another --name"
         )
+    check_null(config, run)
     run.check_prompts(config.evaluate.prompts)
     run.claim(config)
 
@@ -185,6 +187,7 @@ def evaluate_stage(
     certify_sampler: compare the sampler with ancestral sampling too, while all snapshots are there.
     """
     config = with_contents(config)
+    check_null(config, run)
     if certify_sampler:
         check_comparable(config)
     world, processes = scored_world(config), _scoring_processes(config)

@@ -1,5 +1,7 @@
 """AND and NOT: how they are written, identities, and Gaussians whose composition is one."""
 
+import re
+
 import pytest
 import torch
 from hypothesis import given
@@ -240,6 +242,29 @@ def test_weights_multiply_guidance(pipeline):
     )
     null = draw(pipeline, [""], [0])
     assert torch.equal(draw(pipeline, ["red AND small"], [0], scale=0.0), null)
+
+
+@pytest.mark.parametrize("learned", [False, None, True])
+def test_a_null_that_was_never_learned_is_not_used(model, learned, tmp_path):
+    """As its snapshot says; those of older versions say nothing."""
+    ConceptPipeline.of(model, TextPrompts(TOKENIZER), learned).save_pretrained(tmp_path)
+    pipeline = ConceptPipeline.from_pretrained(tmp_path)
+    draw(pipeline, ["red", "blue"], [0, 1])
+    draw(pipeline, ["red:2"], [0], 0.5)  # of weight 1 in all
+    both = Composition(("red", "small"), (1.0, -0.5))
+    for prompt, scale in (
+        ("red", 2.0),
+        ("red", 0.0),
+        ("red AND small", 1.0),
+        (both, 1.0),
+        ("", 1.0),
+    ):
+        if learned is False:
+            message = re.escape(f"prompt '{prompt}' with guidance_scale {scale:g}: allowed are ")
+            with pytest.raises(Mistake, match=f"^{message}.* never learned the null condition$"):
+                draw(pipeline, [prompt], [0], scale)
+        else:
+            draw(pipeline, [prompt], [0], scale)
 
 
 def test_a_term_that_cannot_be_read_is_named_before_anything_is_drawn(pipeline):

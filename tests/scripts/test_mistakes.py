@@ -49,6 +49,11 @@ def test_a_plan_is_printed_and_nothing_made(tmp_path):
             + ["circle blue large", "circle blue small"],
             "hides the shape 'circle' completely; leave at least one combination",
         ),
+        (
+            "train",
+            ["--config", TINY, "--train.cond-dropout", "0", "--evaluate.guidance-scale", "2"],
+            "evaluate.guidance_scale: got 2, allowed 1 with train.cond_dropout: 0",
+        ),
         ("generate", ["--prompt", "a", "--prompt", "b"], "--prompt: given twice; give it once"),
         ("evaluate", ["--evaluate.seed", "1"], "--run: missing; give a run directory"),
         ("evaluate", ["--run", "runs/none"], "not a run directory (no config.yaml); train one"),

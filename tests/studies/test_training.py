@@ -114,6 +114,19 @@ def test_fine_tuning_starts_from_the_source_and_records_it(config, trained, tmp_
     assert read_json(again.lineage)["lineage"] == lineage
 
 
+def test_snapshots_say_whether_the_null_was_learned(config, trained, tmp_path):
+    """By a run or by one it comes from, after a stop too."""
+    new, tuned = RunDir(tmp_path / "new"), RunDir(tmp_path / "tuned")
+    train(config, new, cond_dropout=0.0, max_steps=1)
+    init = InitFrom(str(trained.path), 2)
+    again = replace(config, train=replace(config.train, cond_dropout=0.0, init_from=init))
+    with pytest.raises(Preempted):
+        stages.train_stage(again, tuned, quiet, deadline=time.monotonic())
+    stages.train_stage(again, tuned, quiet)
+    for run, step, learned in ((trained, 4, True), (new, 1, False), (tuned, 4, True)):
+        assert ConceptPipeline.from_run(run.path, step).config.null_learned is learned
+
+
 def test_fine_tuning_goes_on_without_its_source(config, trained, tmp_path):
     source = shutil.copytree(trained.path, tmp_path / "source")
     run = RunDir(tmp_path / "tuned")
