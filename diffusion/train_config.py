@@ -1,5 +1,6 @@
 """How training runs, and the language of snapshot schedules. Imports no torch."""
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Literal
@@ -107,8 +108,14 @@ def _spread(kind: str, count: int, start: int, stop: int) -> list[int]:
     """linear: `count` strides after `start`; sqrt: `count` points from `start`, truncated."""
     if kind == "linear":
         return [start + (stop - start) * k // count for k in range(1, count + 1)]
-    low, high = start**0.5, stop**0.5
-    return [int((low + (high - low) * k / (count - 1)) ** 2) for k in range(count - 1)] + [stop]
+    last = count - 1
+    return [_square_of_mean_root(start, last - k, stop, k) for k in range(count)]
+
+
+def _square_of_mean_root(a: int, a_parts: int, b: int, b_parts: int) -> int:
+    """⌊((p √a + q √b) / (p + q))²⌋ in whole numbers: (p² a + q² b + √(4 p² q² a b)) / (p + q)²."""
+    p, q = a_parts, b_parts
+    return (p * p * a + q * q * b + math.isqrt(4 * (p * q) ** 2 * a * b)) // (p + q) ** 2
 
 
 def depends_on_max_steps(config: TrainConfig) -> bool:

@@ -1,5 +1,7 @@
 """The language of schedules."""
 
+from decimal import Decimal, localcontext
+
 import pytest
 
 from data_gen.endings import Mistake
@@ -26,6 +28,27 @@ def test_sqrt_gives_the_published_checkpoints():
     """arXiv:2406.19370: 60 points equally far apart in √step, 500 to 20000; the 8th is 1331."""
     steps = parse_schedule("sqrt:60@500", 20000, "key")
     assert len(steps) == 61 and steps[1] == 500 and steps[8] == 1331 and steps[-1] == 20000
+
+
+@pytest.mark.parametrize("kind", ["sqrt", "linear"])
+def test_every_term_contains_its_own_ends(kind):
+    """Strides of `linear` come after the start; points of `sqrt` begin with it."""
+    for start in range(1, 2000):
+        steps = parse_schedule(f"{kind}:3@{start}", 20000, "key")
+        assert len(steps) == 4 and steps[-1] == 20000
+        assert steps[1] == start if kind == "sqrt" else steps[1] > start
+
+
+def test_points_of_sqrt_are_truncated_from_what_they_are():
+    """√2, 2√2 and 3√2 squared are whole; the others by decimals of 60 digits."""
+    assert parse_schedule("sqrt:3@2", 18, "key") == (0, 2, 8, 18)
+    with localcontext() as context:
+        context.prec = 60
+        for start, stop, count in ((3, 7000, 50), (500, 20000, 60), (48, 1323, 31), (5, 10**8, 99)):
+            low, high = Decimal(start).sqrt(), Decimal(stop).sqrt()
+            points = [(low + (high - low) * k / (count - 1)) ** 2 for k in range(count)]
+            exact = {int(point + Decimal("1e-40")) for point in points}
+            assert {0, stop, *exact} == {*parse_schedule(f"sqrt:{count}@{start}", stop, "key")}
 
 
 @pytest.mark.parametrize(
