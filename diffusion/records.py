@@ -3,7 +3,7 @@
 metrics.jsonl   a row per logged step: loss and gradient of the whole batch, and its mean loss per
                 quarter of the times (1: least noise) and per combination (reproducible)
 ranks.jsonl     per process: a checksum of its share of the batch, and its own loss (reproducible)
-timings.jsonl   seconds, images/s, memory (not reproducible)
+timings.jsonl   seconds, images/s, memory of the process and of its GPU (not reproducible)
 """
 
 import math
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from data_gen.files import append_rows, read_rows, truncate_rows
@@ -155,9 +156,17 @@ class Records:
             "saving_seconds": saving,
             "images_per_second": (step - before) * self.config.batch_size / (seconds - saving),
             "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            **_gpu_memory(self.processes.device),
         }
         self.processes.once(lambda: append_rows(self.timings, [row]))
         return row
+
+
+def _gpu_memory(device: torch.device) -> Row:
+    """The most that tensors on a GPU took at once; nothing where there is none."""
+    if device.type != "cuda":
+        return {}
+    return {"peak_gpu_memory_mib": torch.cuda.max_memory_allocated(device) / 2**20}
 
 
 def mean_by_label(images: Iterable[tuple[str, str, float]]) -> dict[str, float]:

@@ -107,12 +107,15 @@ def _distance(images: np.ndarray, sample: np.ndarray) -> np.ndarray:
 
 
 def speed_facts(run: RunDir) -> dict[str, str]:
-    """Training images/s (median over all of it), peak memory of its first process, and the share
-    of its time spent on writing snapshots and states."""
+    """Training images/s (median over all of it), peak memory of its first process, on a GPU that
+    of its tensors there too, and the share of its time spent on writing snapshots and states."""
     rows = read_rows(run.path / "timings.jsonl")
     speed = float(np.median([row["images_per_second"] for row in rows]))
     peak = max(row["peak_memory_mib"] for row in rows)
     facts = {"images/s": f"{speed:.0f}", "peak memory": f"{peak / 1024:.2f} GiB"}
+    on_gpu = [row["peak_gpu_memory_mib"] for row in rows if "peak_gpu_memory_mib" in row]
+    if on_gpu:
+        facts["peak GPU memory"] = f"{max(on_gpu) / 1024:.2f} GiB"
     if "saving_seconds" in rows[0]:  # runs of older versions did not measure it
         saving = sum(row["saving_seconds"] for row in rows) / sum(row["seconds"] for row in rows)
         facts["saving"] = f"{saving:.1%} of the time"
