@@ -183,7 +183,7 @@ def train_probe(
 ) -> Probe:
     """Train on batches `draw(step)` of labelled renders; half of each batch is left clean."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+        torch.manual_seed(streams.torch_seed(config.seed))
         probe = Probe(concepts, config.width)
     optimizer = torch.optim.AdamW(probe.parameters(), config.learning_rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(

@@ -122,6 +122,17 @@ def integers(
     return (words(seed, purpose, step, index, 1)[:, 0] * high) >> 32
 
 
+def torch_seed(seed: int) -> int:
+    """What to seed torch's own generator with, in [0, 2³²): of a seed it keeps the low 32 bits.
+
+    A seed below 2³² is itself; of a longer one all bits decide a word, so that two that end alike
+    do not draw alike.
+    """
+    if seed < 1 << 32:
+        return seed
+    return int(words(seed, "torch.seed", 0, torch.zeros(1, dtype=torch.int64), 1))
+
+
 def permutation(seed: int, purpose: str, step: int, length: int) -> Int[Tensor, " length"]:
     """A random order of range(length): indices sorted by 62-bit keys."""
     high, low = words(seed, purpose, step, torch.arange(length), 2).unbind(-1)

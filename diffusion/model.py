@@ -8,6 +8,7 @@ from diffusers import UNet2DConditionModel, UNet2DModel
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from data_gen import streams
 from diffusion.conditioning import Condition, NumberConditioner, TextConditioner
 from diffusion.fast_layers import speed_up
 from diffusion.model_config import GROUPS, ModelConfig
@@ -97,7 +98,7 @@ def build_model(
     image_shape: (channels, size, size).
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(streams.torch_seed(seed))
         conditioner = build_conditioner(4 * config.widths.channels[0])
         unet = build_unet(config, image_shape, conditioner.token_width)
         return DiffusionModel(unet, conditioner, build_objective(objective))

@@ -1,5 +1,7 @@
 """The probe: what it learns, what its certificate says, when it is refused."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -134,3 +136,13 @@ def test_the_oracle_is_a_second_opinion(trained, tiny_world):
     assert all(row["accuracy"] == 1 for row in clean)
     strongest = [r for r in curves["probe"] if r["kind"] == "noise" and r["level"] == 0.2]
     assert all(row["accuracy"] + row["unsure"] <= 1 for row in strongest)
+
+
+def test_a_probe_begins_with_the_weights_of_its_seed(tiny_world):
+    """Also of seeds whose low 32 bits are the same: torch's generator keeps no more."""
+    heads, weights = dict(tiny_world.space.items()), {}
+    for seed in (0, 1, 1 << 32, 2 << 32):
+        config = replace(CONFIG, steps=1, learning_rate=0.0, seed=seed)
+        probe = train_probe(heads, config, lambda step: labelled_batch(tiny_world, 0, "a", 0, 8))
+        weights[seed] = next(probe.parameters()).detach().flatten()[:3].tolist()
+    assert len({tuple(first) for first in weights.values()}) == 4

@@ -100,3 +100,15 @@ def test_coarse_uniforms_fill_their_grid_evenly_and_depend_on_their_key_alone():
     mean = u.numel() / 64
     assert abs(((counts - mean) ** 2 / mean).sum() - 63) < 5 * math.sqrt(2 * 63)  # χ² of 63
     assert torch.equal(u[70:71], streams.coarse_uniform(3, "test", 0, torch.tensor([70]), 5))
+
+
+def test_seeds_of_torch_that_end_alike_draw_apart():
+    """torch's generator keeps 32 bits of a seed; short ones stay themselves."""
+    seeds = [0, 1, 2**32 - 1, 2**32, 2**32 + 1, 2**33, 2**63 - 1, 5 << 32]
+    drawn = set()
+    for seed in seeds:
+        generator = torch.Generator().manual_seed(streams.torch_seed(seed))
+        drawn.add(tuple(torch.rand(2, generator=generator).tolist()))
+        assert 0 <= streams.torch_seed(seed) < 2**32
+        assert streams.torch_seed(seed) == seed or seed >= 2**32
+    assert len(drawn) == len(seeds)

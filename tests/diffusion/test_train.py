@@ -84,8 +84,9 @@ def test_two_runs_of_one_config_are_identical(straight, tiny_world, tmp_path):
     same_run(straight, tmp_path / "again")
 
 
-def test_another_seed_is_another_run(straight, tiny_world, tmp_path):
-    trainer(tiny_world, tmp_path / "other", seed=1).run()
+@pytest.mark.parametrize("seed", [1, 1 << 32])  # the second one's low bits are those of 0
+def test_another_seed_is_another_run(straight, tiny_world, tmp_path, seed):
+    trainer(tiny_world, tmp_path / "other", replace(CONFIG, max_steps=1), seed=seed).run()
     assert rows(tmp_path / "other")[0]["loss"] != rows(straight)[0]["loss"]
     first, second = (
         load_file(find_snapshot(d / "snapshots", 0) / "unet/diffusion_pytorch_model.safetensors")
