@@ -153,7 +153,10 @@ class NumberConditioner(ModelMixin, ConfigMixin):
     def forward(self, numbers: Float[Tensor, "n k"]) -> Condition:
         null = numbers.isnan().all(dim=1, keepdim=True)
         # the layers never see a NaN: behind a `where` alone its gradient would still be NaN
-        return Condition(torch.where(null, self.null, self.layers(numbers.masked_fill(null, 0.0))))
+        numbers = numbers.masked_fill(null, 0.0)
+        if self.config.kind != "coordinates":  # which bf16 would move: their encoding is rounded
+            numbers = numbers.to(self.null.dtype)
+        return Condition(torch.where(null, self.null, self.layers(numbers)))
 
 
 def _mlp(inputs: int, width: int) -> nn.Sequential:
@@ -192,4 +195,4 @@ class _Sinusoids(nn.Module):
         turns = turns * torch.where(torch.tensor(self.periodic, device=x.device), 1.0, 0.5)[:, None]
         angle = 2 * math.pi * u.masked_fill(outside, 0.0)[..., None] * turns
         encoded = torch.cat((angle.sin(), angle.cos()), dim=2)
-        return torch.where(outside[..., None], self.null, encoded).flatten(1)
+        return torch.where(outside[..., None], self.null, encoded).flatten(1).to(self.null.dtype)

@@ -37,12 +37,16 @@ class Denoiser(nn.Module):
         t: Tensor,
         condition: Condition,
     ) -> Float[Tensor, "n c h w"]:
-        """x_t: float32; t: (n,) timesteps, whole or not. Returns what it was trained to."""
-        told: dict[str, Any] = {"class_labels": condition.h}
+        """x_t: float32; t: (n,) timesteps, whole or not. Returns what it was trained to.
+
+        Weights in another precision compute in that; samplers go on in that of x_t.
+        """
+        dtype = self.unet.dtype
+        told: dict[str, Any] = {"class_labels": condition.h.to(dtype)}
         if condition.tokens is not None:
-            told["encoder_hidden_states"] = condition.tokens
+            told["encoder_hidden_states"] = condition.tokens.to(dtype)
             told["encoder_attention_mask"] = condition.mask
-        return self.unet(x_t, t, **told).sample
+        return self.unet(x_t.to(dtype), t, **told).sample.to(x_t.dtype)
 
 
 class DiffusionModel(Denoiser):

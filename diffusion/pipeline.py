@@ -89,7 +89,11 @@ class ConceptPipeline(DiffusionPipeline):
     def from_pretrained(
         cls, directory: str | Path, weights: str = "raw", **options: Any
     ) -> "ConceptPipeline":
-        """One snapshot directory, on the CPU. weights: "ema" or "raw"; else Mistake."""
+        """One snapshot directory, on the CPU. weights: "ema" or "raw"; else Mistake.
+
+        options: as diffusers takes them. torch_dtype: in which the networks compute; samplers go
+        on in float32.
+        """
         if weights not in VARIANTS:
             raise Mistake(f"weights: got {weights!r}, allowed {', '.join(VARIANTS)}")
         return super().from_pretrained(directory, **{"variant": VARIANTS[weights], **options})

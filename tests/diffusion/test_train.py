@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import DDPMScheduler, UNet2DConditionModel
+from diffusers import DDPMScheduler, DiffusionPipeline, UNet2DConditionModel
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, CLIPTextModel
 
@@ -15,6 +15,7 @@ from data_gen.dataset import training_set
 from data_gen.endings import DamageWarning, Mistake, Preempted
 from data_gen.files import hashes, is_complete
 from data_gen.world import World
+from diffusion import pipeline as pipeline_module
 from diffusion.conditioning import TextConditioner
 from diffusion.model import build_model
 from diffusion.model_config import ModelConfig
@@ -34,6 +35,7 @@ CONFIG = TrainConfig(
 )
 
 
+PIPELINE = str(pipeline_module.__file__)
 TINY, PLAIN = ModelConfig(size="tiny"), ObjectiveConfig()
 
 
@@ -201,6 +203,32 @@ def test_pipelines_draw_the_same_images_from_a_run_and_from_a_directory(straight
     assert not torch.equal(images, raw(["a red square", "blue"], **options))
     with pytest.raises(ValueError, match="unknown word 'bleu' .did you mean 'blue'"):
         first(["a bleu square"])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_pipelines_draw_with_weights_of_less_precision(straight, dtype):
+    """Samplers stay in float32: of the image the network's roundings are felt alone, which are of
+    2⁻⁹ of numbers around 1, .25 levels; 16 of them are allowed."""
+    directory = find_snapshot(straight / "snapshots", 12)
+    plain = ConceptPipeline.from_pretrained(directory)
+    small = ConceptPipeline.from_pretrained(directory, torch_dtype=dtype)
+    assert small.unet.dtype == small.text_encoder.dtype == dtype
+    prompts = ["a red square", "blue", "red AND NOT small"]
+    images, rounded = (p(prompts, num_inference_steps=2).int() for p in (plain, small))
+    assert 0 < (images - rounded).abs().float().mean() < 4
+
+
+def test_a_snapshot_loads_with_diffusers_alone(straight, tmp_path, monkeypatch):
+    """It copies the file that it is told of into a cache of its own."""
+    monkeypatch.setattr("diffusers.utils.dynamic_modules_utils.HF_MODULES_CACHE", str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path)
+    directory = find_snapshot(straight / "snapshots", 12)
+    loaded = DiffusionPipeline.from_pretrained(
+        directory, custom_pipeline=PIPELINE, trust_remote_code=True, variant="ema"
+    )
+    ours = ConceptPipeline.from_pretrained(directory, weights="ema")
+    images = ours(["a red square"], num_inference_steps=2)
+    assert torch.equal(loaded(["a red square"], num_inference_steps=2), images)
 
 
 def test_weights_are_raw_or_averaged_and_nothing_else(straight):
