@@ -21,7 +21,8 @@ EXPORTED = (  # columns and arrays of exports, beside those of the concepts
     *("image", "imgs", "file_name", "caption", "split", "source", "metadata"),
     *("latents_values", "latents_classes"),
 )
-MEASURED = ("joint", "run", "split")  # columns and measures of accuracy, beside the concepts
+# Columns and measures of tables of accuracy, beside the concepts.
+MEASURED = ("joint", "run", "split", "step", "sure")
 CONCEPTS = {
     **dict.fromkeys(EXPORTED, "is a column of exports"),
     **dict.fromkeys(MEASURED, "is a column of tables of accuracy"),

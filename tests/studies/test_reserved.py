@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from analysis.agreement import agreement
+from analysis.agreement import agreement, sure_accuracy, sure_rows
 from analysis.prompts import CAPTIONS
 from analysis.trajectory import BASELINES, accuracy_curves, final_accuracy, format_accuracy
 from classifiers.probe import Probe
@@ -45,10 +45,11 @@ def test_columns_of_exports(source, tmp_path):
 def test_measures_and_columns_of_accuracy():
     row = dict.fromkeys(SCHEMA.names, 0) | {"run": "r", "split": "train", "combination": "x y"}
     scores = pd.DataFrame([row | {"concept": c, "target": "x", "predicted": "x"} for c in "cd"])
-    final = final_accuracy(accuracy_curves(scores, rng=np.random.default_rng(0), num_draws=2))
+    final = final_accuracy(accuracy_curves(scores))
     two = pd.concat([final, final.assign(run="s")])
     header = format_accuracy(two, ["c", "d"]).splitlines()[0].split()
-    assert {*header} == {*MEASURED, "c", "d"}
+    (learned,) = sure_rows(sure_accuracy(scores, scores))
+    assert {*header, *learned} == {*MEASURED, "c", "d"}
     assert {*agreement(scores, scores)["measure"]} == {"joint", "c", "d"}
 
 
