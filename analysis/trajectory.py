@@ -107,8 +107,9 @@ def prompt_effect(scores: pd.DataFrame) -> pd.Series:
     generated = _probable(_generated(scores))
     last = generated[generated["step"] == generated.groupby("run")["step"].transform("max")]
     choices = last.groupby("concept")["target"].transform("nunique")
-    grouped = last[choices > 1].groupby("concept", sort=False)[list(last.columns)]
-    return grouped.apply(_effect)
+    asked = last[choices > 1].groupby("concept", sort=False)
+    effects = {concept: _effect(rows) for concept, rows in asked}
+    return pd.Series(effects, dtype=np.float64).rename_axis("concept")
 
 
 def _effect(rows: pd.DataFrame) -> float:

@@ -112,7 +112,8 @@ class CaptionExam:
 
     def facts(self, scores: pd.DataFrame) -> dict[str, str]:
         effects = prompt_effect(scores)
-        text = ", ".join(f"{concept} {effect:.2f}" for concept, effect in effects.items())
+        told = [f"{concept} {effect:.2f}" for concept, effect in effects.items()]
+        text = ", ".join(told) or "nothing to compare: every concept has one value"
         return {"effect of prompts, P(v | asked v) - P(v | asked another)": text}
 
 

@@ -231,7 +231,12 @@ def test_the_effect_is_that_of_the_last_step_of_each_run():
         ]
     )
     assert prompt_effect(scores)["shape"] == 0
-    assert prompt_effect(prompted("xx", "xx")).empty
+
+
+def test_concepts_of_a_single_value_have_no_effect():
+    one, two = prompted("xx", "xx").assign(concept="color"), prompted("xy", "xy")
+    assert prompt_effect(pd.concat([one, two])).to_dict() == {"shape": 1.0}
+    assert prompt_effect(one).to_dict() == {}
 
 
 def test_prompts_have_an_effect_on_images_that_are_read_as_no_scene():

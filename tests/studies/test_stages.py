@@ -7,13 +7,15 @@ import pytest
 import torch
 
 from classifiers.certificate import ProbeRefused
+from data_gen.concepts import Concept
 from data_gen.dataset import Dataset, training_set
 from data_gen.endings import Mistake
 from studies import stages, world_images
-from studies.config import Config, check_config, read_config
+from studies.config import Config, EvaluateConfig, check_config, read_config
 from studies.plans import image_index, paired_noise
 from studies.plotting import plot_runs
 from studies.run_dir import RunDir
+from studies.verify import verify_runs
 
 
 @pytest.fixture
@@ -73,3 +75,27 @@ def test_runs_of_different_worlds_or_one_name_are_not_drawn_together(config, tmp
 def test_held_out_captions_are_no_part_of_the_training_set(config):
     world = check_config(config)
     assert world.captioner.write(world.split.held_out[0]) not in training_set(world).captions
+
+
+def test_a_world_of_one_combination_runs_to_its_report(config, tmp_path):
+    """Nothing can be told apart there: tables, figures and report say so."""
+    alone = {"shape": Concept(("circle",)), "color": Concept(("red",), signal=0.6)}
+    world = replace(config.world, concepts=alone, held_out=(), image_size_px=8, num_images=16)
+    small = replace(
+        config,
+        world=world,
+        train=replace(config.train, max_steps=1, batch_size=4, snapshots="0", warmup_steps=1),
+        probe=replace(config.probe, steps=2, width=8, gate=0.0, certificate_images=64),
+        evaluate=EvaluateConfig(
+            num_inference_steps=1,
+            snapshots="0",
+            images_per_combination=2,
+            final_images_per_combination=2,
+        ),
+    )
+    run, lines = RunDir(tmp_path / "alone"), []
+    stages.run_experiment(small, run, lines.append)
+    assert any(line.endswith("nothing to compare: every concept has one value") for line in lines)
+    assert "nothing to compare" in run.report.read_text(encoding="utf-8")
+    verify_runs([run.path], lines.append)
+    assert all(path.is_file() for path in plot_runs([run.path], tmp_path / "figures"))
