@@ -4,7 +4,6 @@ The layout of snapshots/ and state/ belongs to diffusion/snapshots.py.
 """
 
 import contextlib
-import fcntl
 import os
 import platform
 import subprocess
@@ -15,6 +14,7 @@ from typing import Any
 
 from data_gen.endings import Mistake, Preempted
 from data_gen.files import read_json, write_json, write_text
+from data_gen.locks import is_locked, locked
 from studies.config import Config, check_config, differences, identity, to_yaml
 from studies.reading import read_as, read_yaml
 
@@ -41,8 +41,9 @@ class RunDir:
 
     @property
     def shared(self) -> Path:
-        """What several runs use: trained probes."""
-        return self.path.parent / ".shared"
+        """What several runs use: trained probes. Beside the directory itself, by whatever name or
+        link it was reached."""
+        return self.path.resolve().parent / ".shared"
 
     def read_config(self) -> Config:
         """The config of an existing run. Mistake if there is none."""
@@ -122,10 +123,9 @@ class RunDir:
     @contextlib.contextmanager
     def locked(self, writer: str) -> Iterator[None]:
         """Raises Mistake if another process holds it. It goes with the process, however it ends."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / f".{writer}.lock").open("w") as stream:
+        with contextlib.ExitStack() as stack:
             try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                stack.enter_context(locked(self._lock(writer)))
             except BlockingIOError:
                 raise Mistake(
                     f"{self.path}: another process is at its {writer} stage; wait for it or stop it"
@@ -134,15 +134,10 @@ class RunDir:
 
     def is_held(self, writer: str) -> bool:
         """True if another process is at it."""
-        lock = self.path / f".{writer}.lock"
-        if not lock.exists():
-            return False
-        with lock.open("rb") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-        return False
+        return is_locked(self._lock(writer))
+
+    def _lock(self, writer: str) -> Path:
+        return self.path / f".{writer}.lock"
 
     def state_of(self, writer: str) -> str | None:
         """What status.json says about a writer: running, preempted, failed or done."""
@@ -159,13 +154,13 @@ class RunDir:
 
     def set_done(self, writer: str) -> None:
         """For a stage found finished: it may have been killed before it could say so."""
-        with self.locked(writer):
-            self._set_status(writer, "done")
+        if self.state_of(writer) != "done":
+            with self.locked(writer):
+                self._set_status(writer, "done")
 
     def _set_status(self, writer: str, state: str, why: str = "") -> None:
         path = self.path / "status.json"
-        with (self.path / ".status.lock").open("w") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)  # the two writers share one file
+        with locked(self.path / ".status.lock", wait=True):  # the two writers share one file
             status = read_json(path) if path.is_file() else {}
             status[writer] = {"state": state, "pid": os.getpid()} | ({"why": why} if why else {})
             write_json(path, status)
@@ -207,6 +202,6 @@ def _commit() -> str:
     root = Path(__file__).resolve().parent.parent
     command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"]
     with contextlib.suppress(OSError, subprocess.CalledProcessError):
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
         return done.stdout.strip()
     return "unknown"

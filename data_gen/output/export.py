@@ -6,7 +6,6 @@ grow with the number of images.
 """
 
 import contextlib
-import fcntl
 import os
 import shutil
 import tempfile
@@ -17,6 +16,7 @@ from typing import Any
 
 from data_gen.endings import Mistake
 from data_gen.files import hash_json, read_json, write_json, write_text
+from data_gen.locks import take
 from data_gen.output.formats import CHUNKS, FORMATS, Format
 from data_gen.output.sources import Source
 
@@ -93,7 +93,7 @@ def _alone(directory: Path) -> Iterator[None]:
     directory.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(directory, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        take(descriptor, directory)
         if not directory.exists() or directory.stat().st_ino != os.fstat(descriptor).st_ino:
             raise BlockingIOError  # it was renamed or removed before the lock was ours
         for path in sorted(directory.rglob(".*.tmp*"), reverse=True):
