@@ -2,10 +2,12 @@
 
 torch computes the norm, the activation and the change to bf16 one after the other, and keeps what
 lies between them for the backward pass. The C file is compiled at its first use on a processor, by
-`cc` or what $CC names, and kept in the user's cache. Where that fails torch does the work, with a
-warning, and the results differ in their last bits.
+`cc` or what $CC names, and kept in the user's cache, if there is one. Where that fails torch does
+the work, with a warning, and the results differ in their last bits.
 """
 
+import atexit
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -13,6 +15,7 @@ import os
 import platform
 import shutil
 import subprocess
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -151,9 +154,14 @@ def _compiled() -> Path:
     if compiler is None:
         raise FileNotFoundError(f"no {os.environ.get('CC', 'cc')} in $PATH")
     command = [compiler, *FLAGS, str(SOURCE), "-lm", "-o"]
-    parts = [*command, _processor(), _run(compiler, "--version"), SOURCE.read_text()]
+    parts = [
+        *command,
+        _processor(),
+        _run(compiler, "--version"),
+        SOURCE.read_text(encoding="utf-8"),
+    ]
     name = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
-    path = _cache() / f"group_norm-{name}.so"
+    path = _place(f"group_norm-{name}.so")
     if not path.is_file():
         with whole_file(path) as temporary:
             _run(*command, str(temporary))
@@ -161,7 +169,7 @@ def _compiled() -> Path:
 
 
 def _run(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
     if done.returncode:
         raise OSError(done.stderr or f"{command[0]} gave status {done.returncode}")
     return done.stdout
@@ -170,10 +178,20 @@ def _run(*command: str) -> str:
 def _processor() -> str:
     """What `-march=native` depends on."""
     names = Path("/proc/cpuinfo")
-    lines = names.read_text().splitlines() if names.is_file() else [platform.processor()]
+    text = names.read_text("utf-8", "replace") if names.is_file() else platform.processor()
+    lines = text.splitlines()
     kinds = {line for line in lines if line.startswith(("model name", "flags", "Features"))}
     return "\n".join(sorted(kinds) or lines[:1])
 
 
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "concept-dynamics"
+def _place(name: str) -> Path:
+    """Where it is kept; for this process alone, if there is no home, or none to write in."""
+    with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: no home directory
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        folder = Path(home) / "concept-dynamics"
+        folder.mkdir(parents=True, exist_ok=True)
+        if (folder / name).is_file() or os.access(folder, os.W_OK):
+            return folder / name
+    folder = Path(tempfile.mkdtemp(prefix="concept-dynamics-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder / name

@@ -127,6 +127,21 @@ def test_it_is_compiled_once(forgotten, monkeypatch):
     assert list(forgotten.iterdir()) == [file]
 
 
+def test_without_a_home_it_is_compiled_for_this_process_alone(forgotten, monkeypatch, tmp_path):
+    def nobody() -> None:
+        raise RuntimeError("Could not determine home directory.")
+
+    def private(prefix: str) -> str:
+        (tmp_path / "private").mkdir()
+        return str(tmp_path / "private")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(module.Path, "home", nobody)
+    monkeypatch.setattr(module.tempfile, "mkdtemp", private)
+    assert library() is not None
+    assert len([*(tmp_path / "private").iterdir()]) == 1 and not forgotten.exists()
+
+
 @pytest.mark.parametrize(
     "compiler, reason", [("no-such-compiler", "no no-such-compiler in "), ("false", "status 1")]
 )
