@@ -27,6 +27,7 @@ from data_gen.endings import DamageWarning, Mistake
 from data_gen.files import (
     MANIFEST,
     damage,
+    hash_file,
     is_complete,
     read_json,
     remove_directory,
@@ -78,6 +79,13 @@ def find_snapshot(parent: Path, step: int | None) -> Path:
             return path
     what = "no complete snapshot" if step is None else f"no complete snapshot of step {step}"
     raise Mistake(f"step: {what} in {parent}; use another step")
+
+
+def snapshot_digest(path: Path) -> str | None:
+    """SHA-256 of a snapshot's manifest, thinned out or not: what it is, wherever it lies. None if
+    there is none."""
+    files = (path / MANIFEST, path / THINNED)
+    return next((hash_file(file) for file in files if file.is_file()), None)
 
 
 def _is_whole(path: Path) -> bool:

@@ -139,6 +139,36 @@ def test_fine_tuning_goes_on_without_its_source(config, trained, tmp_path):
     assert run.state_of("train") == "done"
 
 
+def test_a_source_is_the_same_by_whatever_name_and_wherever_it_lies(
+    config, trained, tmp_path, monkeypatch
+):
+    source, run = tmp_path / "source", RunDir(tmp_path / "tuned")
+    shutil.copytree(trained.path, source)
+    monkeypatch.chdir(tmp_path)
+    train(config, run, init_from=InitFrom("source", 2), max_steps=2)
+    monkeypatch.chdir(tmp_path.parent)
+    train(config, run, init_from=InitFrom("source", 2), max_steps=2)  # not found, and not needed
+    source = source.rename(tmp_path / "moved")
+    train(config, run, init_from=InitFrom(str(source), 2), max_steps=3)
+    assert run.read_config().train.init_from.run == read_json(run.lineage)["run"] == "source"
+    for step in (1, 4):
+        with pytest.raises(Mistake, match=rf"another experiment \(.*init_from.step: 2 → {step}"):
+            train(config, run, init_from=InitFrom(str(source), step), max_steps=3)
+
+
+def test_another_source_under_the_same_name_is_refused(config, trained, tmp_path):
+    source, run = tmp_path / "source", RunDir(tmp_path / "tuned")
+    shutil.copytree(trained.path, source)
+    init = InitFrom(str(source), 2)
+    train(config, run, init_from=init, max_steps=2)
+    shutil.rmtree(step_directory(source / "snapshots", 2))
+    shutil.copytree(
+        step_directory(source / "snapshots", 1), step_directory(source / "snapshots", 2)
+    )
+    with pytest.raises(Mistake, match="its snapshot of step 2 is not the one that .*tuned started"):
+        train(config, run, init_from=init, max_steps=2)
+
+
 @pytest.mark.parametrize(
     "init, message",
     [
