@@ -3,6 +3,9 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,10 +16,13 @@ from classifiers.familiarity import Familiarity
 from classifiers.heads import Coordinate, Head
 from classifiers.probe_config import ProbeConfig
 from data_gen import streams
+from data_gen.endings import Mistake, Preempted, first_line
+from data_gen.files import whole_file
 
 # images, and per concept the place of its value, or its coordinate in px (nan: none)
 Batch = tuple[UInt8[Tensor, "n _ h w"], Real[Tensor, "n c"]]
 Others = tuple[UInt8[Tensor, "m _ h w"], Real[Tensor, "m c"]]  # of another size, beside a Batch
+STATE_EVERY = 50  # steps of training between two saves of what is needed to go on
 REDUCTION = 4  # of the side of an image, by the trunk
 
 
@@ -180,27 +186,78 @@ def train_probe(
     config: ProbeConfig,
     draw: Callable[[int], Batch],
     progress: Callable[[int, float], None] = lambda step, loss: None,
+    *,
+    state: Path | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> Probe:
-    """Train on batches `draw(step)` of labelled renders; half of each batch is left clean."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(streams.torch_seed(config.seed))
-        probe = Probe(concepts, config.width)
-    optimizer = torch.optim.AdamW(probe.parameters(), config.learning_rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.learning_rate, total_steps=config.steps
-    )
-    for step in range(config.steps):
-        images, targets = draw(step)
+    """Train on batches `draw(step)` of labelled renders; half of each batch is left clean.
+
+    state: file that keeps the training while it is at work; where it is there, training goes on
+    from it and ends with the same bits. should_stop: asked after every step; Preempted then.
+    """
+    training = _ProbeTraining(concepts, config)
+    if state is not None and state.is_file():
+        training.load(state)
+    while training.step < config.steps:
+        progress(training.step, training.advance(draw))
+        stop, last = should_stop(), training.step == config.steps
+        if state is not None and (stop or last or training.step % STATE_EVERY == 0):
+            training.save(state)
+        if stop:
+            raise Preempted(f"stopped after {training.step} of {config.steps} steps of the probe")
+    return training.probe
+
+
+class _ProbeTraining:
+    """A probe on its way; `step`: how many steps it has made."""
+
+    def __init__(self, concepts: Mapping[str, Head], config: ProbeConfig):
+        self.config, self.step = config, 0
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(streams.torch_seed(config.seed))
+            self.probe = Probe(concepts, config.width)
+        self.optimizer = torch.optim.AdamW(self.probe.parameters(), config.learning_rate)
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer, config.learning_rate, total_steps=config.steps
+        )
+        self.parts: dict[str, Any] = {
+            "probe": self.probe,
+            "optimizer": self.optimizer,
+            "schedule": self.schedule,
+        }
+
+    def advance(self, draw: Callable[[int], Batch]) -> float:
+        """One step; returns its loss."""
+        images, targets = draw(self.step)
         clean = images.float() / 255
         half = len(clean) // 2
-        logits = probe(torch.cat((clean[:half], augment(clean[half:], config, step))))
-        loss = _loss(probe.concepts, logits, targets)
-        optimizer.zero_grad()
+        degraded = augment(clean[half:], self.config, self.step)
+        logits = self.probe(torch.cat((clean[:half], degraded)))
+        loss = _loss(self.probe.concepts, logits, targets)
+        self.optimizer.zero_grad()
         loss.backward()
-        optimizer.step()
-        schedule.step()
-        progress(step, loss.item())
-    return probe
+        self.optimizer.step()
+        self.schedule.step()
+        self.step += 1
+        return loss.item()
+
+    def save(self, path: Path) -> None:
+        facts = {name: part.state_dict() for name, part in self.parts.items()}
+        with whole_file(path) as temporary:
+            torch.save({"step": self.step, **facts}, temporary)
+
+    def load(self, path: Path) -> None:
+        """Raises Mistake for a file that is no state of this training."""
+        try:
+            facts = torch.load(path, weights_only=True)
+            for name, part in self.parts.items():
+                part.load_state_dict(facts[name])
+            self.step = facts["step"]
+        except (RuntimeError, EOFError, KeyError, ValueError, UnpicklingError) as error:
+            raise Mistake(
+                f"{path}: no state of this probe's training ({first_line(error)}); remove it, the "
+                f"training begins anew"
+            ) from None
 
 
 def _loss(

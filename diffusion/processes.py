@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -14,7 +14,7 @@ from accelerate.tracking import get_available_trackers
 from accelerate.utils import DistributedType, LoggerType, ProjectConfiguration
 from torch import Tensor
 
-from data_gen.endings import Heard, Mistake, Preempted
+from data_gen.endings import Heard, Mistake, Preempted, first_line
 from diffusion.train_config import TrainConfig
 
 T = TypeVar("T")
@@ -36,14 +36,7 @@ def build_accelerator(config: TrainConfig, directory: Path | None = None) -> Acc
     """
     _check_launcher(config)
     _check_tracker(config.tracker)
-    accelerator = Accelerator(
-        cpu=not torch.cuda.is_available(),
-        mixed_precision="no",  # the training loop casts
-        log_with=config.tracker,
-        project_config=ProjectConfiguration(
-            str(directory), logging_dir=str(directory / "tracker") if directory else None
-        ),
-    )
+    accelerator = _joined(config.tracker, directory)
     if accelerator.distributed_type not in SUPPORTED:
         raise Mistake(
             f"distributed_type: got {accelerator.distributed_type.value} from the launcher, "
@@ -52,6 +45,24 @@ def build_accelerator(config: TrainConfig, directory: Path | None = None) -> Acc
     torch.backends.cudnn.allow_tf32 = False  # float32 means float32, in convolutions too
     pin_threads(config.threads)  # after Accelerate, which sets them too
     return accelerator
+
+
+def _joined(tracker: str | None, directory: Path | None) -> Accelerator:
+    """Raises Mistake if the launcher's variables lead to no other process."""
+    try:
+        return Accelerator(
+            cpu=not torch.cuda.is_available(),
+            mixed_precision="no",  # the training loop casts
+            log_with=tracker,
+            project_config=ProjectConfiguration(
+                str(directory), logging_dir=str(directory / "tracker") if directory else None
+            ),
+        )
+    except (ValueError, dist.DistError) as error:
+        raise Mistake(
+            f"launcher: its processes do not find each other ({first_line(error)}); start them by "
+            f"torchrun or accelerate launch"
+        ) from None
 
 
 def _check_launcher(config: TrainConfig) -> None:
@@ -122,20 +133,9 @@ class Processes:
         return values
 
     def once(self, action: Callable[[], T]) -> T:
-        """What `action` returns on the first process; if it fails there, all raise a Mistake."""
-        result: Any = None
-        error: Exception | None = None
-        try:
-            if self.is_main:
-                result = action()
-        except (Mistake, OSError) as caught:
-            error = caught
-        result, message = self.gather((result, error and str(error)))[0]
-        if error is not None:
-            raise error
-        if message is not None:
-            raise Heard(message)
-        return result
+        """What `action` returns on the first process; where it fails or is stopped there, all raise
+        as `each` does."""
+        return self.each(lambda: action() if self.is_main else cast(T, None))[0]
 
     def each(self, action: Callable[[], T]) -> list[T]:
         """What `action` returns on every process, by rank; where it fails or is stopped on one, all

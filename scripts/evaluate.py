@@ -57,7 +57,7 @@ def main() -> None:
     from studies.instruments import agreement_lines
     from studies.stages import evaluate_stage, probe_stage
 
-    probe_stage(config, run, say)
+    probe_stage(config, run, say, deadline)
     every = arguments.watch_seconds if arguments.watch else None
     evaluate_stage(config, run, say, deadline, every, arguments.certify_sampler)
     for line in agreement_lines(run, config):

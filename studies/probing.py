@@ -1,28 +1,27 @@
 """The probe of a world: trained once, certified, shared by all runs of that world."""
 
 import dataclasses
-import fcntl
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from tqdm import tqdm
-
 from classifiers.certificate import certify, check_gate, load_probe, save_probe
 from classifiers.heads import Head
-from classifiers.probe import Batch, Probe, calibrate, train_probe
+from classifiers.probe import Batch, Probe, calibrate
 from classifiers.probe_config import ProbeConfig
 from data_gen.bumps.config import BumpsConfig
 from data_gen.dataset import labelled_set
 from data_gen.endings import Mistake
 from data_gen.files import damage, hash_json, is_complete, read_json
+from data_gen.locks import locked
 from data_gen.world import World
 from studies.bump_probing import bump_looks
 from studies.config import PLACES, AnyTerms
 from studies.exams import value_places
+from studies.probe_training import train_in_sight
 from studies.run_dir import RunDir
 
 ORACLE_RATE, ORACLE_NOISE = 0.01, 0.1  # of noisy renders that the oracle may take for no scene
@@ -128,36 +127,65 @@ def probe_directory(run: RunDir, world: AnyTerms, config: ProbeConfig) -> Path:
     return run.shared / f"probe-{hash_json(probe_identity(world, config))[:12]}"
 
 
-def ensure_probe(run: RunDir, source: Readable, config: ProbeConfig) -> bool:
+def ensure_probe(
+    run: RunDir,
+    source: Readable,
+    config: ProbeConfig,
+    say: Callable[[str], None] = lambda line: None,
+    deadline: float | None = None,
+) -> bool:
     """Train and certify the probe unless it exists; link it into the run.
 
-    Returns True if it had to be trained. Raises ProbeRefused below the gate.
+    say: told what is at work while it is trained. deadline: as `stop_on_request` takes it. Returns
+    True if it had to be trained. Raises ProbeRefused below the gate. Where all is there and linked,
+    nothing is locked or written: the run may be another user's.
     """
     directory = probe_directory(run, source.world, config)
-    with _alone(directory):  # runs started together train it once
-        new = not is_complete(directory)
+    new = not is_complete(directory)
+    ready = not new and run.probe.resolve() == directory.resolve()
+    with nullcontext() if ready else run.locked("evaluate"):
         if new:
-            _make(directory, source, config)
-    check_gate(read_json(directory / "certificate.json"), config.gate, source.advice)
-    _link(run.probe, directory)
+            new = _make_once(directory, source, config, say, deadline)
+        check_gate(read_json(directory / "certificate.json"), config.gate, source.advice)
+        if not ready:
+            _link(run.probe, directory)
     return new
 
 
-def _make(directory: Path, source: Readable, config: ProbeConfig) -> None:
-    images = source.probe_images(config)
-    probe = _train(source.heads, config, images.draw)
-    calibrate(probe, images.fitted, images.limit, config)
-    certificate = certify(probe, images.certificate, source.images_are)
-    certificate |= source.second_opinion(config, probe, images.certificate)
-    save_probe(directory, probe, config.width, certificate, probe_identity(source.world, config))
+def _make_once(
+    directory: Path,
+    source: Readable,
+    config: ProbeConfig,
+    say: Callable[[str], None],
+    deadline: float | None,
+) -> bool:
+    """Runs started together make a probe once: False if another process has made it meanwhile."""
+    with _alone(directory, say):
+        if is_complete(directory):
+            return False
+        state = directory.with_name(f".{directory.name}.state")
+        images = source.probe_images(config)
+        probe = train_in_sight(source.heads, config, images.draw, state, say, deadline)
+        say("probe: certifying it")
+        calibrate(probe, images.fitted, images.limit, config)
+        certificate = certify(probe, images.certificate, source.images_are)
+        certificate |= source.second_opinion(config, probe, images.certificate)
+        identity = probe_identity(source.world, config)
+        save_probe(directory, probe, config.width, certificate, identity)
+        state.unlink()
+    return True
 
 
 @contextmanager
-def _alone(directory: Path) -> Iterator[None]:
+def _alone(directory: Path, say: Callable[[str], None] = lambda line: None) -> Iterator[None]:
     """Wait until no other process makes the same probe."""
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with (directory.parent / f".{directory.name}.lock").open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    lock = directory.with_name(f".{directory.name}.lock")
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(lock))
+        except BlockingIOError:
+            say("probe: another process is making it; waiting for it")
+            stack.enter_context(locked(lock, wait=True))
         yield
 
 
@@ -190,21 +218,10 @@ def read_certificate(run: RunDir) -> dict[str, Any]:
     return certificate
 
 
-def _train(heads: Mapping[str, Head], config: ProbeConfig, draw: Callable[[int], Batch]) -> Probe:
-    with tqdm(total=config.steps, desc="probe", unit="step", disable=None) as bar:
-
-        def progress(step: int, loss: float) -> None:
-            bar.update()
-            bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
-
-        return train_probe(heads, config, draw, progress)
-
-
 def _link(link: Path, directory: Path) -> None:
-    """Point run/probe at the shared directory, by a relative symbolic link."""
-    target = os.path.relpath(directory, link.parent)
-    if link.is_symlink() and os.readlink(link) == target:
-        return
+    """Point run/probe at the shared directory, by a symbolic link that is relative to where the run
+    really lies."""
+    target = os.path.relpath(directory, link.parent.resolve())
     temporary = link.with_name(f".{link.name}.{os.getpid()}.tmp")
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(target, target_is_directory=True)

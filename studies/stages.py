@@ -21,7 +21,7 @@ from studies.findings import Findings
 from studies.forecast import Weights, check_disk
 from studies.instruments import agreement_lines
 from studies.kinds import images_of
-from studies.lineage import find_source, record_lineage
+from studies.lineage import find_source, record_lineage, with_recorded_source
 from studies.models import new_model, task_of
 from studies.null_condition import check_null
 from studies.precision import decide_precision, with_recorded_precision
@@ -39,7 +39,6 @@ from studies.stopping import stop_on_request
 from studies.thinning import is_trained, thin_scored
 from studies.units import count_parts, unscored
 from studies.watching import follow
-from studies.world_images import WorldImages
 from studies.worlds import with_contents
 
 Say = Callable[[str], None]
@@ -50,14 +49,19 @@ def run_experiment(config: Config, run: RunDir, say: Say, deadline: float | None
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise Mistake("scripts/run.py is one process; train with several by scripts/train.py first")
     scored_world(config)
-    config = with_recorded_precision(with_contents(config), run)
+    config = as_recorded(config, run)
     claim(config, run)
     task_of(config)  # refuse a mistake before the work
-    probe_stage(config, run, say)
+    probe_stage(config, run, say, deadline)
     train_stage(config, run, say, deadline)
     config = with_recorded_precision(config, run)
     evaluate_stage(config, run, say, deadline)
     report_stage(config, run, say)
+
+
+def as_recorded(config: Config, run: RunDir) -> Config:
+    """With what a run knows of its experiment: the source's name, contents of files, precision."""
+    return with_recorded_precision(with_recorded_source(with_contents(config), run), run)
 
 
 def claim(config: Config, run: RunDir) -> None:
@@ -73,16 +77,11 @@ def claim(config: Config, run: RunDir) -> None:
     run.claim(config)
 
 
-def probe_stage(config: Config, run: RunDir, say: Say) -> None:
+def probe_stage(config: Config, run: RunDir, say: Say, deadline: float | None = None) -> None:
     """The first process makes the probe, unless it is there; the others wait for it."""
-    images = images_of(scored_world(with_contents(config)))
-    new = _scoring_processes(config).once(lambda: _ensure_probe(config, run, images))
+    images, processes = images_of(scored_world(with_contents(config))), _scoring_processes(config)
+    new = processes.once(lambda: ensure_probe(run, images, config.probe, say, deadline))
     say(f"probe: {'trained' if new else 'found'}; {_probe_line(run)}")
-
-
-def _ensure_probe(config: Config, run: RunDir, images: WorldImages) -> bool:
-    with run.locked("evaluate"):
-        return ensure_probe(run, images, config.probe)
 
 
 def _scoring_processes(config: Config) -> Processes:
@@ -93,7 +92,7 @@ def _scoring_processes(config: Config) -> Processes:
 def train_stage(config: Config, run: RunDir, say: Say, deadline: float | None = None) -> None:
     """Train to the end, going on from the last state. Raises Preempted or Diverged."""
     check_config(config)
-    config = with_recorded_precision(with_contents(config), run)
+    config = as_recorded(config, run)
     processes = Processes(build_accelerator(config.train, run.path))
     if processes.once(lambda: is_trained(config, run)):
         processes.once(lambda: run.set_done("train"))

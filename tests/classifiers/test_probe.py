@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+import classifiers.probe as probe_module
 from classifiers.certificate import (
     ProbeRefused,
     certify,
@@ -19,6 +20,7 @@ from classifiers.certificate import (
 from classifiers.oracle import Oracle
 from classifiers.probe import Probe, augment, calibrate, train_probe
 from classifiers.probe_config import ProbeConfig
+from data_gen.endings import Mistake, Preempted
 from studies.probing import labelled_batch
 
 CONFIG = ProbeConfig(steps=60, batch_size=64, width=8, learning_rate=0.01)
@@ -33,6 +35,54 @@ def trained(tiny_world) -> Probe:
     fitted, others = (labelled_batch(tiny_world, 0, part, 0, 512) for part in ("fit", "limit"))
     calibrate(probe, fitted, others, CONFIG)
     return probe
+
+
+def test_a_stopped_training_goes_on_to_the_same_bits(tiny_world, tmp_path):
+    heads, state = dict(tiny_world.space.items()), tmp_path / "state"
+    config, steps = replace(CONFIG, steps=8, batch_size=8), []
+
+    def train(**how) -> Probe:
+        def draw(step):
+            steps.append(step)
+            return labelled_batch(tiny_world, 0, "train", step * 8, 8)
+
+        return train_probe(heads, config, draw, **how)
+
+    expected = train().state_dict()
+    with pytest.raises(Preempted, match="stopped after 3 of 8 steps of the probe"):
+        train(state=state, should_stop=lambda: steps[-1] == 2)
+    steps.clear()
+    went_on = train(state=state).state_dict()
+    assert steps == [3, 4, 5, 6, 7]
+    assert all(torch.equal(went_on[name], expected[name]) for name in expected)
+    steps.clear()
+    train(state=state)  # killed while it was certified
+    assert steps == []
+
+
+def test_a_kill_loses_few_steps_of_the_training(tiny_world, tmp_path, monkeypatch):
+    monkeypatch.setattr(probe_module, "STATE_EVERY", 2)
+    heads, config = dict(tiny_world.space.items()), replace(CONFIG, steps=6, batch_size=8)
+    state, steps = tmp_path / "state", []
+
+    def draw(step):
+        if len(steps) == 5:
+            raise KeyboardInterrupt
+        steps.append(step)
+        return labelled_batch(tiny_world, 0, "train", step * 8, 8)
+
+    with pytest.raises(KeyboardInterrupt):
+        train_probe(heads, config, draw, state=state)
+    steps.clear()
+    train_probe(heads, config, draw, state=state)
+    assert steps == [4, 5]
+
+
+def test_a_damaged_state_is_named(tiny_world, tmp_path):
+    state = tmp_path / "state"
+    state.write_bytes(b"no state")
+    with pytest.raises(Mistake, match=f"{state}: no state of this probe's training .*remove it"):
+        train_probe(dict(tiny_world.space.items()), CONFIG, lambda step: None, state=state)
 
 
 @pytest.fixture(scope="module")
