@@ -36,4 +36,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    start(main)
+    start(main, resumes=False)

@@ -30,4 +30,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    start(main)
+    start(main, resumes=False)

@@ -1,12 +1,13 @@
 """What all command lines share: flags from the config, one-line errors, exit status. No torch."""
 
 import argparse
+import io
 import os
 import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -24,6 +25,11 @@ from studies.stopping import follow_launcher
 
 MISTAKE = 2  # exit status: the user has to change something
 PREEMPTED = 75  # exit status: stopped on request, the same command goes on (sysexits' TEMPFAIL)
+GOES_ON = "the same command goes on"
+KEPT = f"what was finished is kept; {GOES_ON}"
+NOT_KEPT = "nothing is kept; the same command begins anew"
+LAUNCHED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # by torchrun
+ALONE = {"RANK": "0", "WORLD_SIZE": "1"}  # say the same as nothing
 STARTED = time.monotonic()
 SEVERAL_VALUES = ("--prompt", "--and", "--not", "--steps", "--run", "--world.held-out")
 PROMPTS = "--evaluate.prompts."  # and the name of a set
@@ -105,12 +111,22 @@ def say(line: str) -> None:
         print(line, flush=True)
 
 
-def start(main: Callable[[], None]) -> NoReturn:
-    """Run a script; mistakes and stops become one line on stderr and an exit status."""
+def start(main: Callable[[], None], resumes: bool = True) -> NoReturn:
+    """Run a script; mistakes and stops become one line on stderr and an exit status.
+
+    resumes: after a stop the same command goes on where it was; else it begins anew.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal or log may have no − or →
+            stream.reconfigure(errors="backslashreplace")
     quieten_libraries()
     warnings.showwarning = _show_warnings_of_ours(warnings.showwarning)
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, _terminate)
+    try:
+        check_launcher(os.environ)
+    except Mistake as mistake:  # RANK may be wrong: whoever finds it says it
+        _exit(f"error: {mistake}", MISTAKE, own=True)
     try:
         follow_launcher()
         _refuse_repeats(sys.argv)
@@ -124,11 +140,29 @@ def start(main: Callable[[], None]) -> NoReturn:
         advice = "; make room, the same command goes on" if full else ""
         _exit(f"error: {error}{advice}", MISTAKE, own=_has_joined())
     except KeyboardInterrupt:
-        _exit("stopped: what was finished is kept; the same command goes on", PREEMPTED)
+        _exit(f"stopped: {KEPT if resumes else NOT_KEPT}", PREEMPTED)
     except Preempted as error:
-        _exit(f"{error}; the same command goes on", PREEMPTED)
+        _exit(f"{error}; {GOES_ON}" if resumes else f"stopped: {NOT_KEPT}", PREEMPTED)
     _ignore_requests()
     sys.exit(0)
+
+
+def check_launcher(environment: Mapping[str, str]) -> None:
+    """Raises Mistake if a process is said to be one of several, but not which, or of which."""
+    given = {name: environment[name] for name in LAUNCHED if name in environment}
+    for name in [name for name in LAUNCHED[:3] if not given.get(name, "0").isdecimal()]:
+        raise Mistake(f"{name}: got {given[name]!r} in the environment, allowed whole numbers")
+    asked = [name for name in LAUNCHED[:3] if given.get(name, ALONE.get(name)) != ALONE.get(name)]
+    missing = [name for name in LAUNCHED if name not in given]
+    if asked and missing:
+        raise Mistake(
+            f"{asked[0]}: is {given[asked[0]]} in the environment, but {', '.join(missing)} is not "
+            f"there; unset it, or start by torchrun or accelerate launch, which set them all"
+        )
+    if asked and int(given["RANK"]) >= int(given["WORLD_SIZE"]):
+        raise Mistake(
+            f"RANK: got {given['RANK']}, allowed 0 to below WORLD_SIZE={given['WORLD_SIZE']}"
+        )
 
 
 def _show_warnings_of_ours(show: Callable[..., None]) -> Callable[..., None]:

@@ -1,0 +1,79 @@
+"""What all command lines share: what they print, whom they take themselves for, how they end."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from data_gen.endings import Mistake
+from studies.cli import check_launcher
+
+TORCHRUN = {
+    "RANK": "1",
+    "WORLD_SIZE": "2",
+    "LOCAL_RANK": "1",
+    "MASTER_ADDR": "127.0.0.1",
+    "MASTER_PORT": "29500",
+}
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{}, TORCHRUN, {"WORLD_SIZE": "1"}, {"RANK": "0", "WORLD_SIZE": "1"}, {"MASTER_ADDR": "node"}],
+)
+def test_alone_or_under_a_launcher(environment):
+    check_launcher(environment)
+
+
+@pytest.mark.parametrize(
+    "environment, message",
+    [
+        ({"WORLD_SIZE": "2"}, "WORLD_SIZE: is 2 in the environment, but RANK, LOCAL_RANK, MASTER"),
+        ({"RANK": "1"}, "RANK: is 1 in the environment, but WORLD_SIZE, LOCAL_RANK, MASTER_ADDR"),
+        ({"LOCAL_RANK": "0"}, "LOCAL_RANK: is 0 in the environment, but RANK, WORLD_SIZE, MASTER"),
+        ({"WORLD_SIZE": "two"}, "WORLD_SIZE: got 'two' in the environment, allowed whole numbers"),
+        ({**TORCHRUN, "RANK": "2"}, "RANK: got 2, allowed 0 to below WORLD_SIZE=2"),
+    ],
+)
+def test_half_a_launcher_is_refused(environment, message):
+    with pytest.raises(Mistake, match=message):
+        check_launcher(environment)
+
+
+def script(root, body: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    code = f"from studies.cli import say, start\ndef main():\n    {body}\nstart(main"
+    resumes = environment.pop("resumes", "True")
+    return subprocess.run(
+        [sys.executable, "-c", f"{code}, resumes={resumes})"],
+        env={**os.environ, "PYTHONPATH": str(root), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_what_a_terminal_cannot_show_is_escaped(root):
+    done = script(root, "say('64 → 32')", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stdout) == (0, "64 \\u2192 32\n"), done.stderr
+
+
+def test_a_wrong_rank_is_told_though_others_are_silent(root):
+    done = script(root, "say('begun')", RANK="1")
+    assert done.returncode == 2 and not done.stdout
+    assert done.stderr.startswith("rank 1: error: RANK: is 1 in the environment, but WORLD_SIZE")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "resumes, kept",
+    [
+        ("True", "what was finished is kept; the same command goes on"),
+        ("False", "nothing is kept; the same command begins anew"),
+    ],
+)
+def test_a_stop_says_what_it_keeps(root, number, resumes, kept):
+    body = f"import os, time; os.kill(os.getpid(), {int(number)}); time.sleep(60)"
+    done = script(root, body, resumes=resumes)
+    assert done.returncode == 75 and kept in done.stderr and done.stderr.count("\n") == 1
