@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from scipy.stats import binomtest
 from torch import Tensor
 from torchmetrics.functional.classification import (
     binary_calibration_error,
@@ -19,6 +20,7 @@ from torchmetrics.functional.classification import (
 
 from classifiers.degradation import degradation
 from classifiers.heads import Coordinate, Head
+from classifiers.limits import expected_rate
 from classifiers.oracle import Oracle
 from classifiers.probe import Batch, Probe
 from data_gen import streams
@@ -35,7 +37,9 @@ def certify(probe: Probe, batch: Batch, of: str = "renders") -> dict[str, Any]:
     """Clean accuracy, calibration error and confusion (of coordinates: errors) per concept, on
     labelled images; what share of them, and of images that are no scene, the probe is unsure of.
 
-    of: what the images are called. Accuracy is of what it would say if it were never unsure.
+    of: what the images are called. Accuracy is of what it would say if it were never unsure;
+    `at_least` is its exact lower bound of 95 % confidence (Clopper and Pearson 1934), which says
+    what so many images can tell.
     """
     images, targets = batch
     seen = probe.read(images)
@@ -43,9 +47,23 @@ def certify(probe: Probe, batch: Batch, of: str = "renders") -> dict[str, Any]:
         name: _head_certificate(head, seen.probabilities[name], targets[:, i])
         for i, (name, head) in enumerate(probe.concepts.items())
     }
+    for concept in concepts.values():
+        concept["at_least"] = _lower_bound(concept["accuracy"], len(images))
     unsure = {kind: _unsure(probe, these) for kind, these in no_scenes(images).items()}
     unsure = {of: seen.unsure.double().mean().item(), **unsure}
     return {"num_images": len(images), "concepts": concepts, "unsure": unsure}
+
+
+def unsure_limit(count: int, rate: float) -> dict[str, Any]:
+    """From how many images the probe knows when to be unsure, of what share of true ones it was
+    to be, and of what share it will be: more, where they are too few."""
+    return {"num_images": count, "rate": rate, "expected_rate": expected_rate(count, rate)}
+
+
+def _lower_bound(share: float, count: int) -> float:
+    """Of the probability of which `share` was found in so many trials."""
+    right = binomtest(round(share * count), count, alternative="greater")
+    return float(right.proportion_ci(0.95, "exact").low)
 
 
 def no_scenes(images: UInt8[Tensor, "n c h w"]) -> dict[str, UInt8[Tensor, "n c h w"]]:

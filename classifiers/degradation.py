@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
+from classifiers.limits import limit_of
 from data_gen import streams
 from data_gen.dataset import labelled_set
 from data_gen.endings import Mistake
@@ -90,11 +91,11 @@ def degraded_rows(
 def limit_at(
     residual: Callable[[Tensor], Tensor], renders: Tensor, rate: float, seed: int, noise: float
 ) -> float:
-    """The residual that a share `rate` of renders exceeds.
+    """The residual that a share `rate` of further renders exceeds: see `limit_of`.
 
     Args:
         residual: uint8 (n, h, w, c) → (n,).
-        renders: true ones, at least a few times 1 / rate.
+        renders: true ones, 1 / rate or more.
         rate: share of true scenes that may be taken for none.
         noise: standard deviation of noise, in [0, 1] units, that is still to pass as a scene: the
             best images of a generative model have more of it than renders, 0 refuses them all.
@@ -102,7 +103,7 @@ def limit_at(
     if not 0 < rate < 1:
         raise Mistake(f"rate: got {rate}, allowed above 0 and below 1")
     noisy = with_noise(renders, noise, seed, "limit.noise")
-    return torch.quantile(residual(noisy).double(), 1 - rate).item()
+    return limit_of(residual(noisy), rate).item()
 
 
 def _rows(kind: str, level: float, concepts: Sequence[str], verdicts: Verdicts) -> list[Degraded]:

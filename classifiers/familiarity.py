@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from classifiers.limits import limit_of
 from data_gen.endings import Mistake
 
 SHRINKAGE = 1e-3  # of the mean variance, added to every variance: dead features have none
@@ -58,8 +59,9 @@ class Familiarity(nn.Module):
         return torch.cdist(x, means, compute_mode="donot_use_mm_for_euclid_dist").amin(1)
 
     def set_limit(self, features: Float[Tensor, "n d"], rate: float) -> None:
-        """So that a share `rate` of these scenes, other ones than those fitted to, is beyond it."""
-        self.limit.copy_(torch.quantile(self.distance(features), 1 - rate))
+        """So that a share `rate` of further scenes is beyond it: see `limit_of`. features: of other
+        scenes than those fitted to."""
+        self.limit.copy_(limit_of(self.distance(features), rate))
 
     def is_unfamiliar(self, features: Float[Tensor, "n d"]) -> Bool[Tensor, " n"]:
         return ~(self.distance(features) <= self.limit)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from classifiers.limits import least
 from studies.probing import ORIGINALS
 
 Concepts = Iterable[tuple[str, Mapping[str, Any]]]  # of a certificate
@@ -25,7 +26,9 @@ def certificate_facts(certificate: Mapping[str, Any]) -> dict[str, Any]:
     concepts = certificate["concepts"].items()
     return {
         f"the probe's clean accuracy, on {_certified_on(certificate)} it never saw": {
-            f"{name}{_within(concept)}": f"{concept['accuracy']:.4f}" for name, concept in concepts
+            f"{name}{_within(concept)}": f"{concept['accuracy']:.4f}, with 95 % confidence "
+            f"{concept['at_least']:.4f} or more"
+            for name, concept in concepts
         },
         "calibration error: how far its probabilities are from shares read right": {
             name: f"{concept['calibration_error']:.4f}" for name, concept in concepts
@@ -35,6 +38,7 @@ def certificate_facts(certificate: Mapping[str, Any]) -> dict[str, Any]:
         "unsure: share taken for no scene, of": {
             kind: f"{share:.1%}" for kind, share in certificate["unsure"].items()
         },
+        "its limit of that is set by": _limit(certificate),
         "agreement with the oracle, which fits the renderer and learns nothing, on the same "
         "images": _agreed(certificate["oracle"]),
     }
@@ -44,9 +48,33 @@ def probe_facts(certificate: Mapping[str, Any]) -> dict[str, str]:
     """Clean accuracy per concept, to print."""
     images = _certified_on(certificate)
     return {
-        f"{name}, clean accuracy": f"{concept['accuracy']:.4f} of {images}{_within(concept)}"
+        f"{name}, clean accuracy": f"{concept['accuracy']:.4f} (at least {concept['at_least']:.4f} "
+        f"with 95 % confidence) of {images}{_within(concept)}"
         for name, concept in certificate["concepts"].items()
     }
+
+
+def probe_warnings(certificate: Mapping[str, Any]) -> list[str]:
+    """What the user must know of it: one line where images are too few for the rate asked."""
+    limit = certificate["unsure_limit"]
+    needed = least(limit["rate"])
+    if limit["num_images"] >= needed:
+        return []
+    return [
+        f"probe: when it is unsure is set by {limit['num_images']} images, so it takes "
+        f"{limit['expected_rate']:.1%} of true images for no scene; probe.unsure_rate = "
+        f"{limit['rate']:g} needs {needed}"
+    ]
+
+
+def _limit(certificate: Mapping[str, Any]) -> str:
+    """Such as "2048 true renders of their own; of further ones it is unsure of 1.0%"."""
+    limit = certificate["unsure_limit"]
+    originals = ORIGINALS[certificate["identity"]["world"]["kind"]]
+    return (
+        f"{limit['num_images']} {originals} of their own; of further ones, half of them blurred "
+        f"and noisy, it is expected to be unsure of {limit['expected_rate']:.1%}"
+    )
 
 
 def _certified_on(certificate: Mapping[str, Any]) -> str:

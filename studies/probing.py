@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from classifiers.certificate import certify, check_gate, load_probe, save_probe
+from classifiers.certificate import certify, check_gate, load_probe, save_probe, unsure_limit
 from classifiers.heads import Head
 from classifiers.probe import Batch, Probe, calibrate
 from classifiers.probe_config import ProbeConfig
@@ -44,7 +44,7 @@ ORIGINALS = {  # what a world's own images are
     "photos": "real images",
     "bumps": "true renders",
 }
-PROBE_VERSION = 2  # raise it when the network, its training or the renderer changes
+PROBE_VERSION = 3  # raise it when network, training, renderer, limit or certificate change
 
 
 @dataclass(frozen=True)
@@ -169,6 +169,7 @@ def _make_once(
         say("probe: certifying it")
         calibrate(probe, images.fitted, images.limit, config)
         certificate = certify(probe, images.certificate, source.images_are)
+        certificate["unsure_limit"] = unsure_limit(len(images.limit[0]), config.unsure_rate)
         certificate |= source.second_opinion(config, probe, images.certificate)
         identity = probe_identity(source.world, config)
         save_probe(directory, probe, config.width, certificate, identity)

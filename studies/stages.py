@@ -14,7 +14,7 @@ from diffusion.group_norm import group_norm_implementation
 from diffusion.processes import Processes, build_accelerator
 from diffusion.snapshots import complete_steps, step_directory, steps_in, thinned_steps
 from diffusion.train import Trainer
-from studies.certificate_facts import probe_facts
+from studies.certificate_facts import probe_facts, probe_warnings
 from studies.config import Config, check_config, flatten, scored_world, snapshot_steps, to_dict
 from studies.evaluate import Evaluator
 from studies.findings import Findings
@@ -82,6 +82,8 @@ def probe_stage(config: Config, run: RunDir, say: Say, deadline: float | None = 
     images, processes = images_of(scored_world(with_contents(config))), _scoring_processes(config)
     new = processes.once(lambda: ensure_probe(run, images, config.probe, say, deadline))
     say(f"probe: {'trained' if new else 'found'}; {_probe_line(run)}")
+    for line in probe_warnings(read_json(run.probe / "certificate.json")):
+        say(line)
 
 
 def _scoring_processes(config: Config) -> Processes:

@@ -42,6 +42,17 @@ def test_the_limit_is_passed_at_the_stated_rate(fitted):
     assert fitted.is_unfamiliar(torch.full((1, 6), torch.nan)).all()
 
 
+def test_of_few_scenes_no_more_than_the_stated_share_is_unfamiliar(fitted):
+    """Each of 21 left out in turn: one of them, whatever they are like."""
+    features = of_kinds(21, seed=8)[0]
+
+    def is_beyond(i: int) -> bool:
+        fitted.set_limit(torch.cat((features[:i], features[i + 1 :])), 0.05)
+        return fitted.is_unfamiliar(features[i : i + 1]).item()
+
+    assert sum(map(is_beyond, range(21))) == 1
+
+
 def test_before_it_is_fitted_nothing_is_unfamiliar():
     assert not Familiarity(2, 4).is_unfamiliar(1e6 * drawn(5, 4, seed=0)).any()
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from scipy.stats import binom
 
 import classifiers.probe as probe_module
 from classifiers.certificate import (
@@ -101,6 +102,15 @@ def test_confusion_counts_every_image_and_agrees_with_accuracy(certificate):
         assert confusion.sum() == 400
         assert confusion.trace() / 400 == pytest.approx(concept["accuracy"])
         assert 0 <= concept["calibration_error"] <= 1
+
+
+def test_beside_an_accuracy_stands_what_so_few_images_can_tell(trained, tiny_world, certificate):
+    """All n right: p^n = 5 % at the bound; k of n: at most 5 % to find k or more, at the bound."""
+    four = certify(trained, labelled_batch(tiny_world, 0, "test", 0, 4))["concepts"]["color"]
+    assert four["accuracy"] == 1 and four["at_least"] == pytest.approx(0.05 ** (1 / 4))
+    for concept in certificate["concepts"].values():
+        right, bound = round(concept["accuracy"] * 400), concept["at_least"]
+        assert binom.sf(right - 1, 400, bound) == pytest.approx(0.05)
 
 
 def test_a_probe_below_its_gate_is_refused_by_concept(certificate):

@@ -17,6 +17,7 @@ from diffusion.model_config import ModelConfig
 from diffusion.snapshots import step_directory
 from diffusion.train_config import TrainConfig
 from studies import stages
+from studies.certificate_facts import probe_warnings
 from studies.config import Config, EvaluateConfig, check_config, read_config, to_yaml
 from studies.dry_run import describe_plan
 from studies.evaluate import read_planned_scores
@@ -98,6 +99,19 @@ def test_a_run_on_photographs_is_scored_reported_and_whole(finished, said):
     assert "render" not in report.split("<h2>")[1]
 
 
+def test_too_few_images_for_what_is_promised_are_named_with_how_many_it_takes(finished, said):
+    certificate = read_certificate(finished)
+    few = certificate["num_images"]
+    line = f"probe: when it is unsure is set by {few} images, so it takes {1 / (few + 1):.1%} of"
+    assert any(text.startswith(line) and text.endswith("0.01 needs 99") for text in said)
+    bound = f"(at least {certificate['concepts']['shape']['at_least']:.4f} with 95 % confidence)"
+    assert any(f"{bound} of {few} real images" in text for text in said)
+    report = finished.report.read_text()
+    assert f"{few} real images of their own" in report and "95 % confidence" in report
+    enough = {**certificate, "unsure_limit": {"num_images": 99, "rate": 0.01}}
+    assert probe_warnings(enough) == []
+
+
 def test_the_ceiling_has_as_many_real_images_of_a_combination_as_there_are(finished, photos):
     config, world = finished.read_config(), PhotoWorld(photos)
     scores = read_planned_scores(finished, config, probe_name(read_certificate(finished)))
@@ -116,6 +130,10 @@ def test_the_certificate_is_of_unseen_images_and_says_that_no_oracle_reads_them(
     assert certificate["num_images"] == reserved
     assert certificate["unsure"].keys() == {"real images", "noise", "blank", "two scenes"}
     assert certificate["oracle"] == NO_ORACLE and [*certificate["degradation"]] == ["probe"]
+    assert certificate["unsure_limit"] == {
+        **{"num_images": reserved, "rate": 0.01},
+        "expected_rate": 1 / (reserved + 1),
+    }
     concepts = certificate["concepts"].values()
     assert all(sum(map(sum, concept["confusion"])) == reserved for concept in concepts)
     curve = certificate["degradation"]["probe"]
@@ -152,8 +170,8 @@ def test_a_finished_run_goes_on_wherever_the_same_images_lie(run, elsewhere):
     stages.claim(with_contents(experiment(elsewhere)), run)
     for stage in (stages.probe_stage, stages.train_stage, stages.evaluate_stage):
         stage(experiment(elsewhere), run, said.append)
-    assert said[0].startswith("probe: found") and "finished before" in said[1]
-    assert said[2].startswith("evaluate: finished before")
+    starts = "probe: found", "probe: when it is", "train: finished before", "evaluate: finished be"
+    assert all(line.startswith(start) for line, start in zip(said, starts, strict=False))
     assert run.read_config().world.folder == elsewhere.folder
 
 
