@@ -9,12 +9,13 @@ is. It presumes that an image *is* a scene of the world: the residual says how f
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from classifiers.degradation import limit_at
 from classifiers.fits import POSE, ROUNDING, Fit, Kinds
 from classifiers.scene_search import Search
+from classifiers.spans import Allowed, Spans, wrapped
 from data_gen.concepts import ConceptSpace, place
 from data_gen.dataset import labelled_set
 from data_gen.endings import Mistake
@@ -43,6 +44,8 @@ class Readings:
             fit may be somewhat softer than the world's scenes (scene_search.SOFT).
         signal: float32 (n,), what the object explains over the variance left; below DETECTED
             there is no object.
+        allowed: bool (n,), whether the world has such a scene, up to the tolerances of spans.py;
+            true where there is no object.
     """
 
     indices: Int[Tensor, "n c"]
@@ -50,13 +53,14 @@ class Readings:
     places: dict[str, Float[Tensor, " n"]]
     residual: Float[Tensor, " n"]
     signal: Float[Tensor, " n"]
+    allowed: Bool[Tensor, " n"]
 
 
 class Oracle:
     """The readings of one world of shapes."""
 
     def __init__(self, config: WorldConfig):
-        self.config, self.search = config, Search(config)
+        self.config, self.search, self.scenes = config, Search(config), Allowed(config)
         self.space = ConceptSpace({name: c.values for name, c in config.concepts.items()})
 
     def read(self, images: Tensor, limit: float | None = None) -> Readings:
@@ -64,7 +68,9 @@ class Oracle:
 
         Args:
             images: uint8 (n, h, w, 3) in [0, 255].
-            limit: largest residual of a scene (`limit`); all is UNSURE above it.
+            limit: largest residual of a scene (`limit`); all is UNSURE above it, and where no scene
+                of the world is like what is seen (`Readings.allowed`). None: every image is taken
+                for a scene.
 
         Raises Mistake for another type or shape.
         """
@@ -86,16 +92,28 @@ class Oracle:
         return {name: p for name in means if (p := self._place(name, means)) is not None}
 
     def _read(self, images: Tensor, limit: float | None) -> Readings:
-        kind, fit = self.search.best(images.permute(0, 3, 1, 2).float() / 255)
+        images = images.permute(0, 3, 1, 2).float() / 255
+        kind, fit, drawn = self.search.best(images)
         numbers, names = self._numbers(kind, fit), self.space.names
         signal = fit.explained / fit.residual.square().clamp(min=ROUNDING**2)
         indices = torch.stack([self._decide(name, numbers) for name in names], 1)
         objects = torch.tensor([name != "background" for name in names])
-        indices[(signal < DETECTED)[:, None] & objects] = UNSURE
+        found = signal >= DETECTED
+        indices[~found[:, None] & objects] = UNSURE
+        allowed = ~found | self._allowed(images.flatten(2), kind, fit, drawn)
         if limit is not None:
-            indices[fit.residual > limit] = UNSURE
+            indices[(fit.residual > limit) | ~allowed] = UNSURE
         places = {name: p for name in names if (p := self._place(name, numbers)) is not None}
-        return Readings(indices, numbers, places, fit.residual, signal)
+        return Readings(indices, numbers, places, fit.residual, signal, allowed)
+
+    def _allowed(self, images: Tensor, kinds: Kinds, fit: Fit, drawn: Tensor) -> Bool[Tensor, " n"]:
+        """drawn: which of the search's canvases each fit is drawn on."""
+        period, allowed = self._periods(kinds.shape), torch.empty(len(images), dtype=torch.bool)
+        for number in drawn.unique().tolist():
+            rows = torch.nonzero(drawn == number)[:, 0]
+            parts = images[rows], kinds[rows], fit[rows], period[rows]
+            allowed[rows] = self.scenes.holds(*parts, self.search.canvases[number])
+        return allowed
 
     def _numbers(self, kinds: Kinds, fit: Fit) -> dict[str, Tensor]:
         numbers = {name: fit.pose[:, i : i + 1] for i, name in enumerate(POSE)}
@@ -112,7 +130,7 @@ class Oracle:
             return degrees
         period = self._periods(kinds.shape)
         middle = sum(self.search.ends["rotation"]) / 2
-        return middle + _wrapped(degrees - middle, period)
+        return middle + wrapped(degrees - middle, period)
 
     def _periods(self, shape: Tensor) -> Float[Tensor, "n 1"]:
         """Degrees; nan where all angles look the same."""
@@ -128,12 +146,10 @@ class Oracle:
 
     def _nearest(self, name: str, numbers: dict[str, Tensor]) -> Int[Tensor, " n"]:
         """The value whose span is nearest; of spans that hold the number, the nearer mean."""
-        placed = place(name, self.config.concepts[name])
-        offset = numbers[name][:, None] - torch.from_numpy(placed.mean)
-        if name == "rotation":
-            offset = _wrapped(offset, self._periods(numbers["shape"][:, 0].long())[:, None])
-        beyond = (offset.abs() - torch.from_numpy(placed.spread)).clamp(min=0)
-        distance = (beyond.norm(dim=2) + 1e-3 * offset.norm(dim=2)).nan_to_num(torch.inf)
+        spans = Spans.of(self.config, name)
+        turning = name == "rotation"
+        period = self._periods(numbers["shape"][:, 0].long()) if turning else None
+        distance = spans.distance(spans.offset(numbers[name], period))
         return distance.argmin(1).where(distance.isfinite().any(1), UNSURE)
 
     def _place(self, name: str, numbers: dict[str, Tensor]) -> Float[Tensor, " n"] | None:
@@ -156,11 +172,6 @@ def check_images(images: Tensor, size: int, channels: tuple[int, ...]) -> None:
         raise Mistake(f"images: got {images.dtype} {shape}, allowed torch.uint8 {allowed}")
 
 
-def _wrapped(angle: Tensor, period: Tensor) -> Tensor:
-    """Into [−period / 2, period / 2)."""
-    return (angle + period / 2).remainder(period) - period / 2
-
-
 def _joined(parts: list[Readings]) -> Readings:
     def join(name: str):
         items = [getattr(part, name) for part in parts]
@@ -168,5 +179,5 @@ def _joined(parts: list[Readings]) -> Readings:
             return torch.cat(items)
         return {key: torch.cat([item[key] for item in items]) for key in items[0]}
 
-    names = ("indices", "numbers", "places", "residual", "signal")
+    names = ("indices", "numbers", "places", "residual", "signal", "allowed")
     return Readings(**{name: join(name) for name in names})

@@ -61,6 +61,7 @@ class Search:
         ends: lowest and highest number of each factor of one number, over all scenes.
         kinds: pairs of shape and style that the world shows.
         canvas, coarse: how scenes are drawn, in full and reduced.
+        canvases: the first of these, and softer ones.
     """
 
     def __init__(self, config: WorldConfig):
@@ -69,6 +70,7 @@ class Search:
         self.kinds, self.reduction = _kinds(config), _reduction(config.image_size_px)
         upright = self.ends["rotation"] == (0.0, 0.0)
         self.canvas = replace(Canvas.of(config), upright=upright)
+        self.canvases = (self.canvas, *(self._softened(blur) for blur in SOFT))
         self.coarse = self._reduced(self.canvas)
         self.bank = self._bank()
         self.expected = ROUGH + 2 * config.pixel_noise
@@ -77,23 +79,25 @@ class Search:
         """Degrees after which a shape looks the same; nan: at any angle."""
         return looks.period(shape, self.triangle)
 
-    def best(self, images: Float[Tensor, "n 3 h w"]) -> tuple[Kinds, Fit]:
-        """The kind of smallest residual and its fit; the first of equals."""
+    def best(self, images: Float[Tensor, "n 3 h w"]) -> tuple[Kinds, Fit, Int[Tensor, " n"]]:
+        """The kind of smallest residual, the first of equals, its fit, and on which of `canvases`
+        that is drawn."""
         reduced = F.avg_pool2d(images, self.reduction).flatten(2)
         every = Batch(images.flatten(2), reduced, *best_starts(reduced, self.bank))
         leaders = replace(every, scores=_leaders(every.scores, self.bank.kind))
         first = min(FIRST[0], len(self.kinds)), FIRST[1]
         number, fit = self._search(leaders, first, self.canvas)
-        soft = [(leaders, first, self._softened(blur)) for blur in SOFT]
-        for batch, kept, canvas in [(every, SECOND, self.canvas), *soft]:
+        drawn = torch.zeros_like(number)
+        soft = [(leaders, first, i) for i in range(1, len(self.canvases))]
+        for batch, kept, i in [(every, SECOND, 0), *soft]:
             hard = torch.nonzero(fit.residual > self.expected)[:, 0]
             if not len(hard):
                 break
-            new_number, new_fit = self._search(batch[hard], kept, canvas)
+            new_number, new_fit = self._search(batch[hard], kept, self.canvases[i])
             better = new_fit.residual < fit.residual[hard]
-            number[hard[better]] = new_number[better]
+            number[hard[better]], drawn[hard[better]] = new_number[better], i
             fit.replace(hard[better], new_fit[better])
-        return self.kinds[number], fit
+        return self.kinds[number], fit, drawn
 
     def _search(
         self, batch: Batch, kept: tuple[int, int], canvas: Canvas

@@ -14,7 +14,7 @@ from studies.probing import ORACLE_NOISE, ORACLE_RATE
 
 Facts = Mapping[str, Any]
 ORACLE = "oracle"  # its name in the `probe` column of scores
-ORACLE_VERSION = "1"  # raise it when it reads otherwise: samples are then read again
+ORACLE_VERSION = "2"  # raise it when it reads otherwise: samples are then read again
 
 
 def oracle_of(world: World) -> tuple[Oracle, float]:
@@ -29,7 +29,7 @@ def reader_of(world: World | PhotoTerms | BumpsConfig) -> Callable[[Tensor], Seq
     photographs, which no oracle reads, nothing at all.
 
     Null is what it is unsure of: an image that is further from every scene than renders with some
-    noise are.
+    noise are, or shows what no scene of the world does.
     """
     if isinstance(world, PhotoTerms):
         return lambda images: []
