@@ -29,7 +29,7 @@ def read_by_oracle(oracle: BumpOracle, limit: float) -> Reader:
 
     def read(images: UInt8[Tensor, "n h w c"]) -> Centres:
         seen = oracle.read(images)
-        return seen.centres, ~(seen.residual <= limit)
+        return seen.centres, ~((seen.residual <= limit) & seen.allowed)
 
     return read
 

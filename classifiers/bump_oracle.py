@@ -21,6 +21,8 @@ GRID_PX = 0.25  # of the matched filter: a start well inside the profile's width
 STEPS = 6
 LONGEST_PX = 0.25
 SHOWN = 0.5  # least amplitude of what is shown, as a share of the amplitude of the world's renders
+FAINT = 0.3  # by which an amplitude may be off 0 or 1: one half as wide or twice has .63² or 1.26²
+CHANCE = 3.0  # standard deviations of what noise adds to that
 NULL = -1e6  # a label outside the frame: shows nothing
 CHUNK = 1024  # images read at a time: bounds the memory
 
@@ -36,12 +38,15 @@ class BumpReadings:
         amplitude: float64 (n, 2), what was found over what the world draws: 0 for none, 1 for it.
         residual: float64 (n,), root mean square in [0, 1] units between the image and the render
             of these centres.
+        allowed: bool (n,), whether the world has such images, up to FAINT and noise: a bump or a
+            stripe is there whole or, where the world has images without it, not at all.
     """
 
     centres: Float[Tensor, "n 2"]
     shown: Bool[Tensor, "n 2"]
     amplitude: Float[Tensor, "n 2"]
     residual: Float[Tensor, " n"]
+    allowed: Bool[Tensor, " n"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,8 @@ class BumpOracle:
 
         Args:
             images: uint8 (n, h, w, 1) in [0, 255], or (n, h, w, 3) whose channels are averaged.
-            limit: largest residual of a scene (`limit`); there are no centres above it.
+            limit: largest residual of a scene (`limit`); there are no centres above it, nor where
+                the world has no such image. None: every image is taken for a scene.
 
         Raises Mistake for another type or shape.
         """
@@ -92,8 +98,21 @@ class BumpOracle:
         amplitude = torch.stack([peak.amplitude for peak in peaks], 1)
         centres, shown = torch.stack([peak.centre for peak in peaks], 1), amplitude > SHOWN
         residual = self._residual(bright, torch.where(shown, centres, NULL))
-        known = shown if limit is None else shown & (residual <= limit)[:, None]
-        return BumpReadings(torch.where(known, centres, torch.nan), shown, amplitude, residual)
+        allowed = self._allowed(centres, amplitude, residual)
+        known = shown if limit is None else shown & ((residual <= limit) & allowed)[:, None]
+        centres = torch.where(known, centres, torch.nan)
+        return BumpReadings(centres, shown, amplitude, residual, allowed)
+
+    def _allowed(
+        self, centres: Float[Tensor, "n 2"], amplitude: Tensor, residual: Tensor
+    ) -> Bool[Tensor, " n"]:
+        drawn = render(self.config, centres)[:, 0].flatten(1)
+        power = (drawn - drawn.mean(1, keepdim=True)).square().sum(1).clamp(min=1e-12)
+        tolerance = FAINT + CHANCE * residual / power.sqrt()
+        off = (amplitude - 1).abs()
+        if self.config.examples != "2d":  # where nothing may be shown as well
+            off = torch.minimum(amplitude.abs(), off)
+        return (off <= tolerance[:, None]).all(1)
 
     def _residual(self, bright: Tensor, labels: Float[Tensor, "n 2"]) -> Float[Tensor, " n"]:
         drawn = render(self.config, labels)[:, 0]

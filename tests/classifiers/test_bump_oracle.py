@@ -1,5 +1,7 @@
 """Centres of bumps and stripes are read to sub-pixel, and nothing is read where nothing is."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -92,6 +94,30 @@ def _noisy(oracle: BumpOracle) -> torch.Tensor:
     images = oracle.renders(seed=7, count=500)
     noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(4)) * 0.02 * 255
     return (images + noise).round().clamp(0, 255).to(torch.uint8)
+
+
+@pytest.mark.parametrize("periodic", [False, True])
+@pytest.mark.parametrize("polarity", ["bright", "dark"])
+def test_it_is_unsure_of_bumps_that_the_world_does_not_have(periodic, polarity):
+    config = BumpsConfig(periodic=periodic, polarity=polarity, held_out=NONE)
+    oracle, true = BumpOracle(config), labels(32, 100)
+    clean = renders(config, true)
+    base = 0.0 if polarity == "bright" else 255.0
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(1)) * 0.1 * 255
+    planted = {
+        "half as wide": renders(replace(config, sigma_x=0.5, sigma_y=0.5), true),
+        "twice as wide": renders(replace(config, sigma_x=2.0, sigma_y=2.0), true),
+        "paler": (base + 0.6 * (clean.float() - base)).round().to(torch.uint8),
+        "faint": (base + 0.3 * (clean.float() - base)).round().to(torch.uint8),
+    }
+    for what, images in planted.items():
+        read = oracle.read(images, 0.1)
+        assert read.residual.median() < 0.1  # which alone says nothing
+        assert max(read.allowed.double().mean(), read.centres.isfinite().double().mean()) < 0.05, (
+            what
+        )
+    noisy = (clean + noise).round().clamp(0, 255).to(torch.uint8)
+    assert oracle.read(clean).allowed.all() and oracle.read(noisy).allowed.double().mean() >= 0.97
 
 
 def test_three_equal_channels_are_read_as_one_and_batches_change_nothing():
