@@ -1,8 +1,9 @@
-"""What every test needs: one thread each, shapes checked, a tiny world."""
+"""What every test needs: one thread each, or TEST_THREADS, shapes checked, a tiny world."""
 
 import os
 
-os.environ["OMP_NUM_THREADS"] = "1"  # before torch: workers of pytest-xdist share two cores
+# before torch: workers of pytest-xdist share two cores, whatever a machine's OMP_NUM_THREADS is
+os.environ["OMP_NUM_THREADS"] = os.environ.get("TEST_THREADS", "1")
 
 from pathlib import Path
 

@@ -10,6 +10,7 @@ from diffusion.conditioning import NumberConditioner, TextConditioner
 from diffusion.model_config import SIZES
 from diffusion.prompts import NumberPrompts, build_tokenizer, tokenize
 from diffusion.text_encoders import build_text_encoder
+from tests.harness.rounding import assert_same_sums, terms_in
 
 WORDS = ("a", "blue", "circle", "red", "small", "square")
 TOKENIZER = build_tokenizer(WORDS, 4)
@@ -30,7 +31,7 @@ def test_the_bag_of_words_adds_and_ignores_order():
     blue, circle, both, turned, null = encode(
         "captions", "blue", "circle", "blue circle", "circle blue", ""
     ).h
-    assert torch.allclose(both, blue + circle, atol=1e-6)
+    assert_same_sums(both, blue + circle, terms=2, magnitude=blue.abs() + circle.abs())
     assert torch.equal(both, turned)
     assert torch.equal(null, torch.zeros_like(null))
 
@@ -48,8 +49,9 @@ def test_a_short_caption_does_not_see_its_padding(conditioning):
     module = text(conditioning)
     ids = tokenize(TOKENIZER, ["red square"])
     padded, bare = module(ids), module(ids[:, :4])
-    assert torch.allclose(padded.tokens[:, :4], bare.tokens, atol=1e-6)
-    assert torch.allclose(padded.h, bare.h, atol=1e-6)
+    terms = terms_in(module, positions=ids.numel())
+    assert_same_sums(padded.tokens[:, :4], bare.tokens, terms)
+    assert_same_sums(padded.h, bare.h, terms)
     assert padded.mask.tolist() == [[True] * 4 + [False] * 2]
 
 
@@ -95,8 +97,9 @@ def test_a_frozen_encoder_encodes_each_different_caption_once():
     first, again, alone = module(ids), module(ids.flip(0)), module(ids[1:2])
     assert calls.rows == [1, 1, 1]
     assert torch.equal(again.h, first.h.flip(0)) and torch.equal(alone.tokens, first.tokens[1:2])
-    assert torch.allclose(first.h, plain(ids).h, atol=1e-6)
-    assert torch.allclose(first.tokens, plain(ids).tokens, atol=1e-6)
+    terms = terms_in(plain, positions=ids.numel())
+    assert_same_sums(first.h, plain(ids).h, terms)
+    assert_same_sums(first.tokens, plain(ids).tokens, terms)
     assert torch.equal(first.mask, plain(ids).mask)
 
 
@@ -152,7 +155,7 @@ def test_the_null_is_a_parameter_of_its_own(kind):
     torch.nn.init.normal_(module.null)
     h = module(torch.cat((rows, null))).h
     assert torch.equal(h[3], module.null)
-    assert torch.allclose(h[:3], module(rows).h, atol=1e-6)
+    assert_same_sums(h[:3], module(rows).h, terms_in(module, positions=len(h)))
     h.square().sum().backward()
     assert torch.allclose(module.null.grad, 2 * module.null)
     gradients = [rows.grad, *(p.grad for p in module.parameters() if p.grad is not None)]
@@ -165,7 +168,7 @@ def test_vectors_pass_one_hidden_layer(kind):
     first, _, second = module.layers
     hidden = rows @ first.weight.T + first.bias
     expected = (hidden * hidden.sigmoid()) @ second.weight.T + second.bias
-    assert torch.allclose(module(rows).h, expected, atol=1e-6)
+    assert_same_sums(module(rows).h, expected, terms_in(module, positions=len(rows)))
 
 
 def test_embeddings_sum_over_the_concepts_that_are_named():
@@ -173,10 +176,10 @@ def test_embeddings_sum_over_the_concepts_that_are_named():
     blue, small, both, nothing = module(
         torch.tensor([[0, 1, 0, 0, 0], [0, 0, 0, 0, 1], [0, 1, 0, 0, 1], [0.0] * 5])
     ).h
-    assert torch.allclose(both, blue + small, atol=1e-6)
+    assert_same_sums(both, blue + small, terms_in(module, positions=4))
     assert not nothing.any()
     alone = module.layers.mlps[0](module.layers.vectors[0][1])
-    assert torch.allclose(blue, alone, atol=1e-6)
+    assert_same_sums(blue, alone, terms_in(module, positions=4))
 
 
 def test_a_concept_that_is_not_named_contributes_exactly_nothing():

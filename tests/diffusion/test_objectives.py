@@ -16,6 +16,7 @@ from diffusion.objectives import (
     reconstruction_loss,
     target,
 )
+from tests.harness.rounding import assert_same_sums
 
 PREDICTIONS = ("epsilon", "sample", "v_prediction")
 SCHEDULES = ("linear", "squaredcos_cap_v2")
@@ -111,8 +112,9 @@ def test_predictions_are_one_function():
     sigma = (1 - alpha**2).sqrt()
     x_t = alpha * x_0 + sigma * eps
     v = target("v_prediction", x_0, eps, alpha, sigma)
-    assert torch.allclose(alpha * x_t - sigma * v, x_0, atol=1e-6)
-    assert torch.allclose(sigma * x_t + alpha * v, eps, atol=1e-6)
+    size = 2 * (x_0.abs() + eps.abs())  # of x_t and v, each of two products, and of their sums
+    assert_same_sums(alpha * x_t - sigma * v, x_0, terms=8, magnitude=size)
+    assert_same_sums(sigma * x_t + alpha * v, eps, terms=8, magnitude=size)
     assert torch.equal(target("epsilon", x_0, eps, alpha, sigma), eps)
     assert torch.equal(target("sample", x_0, eps, alpha, sigma), x_0)
 
@@ -129,8 +131,7 @@ def test_ddpm_is_the_forward_process_of_diffusers_bit_for_bit(schedule):
 
     loss = objective.loss(predict, x_0, eps, t)
     assert torch.equal(seen[0], objective.scheduler().add_noise(x_0, eps, t))
-    expected = F.mse_loss(seen[0], eps).item()
-    assert loss.mean().item() == pytest.approx(expected, rel=1e-6)
+    assert_same_sums(loss.mean(), F.mse_loss(seen[0], eps), terms=eps.numel())
 
 
 def test_ddpm_has_nothing_to_learn_or_save():

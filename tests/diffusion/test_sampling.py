@@ -16,6 +16,7 @@ from diffusion.prompts import build_tokenizer, tokenize
 from diffusion.samplers import SAMPLERS, make_sampler, step_noise
 from diffusion.sampling import TILE, guided, in_tiles, sample
 from diffusion.text_encoders import build_text_encoder
+from tests.harness.rounding import assert_same_sums, terms_in
 
 TOKENIZER = build_tokenizer(("blue", "circle", "red"), 3)
 SCHEDULE = dict(build_objective(ObjectiveConfig()).scheduler().config)
@@ -45,7 +46,9 @@ def test_guidance_extrapolates_from_the_null_condition(scale, pull):
     inputs, null = torch.tensor([[0.0, 1.0]] * 4), torch.full((1, 2), math.nan)
     denoise = guided(Numbers(), inputs, null, scale)
     x_t = noise(4)
-    assert torch.allclose(denoise(x_t, torch.tensor(500)), x_t + pull + 0.5, atol=1e-6)
+    expected = x_t + pull + 0.5
+    size = (1 + 2 * abs(scale)) * expected.abs().max()  # two predictions, one of them twice
+    assert_same_sums(denoise(x_t, torch.tensor(500)), expected, terms=6, magnitude=size)
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +73,10 @@ def test_guidance_at_0_1_and_2(denoiser):
     """0 is the null caption, 1 the caption, 2 as far again beyond it."""
     null, captioned, twice = (predictions(denoiser, scale) for scale in (0.0, 1.0, 2.0))
     assert not torch.allclose(null, captioned, atol=1e-3)
-    assert torch.allclose(twice, 2 * captioned - null, atol=1e-5)
+    terms, size = terms_in(denoiser, positions=6 * 16 * 16), 3 * captioned.abs().max()
+    assert_same_sums(twice, 2 * captioned - null, terms, size)
     nearly = predictions(denoiser, 1.0 + 1e-9)  # takes the path of two batches
-    assert torch.allclose(nearly, captioned, atol=1e-5)
+    assert_same_sums(nearly, captioned, terms, size)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
