@@ -5,7 +5,7 @@ as any other. Here it is held against the nearest scene that the world allows: w
 leaves unexplained of the object, and how far its background is off.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -20,6 +20,7 @@ from data_gen.world import WorldConfig, complete_nuisances
 # Tolerances. The numbers of a model's images are off by more than those of noisy renders, and the
 # images are scenes still.
 MISSED = 0.2  # of the squares that an object explains: its contrast may be off by .45
+PLACE = 0.15  # half-frames: an object is what it is a pixel beside the places that the world has
 BACKGROUND = 0.15  # per channel: under the noise that passes as a scene's a fit is off by .02
 # What noise adds to the squares missed, in variances: the number that chi-square of the seven
 # degrees of freedom which are held (x, y, size, rotation, color) exceeds once in a hundred times.
@@ -84,6 +85,9 @@ class Allowed:
     def __init__(self, config: WorldConfig):
         names = (*POSE, "color", "background")
         self.spans = {name: Spans.of(config, name) for name in names}
+        for name in ("x", "y"):
+            spans = self.spans[name]
+            self.spans[name] = replace(spans, spread=spans.spread + PLACE)
 
     def holds(
         self,

@@ -8,7 +8,7 @@ import torch
 
 from classifiers.degradation import with_blur, with_noise
 from classifiers.oracle import UNSURE, Oracle
-from classifiers.spans import Spans
+from classifiers.spans import PLACE, Spans
 from data_gen.concepts import Concept
 from data_gen.render import Canvas, render
 from data_gen.scenes import Scenes, draw_scenes
@@ -52,7 +52,7 @@ def planted(oracle: Oracle, scenes: Scenes) -> dict[str, Scenes]:
         "black": replace(scenes, color=plain(0.0, 0.0, 0.0)),
         "magenta": replace(scenes, color=plain(1.0, 0.0, 1.0)),
         "half the least size": replace(scenes, size=torch.full((COUNT,), ends["size"][0] / 2)),
-        "beside its place": replace(scenes, x=torch.full((COUNT,), ends["x"][1] + 0.35)),
+        "beside its place": replace(scenes, x=torch.full((COUNT,), ends["x"][1] + PLACE + 0.35)),
         "on gray": replace(scenes, background=plain(0.55, 0.55, 0.55)),
     }
 
