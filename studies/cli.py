@@ -156,8 +156,9 @@ def check_launcher(environment: Mapping[str, str]) -> None:
     missing = [name for name in LAUNCHED if name not in given]
     if asked and missing:
         raise Mistake(
-            f"{asked[0]}: is {given[asked[0]]} in the environment, but {', '.join(missing)} is not "
-            f"there; unset it, or start by torchrun or accelerate launch, which set them all"
+            f"{asked[0]}: is {given[asked[0]]} in the environment, but without "
+            f"{', '.join(missing)}; unset it, or start by torchrun or accelerate launch, which "
+            f"set them all"
         )
     if asked and int(given["RANK"]) >= int(given["WORLD_SIZE"]):
         raise Mistake(

@@ -2,7 +2,8 @@
 
 import pytest
 
-from data_gen.endings import Mistake
+import diffusion.processes as module
+from data_gen.endings import Mistake, Preempted
 from diffusion.processes import Processes, build_accelerator, partners
 from diffusion.train_config import TrainConfig, count_parts
 
@@ -47,9 +48,20 @@ def test_a_failure_of_the_first_process_reaches_all(processes, monkeypatch):
     with pytest.raises(OSError, match="no space left"):
         processes.once(fail)
     monkeypatch.setattr(processes, "is_main", False)
-    monkeypatch.setattr(processes, "gather", lambda value: [(None, "no space left"), (None, None)])
-    with pytest.raises(Mistake, match="no space left"):
-        processes.once(fail)  # not run here
+    for stopped, kind in ((False, Mistake), (True, Preempted)):
+        failure = (stopped, "no space left")
+        monkeypatch.setattr(processes, "gather", lambda value, f=failure: [(None, f), (None, None)])
+        with pytest.raises(kind, match="no space left"):
+            processes.once(fail)  # not run here
+
+
+def test_a_launcher_whose_processes_do_not_find_each_other_is_named(monkeypatch):
+    def fail(**settings) -> None:
+        raise ValueError("`MASTER_ADDR` env was not set\nmore")
+
+    monkeypatch.setattr(module, "Accelerator", fail)
+    with pytest.raises(Mistake, match="do not find each other .`MASTER_ADDR` env was not set.;"):
+        build_accelerator(TrainConfig())
 
 
 def test_a_process_that_is_gone_is_said_in_one_line():
