@@ -16,14 +16,20 @@ A concept is read as a word or as a coordinate. Of a word, `target` and `predict
 
 so that predicted == target means right for both. `predicted` is null where the probe is unsure,
 which counts as wrong; all other columns say what it would have read.
+
+KEY identifies a row. What must not differ between rows that are averaged is in SETTINGS. Parts of
+one evaluation with few images per combination and of another with more hold rows of the same key,
+of the same images; `join_parts` leaves one of each.
 """
 
+import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -34,9 +40,10 @@ from torch import Tensor
 from classifiers.heads import READ_AS, Coordinate
 from classifiers.probe import Probe
 from data_gen.endings import Mistake, first_line
-from data_gen.files import digest_file, hash_file, whole_file, write_text
+from data_gen.files import digest_file, hash_file, whole_file
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 1: a part's hash is not in it, but in a hidden file beside it
+HASH, BLANK = b"sha256", b"0" * 64  # a part's own hash, and what stands there while it is taken
 SCHEMA = pa.schema(
     [
         ("run", pa.string()),
@@ -64,6 +71,10 @@ SCHEMA = pa.schema(
     ]
 )
 KEY = tuple(SCHEMA.names[: SCHEMA.names.index("concept") + 1])
+SETTINGS = (
+    *("run", "train_seed", "weights", "intervention", "sampler", "num_inference_steps"),
+    *("guidance_scale", "eval_seed", "probe"),
+)
 Row = Mapping[str, Any]
 Targets = Mapping[str, str] | Mapping[str, float]  # concept → word, or px (nan: none)
 
@@ -151,29 +162,51 @@ def _places(
 def write_part(path: Path, scores: pd.DataFrame, facts: Mapping[str, str]) -> None:
     """Write one part, whole or not at all; `facts` go into its metadata.
 
+    On its way it lies beside the folder of parts, where no reader of that takes it for one.
     Raises Mistake on a null or a double in the key.
     """
     key = scores[list(KEY)]
     if key.isna().any(axis=None) or key.duplicated().any():
         raise Mistake(f"{path}: the key {', '.join(KEY)} has nulls or doubles")
-    metadata = {"schema_version": str(SCHEMA_VERSION), **facts}
+    with whole_file(path, path.parent.parent) as temporary:
+        temporary.write_bytes(part_bytes(scores, facts))
+    digest_file(path).unlink(missing_ok=True)  # of an older version's part of this name
+
+
+def part_bytes(scores: pd.DataFrame, facts: Mapping[str, str]) -> bytes:
+    """A Parquet file that holds its own SHA-256 as it is with BLANK in that place."""
+    metadata = {**facts, "schema_version": str(SCHEMA_VERSION)}
     table = pa.Table.from_pandas(scores, SCHEMA.with_metadata(metadata), preserve_index=False)
-    with whole_file(path) as temporary:
-        pq.write_table(table, temporary, write_page_checksum=True)
-        write_text(digest_file(path), hash_file(temporary) + "\n")
+    stream = pa.BufferOutputStream()
+    with pq.ParquetWriter(stream, table.schema, write_page_checksum=True) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({HASH: BLANK})
+    data = stream.getvalue().to_pybytes()
+    before, _, after = data.rpartition(BLANK)
+    return before + hashlib.sha256(data).hexdigest().encode() + after
 
 
 def read_part(path: Path) -> pd.DataFrame:
-    """One part. Mistake names a file that is not as it was written: not what its hash says or,
-    if that was lost, its pages' checksums."""
+    """One part. Mistake names a file that is not as it was written: not what its hash says or, in
+    an older version's part that has lost it, its pages' checksums."""
     with _readable(path):
-        digest = digest_file(path)
-        if digest.is_file() and digest.read_text().strip() != hash_file(path):
+        data = path.read_bytes()
+        file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
+        if not _is_as_written(path, data, file.metadata.metadata or {}):
             raise ValueError("it has changed")
-        table = pq.read_table(path, partitioning=None, page_checksum_verification=True)
+        table = file.read()
         if not table.schema.equals(SCHEMA):
             raise ValueError("its columns are not those of scores")
         return table.to_pandas(ignore_metadata=True)
+
+
+def _is_as_written(path: Path, data: bytes, metadata: Mapping[bytes, bytes]) -> bool:
+    if HASH in metadata:
+        before, _, after = data.rpartition(metadata[HASH])
+        return hashlib.sha256(before + BLANK + after).hexdigest().encode() == metadata[HASH]
+    digest = digest_file(path)
+    known = not digest.is_file() or digest.read_text().strip() == hash_file(path)
+    return metadata.get(b"schema_version") == b"1" and known
 
 
 def read_facts(path: Path) -> dict[str, str]:
@@ -182,6 +215,27 @@ def read_facts(path: Path) -> dict[str, str]:
     with _readable(path):
         metadata = pq.read_schema(path).metadata or {}
         return {key.decode(): value.decode() for key, value in metadata.items()}
+
+
+def join_parts(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Parts as one table with one row per KEY, in their order. Of an image that is in several, the
+    row of the part with most images per combination counts."""
+    table = pd.concat(parts, ignore_index=True)
+    most = np.repeat([part["sample"].max() for part in parts], [len(part) for part in parts])
+    doubled = table.iloc[(-most).argsort(kind="stable")].duplicated(list(KEY))
+    return table[~doubled.sort_index()].reset_index(drop=True)
+
+
+def adopt_older_parts(folder: Path) -> None:
+    """Give parts of older versions their hash, which lies in a hidden file beside each, where some
+    readers of the folder stumble over it. Rows and facts stay; a damaged part stays as it is."""
+    for digest in sorted(folder.glob(".*.parquet.sha256")):
+        part = digest.with_name(digest.name.removeprefix(".").removesuffix(".sha256"))
+        if not part.is_file():
+            digest.unlink()
+            continue
+        with suppress(Mistake):  # scripts/verify.py names it
+            write_part(part, read_part(part), read_facts(part))
 
 
 @contextmanager

@@ -20,10 +20,12 @@ MANIFEST = "manifest.json"
 
 
 @contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Yields a temporary path in the same directory; on success it becomes `path`."""
+def whole_file(path: Path, folder: Path | None = None) -> Iterator[Path]:
+    """Yields a temporary path in `folder` (None: in the same directory); on success it becomes
+    `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    name = f".{path.stem}.{os.getpid()}.tmp{path.suffix}"
+    temporary = (folder or path.parent) / name
     try:
         yield temporary
         _flush(temporary)

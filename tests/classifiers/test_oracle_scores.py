@@ -63,7 +63,7 @@ def test_the_oracles_part_reads_as_it_was_written(by_oracle, tmp_path):
     write_part(part, scores, {"oracle": "1"})
     read, written = (t.astype(object).where(t.notna(), None) for t in (read_part(part), scores))
     pd.testing.assert_frame_equal(read, written)
-    assert {"schema_version": "1", "oracle": "1"}.items() <= read_facts(part).items()
+    assert {"schema_version": "2", "oracle": "1"}.items() <= read_facts(part).items()
     part.write_bytes(part.read_bytes()[:-9])
     with pytest.raises(Mistake, match="a.parquet: cannot read these scores .*move the file away"):
         read_facts(part)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -12,9 +13,15 @@ from classifiers.probe import Probe, ProbeReadings
 from classifiers.scores import (
     KEY,
     SCHEMA,
+    adopt_older_parts,
+    join_parts,
+    read_facts,
+    read_part,
     score_images,
     write_part,
 )
+from data_gen import files
+from data_gen.endings import Mistake
 
 VALUES = {"shape": ("circle", "square"), "color": ("red", "blue", "green")}
 COMMON = {
@@ -109,7 +116,7 @@ def test_parts_read_as_one_table_with_their_facts(scores, tmp_path: Path):
     table = pd.read_parquet(tmp_path)
     assert len(table) == 6 and not table.duplicated(list(KEY)).any()
     metadata = pq.read_schema(tmp_path / "a.parquet").metadata
-    assert metadata[b"schema_version"] == b"1" and metadata[b"config"] == b"c"
+    assert metadata[b"schema_version"] == b"2" and metadata[b"config"] == b"c"
 
 
 @pytest.mark.parametrize("spoil", ["double", "null"])
@@ -121,3 +128,67 @@ def test_a_bad_key_is_refused_and_nothing_written(scores, tmp_path: Path, spoil)
     with pytest.raises(ValueError, match="the key run, .* has nulls or doubles"):
         write_part(tmp_path / "a.parquet", scores, {})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_byte_of_a_part_changes_unseen(scores, tmp_path: Path):
+    part = tmp_path / "scores.parquet" / "a.parquet"
+    write_part(part, scores, {"config": "c"})
+    data = part.read_bytes()
+    for i in range(0, len(data), 13):
+        part.write_bytes(data[:i] + bytes([data[i] ^ 1]) + data[i + 1 :])
+        with pytest.raises(Mistake, match="a.parquet: cannot read these scores"):
+            read_part(part)
+    part.write_bytes(data)
+    assert read_part(part)["concept"].tolist() == ["shape", "color", "color"]
+    pd.read_parquet(part).to_parquet(part)  # by another program
+    with pytest.raises(Mistake, match="it has changed"):
+        read_part(part)
+
+
+def test_only_whole_parts_are_ever_in_their_folder(scores, tmp_path: Path, monkeypatch):
+    """Some readers take hidden files of a folder for parts of it."""
+    part, beside = tmp_path / "scores.parquet" / "a.parquet", []
+    rename = files._rename
+
+    def look(temporary: Path, path: Path) -> None:
+        beside.extend(part.parent.iterdir())
+        rename(temporary, path)
+
+    monkeypatch.setattr(files, "_rename", look)
+    write_part(part, scores, {})
+    assert beside == [] and [*tmp_path.rglob("*")] == [part.parent, part]
+
+
+def write_older(part: Path, scores: pd.DataFrame) -> None:
+    """As versions up to 0.1.0 did: the hash in a hidden file beside the part."""
+    schema = SCHEMA.with_metadata({"config": "c", "schema_version": "1"})
+    pq.write_table(pa.Table.from_pandas(scores, schema, preserve_index=False), part)
+    files.digest_file(part).write_text(files.hash_file(part) + "\n")
+
+
+def test_parts_of_older_versions_are_read_and_moved_over(scores, tmp_path: Path):
+    whole, harmed, lost = (tmp_path / f"{name}.parquet" for name in ("whole", "harmed", "lost"))
+    for part in (whole, harmed, lost):
+        write_older(part, scores)
+    files.digest_file(harmed).write_text("0" * 64)
+    lost.unlink()
+    before = read_part(whole)
+    for _ in range(2):
+        adopt_older_parts(tmp_path)
+        names = {path.name for path in tmp_path.iterdir()}
+        assert names == {"whole.parquet", "harmed.parquet", ".harmed.parquet.sha256"}
+    assert read_part(whole).equals(before)
+    assert {"config": "c", "schema_version": "2"}.items() <= read_facts(whole).items()
+    with pytest.raises(Mistake, match="harmed.parquet: cannot read these scores .it has changed"):
+        read_part(harmed)
+
+
+def test_images_that_several_parts_have_count_once(scores):
+    more = pd.concat([scores.assign(sample=k) for k in range(3)], ignore_index=True)
+    fewer = more[more["sample"] < 2].assign(p_target=0.5)  # as if other last bits had read them
+    for parts in ([fewer, more], [more, fewer]):
+        joined = join_parts([scores.assign(step=8), *parts])
+        assert len(joined) == 3 + 9 and not joined.duplicated(list(KEY)).any()
+        assert joined["step"].tolist() == [8] * 3 + [4] * 9
+        assert joined["p_target"][3:].tolist() == more["p_target"].tolist()
+    assert join_parts([more, more]).equals(more)

@@ -28,7 +28,7 @@ MOMENTS: Mapping[str, Moment] = {
     "snapshot write": Moment("snapshots/.step_*.tmp", 0.03),
     "state write": Moment("state/.step_*.tmp", 0.03),
     "sampling": Moment("samples/*/*", 0.5),
-    "scoring": Moment("scores.parquet/.*", 0.005),  # written in milliseconds
+    "scoring": Moment(".*.parquet", 0.005),  # written in milliseconds
 }
 TRAINING = ("start", "step", "snapshot write", "state write")
 EVALUATION = ("sampling", "scoring")
