@@ -38,7 +38,6 @@ from transformers.utils.logging import disable_progress_bar
 
 from analysis.paired import paired_differences
 from analysis.trajectory import joint_right
-from classifiers.scores import read_part
 from data_gen.endings import Mistake
 from diffusion.pipeline import ConceptPipeline
 from diffusion.processes import Processes, build_accelerator
@@ -51,6 +50,7 @@ from studies.evaluate import Evaluator
 from studies.plans import Plan, num_combinations, shown_plans
 from studies.probing import load_run_probe
 from studies.prompt_sets import PLAIN, prompts_of
+from studies.results import read_scores
 from studies.run_dir import RunDir
 from studies.units import snapshot_job, unscored
 
@@ -118,7 +118,7 @@ class Study:
         plan = self.plan(way, seed, images)
         probe = self.evaluator.probe_name
         self.evaluator.evaluate(unscored([snapshot_job(plan, self.folder, probe)]))
-        return joint_right(read_part(plan.scores_file(self.folder, probe)))
+        return joint_right(read_scores(self.folder, self.config, [plan], probe))
 
 
 def _with_threads(config: Config, threads: int | None) -> Config:

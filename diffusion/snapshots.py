@@ -64,6 +64,13 @@ def thinned_steps(parent: Path) -> list[int]:
     return [step for step in steps_in(parent) if (step_directory(parent, step) / THINNED).is_file()]
 
 
+def snapshot_hash(directory: Path) -> str | None:
+    """SHA-256 of a snapshot's manifest, which has that of each of its files and stays when it is
+    thinned out: two snapshots with one hash are the same. None if there is no manifest."""
+    manifests = (directory / name for name in (MANIFEST, THINNED))
+    return next((hash_file(file) for file in manifests if file.is_file()), None)
+
+
 def find_snapshot(parent: Path, step: int | None) -> Path:
     """Directory of one step, or of the last complete one. Mistake says which exist."""
     thinned = thinned_steps(parent)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from data_gen.endings import Mistake
 from data_gen.files import hash_rows, read_json
 
-Level = Literal["damaged", "missing", "note"]
+Level = Literal["damaged", "missing", "stale", "note"]
 Rows = Sequence[Mapping[str, Any]]
 SAME_LOSS = 1e-4  # relative: processes add up their losses in another order
 CHECKSUM = re.compile(r"[0-9a-f]{8}")
@@ -23,7 +23,8 @@ CHECKSUM = re.compile(r"[0-9a-f]{8}")
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing about a run; what is damaged or missing has to be seen to, a note need not."""
+    """One thing about a run; what is damaged, missing or stale (of weights that are not there any
+    more) has to be seen to, a note need not."""
 
     level: Level
     path: Path

@@ -20,52 +20,23 @@ from classifiers.certificate import probe_name
 from classifiers.oracle import Oracle
 from classifiers.oracle_scores import score_by_oracle
 from classifiers.probe import Probe
-from classifiers.scores import read_part, score_images, write_part
+from classifiers.scores import score_images, write_part
 from data_gen.endings import Mistake
 from data_gen.files import hash_json
 from data_gen.world import World
 from diffusion.pipeline import ConceptPipeline
 from diffusion.processes import Processes
-from diffusion.snapshots import find_snapshot
+from diffusion.snapshots import find_snapshot, snapshot_hash
 from studies.baselines import Draw, memorised
 from studies.config import AnyWorld, Config, identity
 from studies.kinds import exam_of, images_of
-from studies.plans import (
-    MEMORISER,
-    RENDER,
-    Plan,
-    image_index,
-    is_scored,
-    memoriser_plan,
-    paired_noise,
-    render_plan,
-    shown_plans,
-)
+from studies.plans import MEMORISER, Plan, image_index, paired_noise
 from studies.prompt_sets import prompts_of, rows_of
+from studies.provenance import SNAPSHOT, standing_lines
 from studies.run_dir import RunDir
-from studies.samples import load_samples, save_samples, save_tile
+from studies.samples import load_samples, recorded_snapshot, save_samples, save_tile
 from studies.second_readings import ORACLE, ORACLE_VERSION, oracle_of
 from studies.units import Job, Tile, deal, drop_tiles, join_tiles, make_jobs, undrawn, unscored
-
-
-def read_planned_scores(run: RunDir, config: Config, instrument: str) -> pd.DataFrame:
-    """What one instrument (a probe's name, or ORACLE) reads in all that tables and figures show:
-    one kind of weights, and the baselines. Mistake names a part that is missing."""
-    plans = [render_plan(config), memoriser_plan(config), *shown_plans(config)]
-    return read_scores(run, config, plans, instrument)
-
-
-def read_scores(
-    run: RunDir, config: Config, plans: Sequence[Plan], instrument: str
-) -> pd.DataFrame:
-    """What one instrument reads in the images of some plans, as one table."""
-    parts = [plan.scores_file(run, instrument) for plan in plans]
-    missing = [part for part in parts if not is_scored(part)]
-    if missing:
-        raise Mistake(f"{missing[0]}: not scored yet; run scripts/evaluate.py --run {run.path}")
-    scores = pd.concat([read_part(part) for part in parts], ignore_index=True)
-    renamed = scores["run"].where(scores["run"].isin([RENDER, MEMORISER]), config.name)
-    return scores.assign(run=renamed)  # a run directory may have been renamed since
 
 
 class Evaluator:
@@ -86,7 +57,7 @@ class Evaluator:
         self.experiment = hash_json(identity(config))
         self.jobs = make_jobs(run, config, self.probe_name)
         self.questions = self.exam.questions
-        self._loaded: tuple[Plan, Draw] | None = None
+        self._loaded: tuple[Plan, Draw, str | None] | None = None
 
     @cached_property
     def oracle(self) -> tuple[Oracle, float]:
@@ -97,6 +68,12 @@ class Evaluator:
     def missing(self) -> list[Job]:
         """What is not scored yet, as the first process sees it."""
         return self.processes.once(lambda: unscored(self.jobs))
+
+    def standings(self) -> list[str]:
+        """What to say of planned scores and samples that are not of the weights that are there, or
+        do not say of which they are; a line per kind."""
+        found = [(job.plan.step, how) for job in self.jobs for how in job.standings()]
+        return standing_lines(found)
 
     def evaluate(
         self,
@@ -128,14 +105,20 @@ class Evaluator:
 
     def _draw(self, tiles: Sequence[Tile], check: Callable[[], None]) -> None:
         for tile in tiles:
-            save_tile(tile.file, self._drawer(tile.plan)(tile.images, check).numpy())
+            draw, snapshot = self._drawer(tile.plan)
+            save_tile(tile.file, draw(tile.images, check).numpy(), snapshot)
 
-    def _drawer(self, plan: Plan) -> Draw:
-        """The last one is kept: most tiles follow one of the same plan."""
-        if self._loaded is None or self._loaded[0] != plan:
-            memoriser = plan.run == MEMORISER
-            self._loaded = plan, self._memoriser(plan) if memoriser else self._generator(plan)
-        return self._loaded[1]
+    def _drawer(self, plan: Plan) -> tuple[Draw, str | None]:
+        """With the hash of the snapshot that it was loaded from, if it needs one. The last one is
+        kept while its snapshot stays: most tiles follow one of the same plan."""
+        directory = plan.snapshot(self.run)
+        now = snapshot_hash(directory) if directory else None
+        if self._loaded is None or (self._loaded[0], self._loaded[2]) != (plan, now):
+            draw = self._memoriser(plan) if plan.run == MEMORISER else self._generator(plan)
+            if directory and snapshot_hash(directory) != now:
+                raise Mistake(f"{directory}: was written again meanwhile; the same command goes on")
+            self._loaded = plan, draw, now
+        return self._loaded[1:]
 
     def _memoriser(self, plan: Plan) -> Draw:
         return memorised(self.exam, self.images, self.run, plan)
@@ -172,9 +155,9 @@ class Evaluator:
         plan = job.plan
         if job.samples is None:
             return self.images.originals(plan.eval_seed, plan.images_per_combination)
-        if not job.samples.is_file():
-            images = join_tiles(plan, self._kinds(job), job.samples)
-            save_samples(job.samples, images, self.questions[plan.intervention])
+        if not job.is_drawn():
+            images, snapshot = join_tiles(plan, self._kinds(job), job.samples)
+            save_samples(job.samples, images, self.questions[plan.intervention], snapshot)
         drop_tiles(job.samples)
         return list(load_samples(job.samples))
 
@@ -184,11 +167,13 @@ class Evaluator:
         rows = [row for question, count in asked for row in rows_of(question, count)]
         targets = [target for question, count in asked for _, target in question.asked(count)]
         flat = torch.from_numpy(np.concatenate(images)).permute(0, 3, 1, 2)
+        snapshot = recorded_snapshot(job.samples) if job.samples else None
+        origin = {"config": self.experiment, **({SNAPSHOT: snapshot} if snapshot else {})}
         for instrument, part in job.parts.items():
             common = {**_common(job.plan), "probe": instrument}
             score, facts = self._instrument(instrument)
             scores = score(flat, rows, targets, common)
-            write_part(part, scores, {"config": self.experiment, **facts})
+            write_part(part, scores, {**origin, **facts})
 
     def _instrument(self, name: str) -> tuple[Callable[..., pd.DataFrame], dict[str, str]]:
         """What scores images as `score_images` does, and what to note of it in their part."""

@@ -21,15 +21,14 @@ from analysis.trajectory import (
 )
 from classifiers.certificate import probe_name
 from studies.config import AnyTerms, Config, scored_weights
-from studies.evaluate import read_planned_scores
 from studies.exams import Exam
 from studies.instruments import CAPTIONS, instrument_figures
 from studies.kinds import exam_of
 from studies.plans import MEMORISER, RENDER, shown_plans
 from studies.probing import read_certificate
 from studies.prompt_findings import curves_of_prompts
+from studies.results import read_planned_scores, read_samples
 from studies.run_dir import RunDir
-from studies.samples import load_samples
 
 
 @dataclass(frozen=True)
@@ -157,7 +156,7 @@ def _joint_accuracy(scores: pd.DataFrame) -> float:
 def sample_grid(run: RunDir, config: Config, exam: Exam) -> Any:
     """Rows: what the exam shows; columns: snapshots; sample 0 of each."""
     plans = shown_plans(config)
-    columns = [load_samples(plan.samples_file(run))[[*exam.shown], 0] for plan in plans]
+    columns = [read_samples(run, plan)[[*exam.shown], 0] for plan in plans]
     return sample_grid_figure(
         colored(np.stack(columns, axis=1)),
         [*exam.shown.values()],

@@ -21,12 +21,11 @@ from analysis.certificates import degradation_figure
 from classifiers.certificate import probe_name
 from studies.certificate_facts import degradation
 from studies.config import Config
-from studies.evaluate import read_scores
 from studies.exams import Exam
 from studies.plans import Plan, has_oracle, instruments, shown_plans
 from studies.probing import ORIGINALS, read_certificate
+from studies.results import read_samples, read_scores
 from studies.run_dir import RunDir
-from studies.samples import load_samples
 
 CAPTIONS = {
     "certificate": "How {readers} read {originals} under noise and blur. Right: the share read as "
@@ -101,4 +100,4 @@ def _images(run: RunDir, exam: Exam, plan: Plan, apart: pd.DataFrame) -> np.ndar
     """uint8 (rows of apart, h, w, c)."""
     names = [question.combination for question in exam.questions[plan.intervention]]
     asked = [names.index(name) for name in apart["combination"]]
-    return load_samples(plan.samples_file(run))[asked, apart["sample"]]
+    return read_samples(run, plan)[asked, apart["sample"]]

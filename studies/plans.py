@@ -8,7 +8,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from classifiers.scores import read_facts
 from data_gen import streams
 from data_gen.world import WorldConfig
 from diffusion.snapshots import step_directory
@@ -22,8 +21,9 @@ from studies.config import (
 )
 from studies.kinds import exam_of
 from studies.prompt_sets import PLAIN, Questions
+from studies.provenance import snapshot_at
 from studies.run_dir import RunDir
-from studies.second_readings import ORACLE, ORACLE_VERSION
+from studies.second_readings import ORACLE
 
 RENDER, MEMORISER = RESERVED_NAMES
 
@@ -51,6 +51,10 @@ class Plan:
             f"{prompts}{self.weights}-{self.sampler}{self.num_inference_steps}-g{self.guidance_scale:g}"
             f"-seed{self.eval_seed}-n{self.images_per_combination}"
         )
+
+    def snapshot(self, run: RunDir) -> Path | None:
+        """The snapshot that it is drawn from; None if it needs none."""
+        return snapshot_at(run.snapshots, self.step)
 
     def samples_file(self, run: RunDir) -> Path:
         return step_directory(run.samples, self.step) / f"{self.what}.npz"
@@ -177,16 +181,6 @@ def planned_parts(run: RunDir, config: Config, probe: str) -> list[Path]:
     """All scores files of an evaluation; it is finished when all are scored."""
     names = instruments(config, probe)
     return [part for instrument in names for part in parts_of(run, config, instrument)]
-
-
-def is_scored(part: Path) -> bool:
-    """True if a part is there and not outdated. Mistake names one that cannot be read."""
-    return part.is_file() and not is_outdated(part)
-
-
-def is_outdated(part: Path) -> bool:
-    """True of readings by another version of the oracle. Mistake as of `is_scored`."""
-    return read_facts(part).get(ORACLE, ORACLE_VERSION) != ORACLE_VERSION
 
 
 def paired_noise(

@@ -4,9 +4,9 @@ import pandas as pd
 
 from analysis.prompts import prompt_curves
 from studies.config import Config
-from studies.evaluate import read_scores
 from studies.plans import shown_plans
 from studies.prompt_sets import PLAIN
+from studies.results import read_scores
 from studies.run_dir import RunDir
 
 

@@ -19,9 +19,9 @@ from studies.instruments import captions, learned_rows
 from studies.plans import planned_parts, shown_plans
 from studies.probing import ORIGINALS
 from studies.prompt_sets import PLAIN, prompts_of
+from studies.results import read_samples
 from studies.run_dir import RunDir
 from studies.sampler_certificate import sampler_facts
-from studies.samples import load_samples
 from studies.world_images import Training
 
 REPORT_VERSION = 5  # raise it when figures or report change
@@ -82,7 +82,7 @@ def nearest_training_images(
 
     Distance: root mean square over pixels and channels, in grey levels.
     """
-    samples = load_samples(shown_plans(config)[-1].samples_file(run))
+    samples = read_samples(run, shown_plans(config)[-1])
     images, neighbours = training.images.permute(0, 2, 3, 1).numpy(), []
     for place in exam.held_out:
         sample = samples[place, 0]

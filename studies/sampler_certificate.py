@@ -6,7 +6,7 @@ every combination as often. The snapshots are the last of each third of those th
 something: their joint accuracy is a tenth of the last one's or more, as the evaluation has it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,12 +14,14 @@ import pandas as pd
 
 from analysis.paired import POOLED, format_differences, paired_differences
 from analysis.trajectory import joint_right
-from classifiers.scores import read_part
 from data_gen.endings import Mistake
 from data_gen.files import read_json, write_json
 from diffusion.sampler_names import check_sampler
+from diffusion.snapshots import snapshot_hash
 from studies.config import Config
 from studies.plans import Plan, num_combinations, shown_plans
+from studies.provenance import SNAPSHOT, belongs, snapshot_at
+from studies.results import read_scores
 from studies.run_dir import RunDir
 from studies.units import Job, snapshot_job
 
@@ -27,6 +29,7 @@ REFERENCE, REFERENCE_STEPS = "ddpm", 250
 IMAGES = 128
 SNAPSHOTS = 3
 LEARNED_SHARE = 0.1
+RENEW = "scripts/evaluate.py --certify-sampler renews it"
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def check_comparable(config: Config) -> None:
 def plan_comparisons(run: RunDir, config: Config, probe: str) -> list[Comparison]:
     """At which snapshots, and of which images. All that is planned must be scored."""
     plans = shown_plans(config)
-    accuracy = _right(run, probe, plans).groupby("step").mean()
+    accuracy = _right(run, config, probe, plans).groupby("step").mean()
     steps, each = compared_steps(accuracy), -(-IMAGES // num_combinations(config))
     return [_comparison(plan, each) for plan in plans if plan.step in steps]
 
@@ -83,14 +86,15 @@ def write_sampler_certificate(
     run: RunDir, config: Config, probe: str, comparisons: Sequence[Comparison]
 ) -> str:
     """Write sampler_certificate.json from what was scored; returns its table, to print."""
-    first = _right(run, probe, [compared.own for compared in comparisons])
-    second = _right(run, probe, [compared.reference for compared in comparisons])
+    first = _right(run, config, probe, [compared.own for compared in comparisons])
+    second = _right(run, config, probe, [compared.reference for compared in comparisons])
     right = pd.concat({"first": first, "second": second}, axis=1, join="inner")
     differences, ways = paired_differences(right), _ways(config)
     write_json(
         run.sampler_certificate,
         {
             "settings": _settings(config, probe),
+            SNAPSHOT: {str(c.own.step): _hash(run, c.own) for c in comparisons},
             "joint_accuracy": differences.to_dict("records"),
         },
     )
@@ -105,7 +109,9 @@ def sampler_facts(run: RunDir, config: Config, probe: str) -> dict[str, str]:
     ways, rows = _ways(config), certificate["joint_accuracy"]
     label = f"joint accuracy of {ways['first']} minus that of {ways['second']}"
     if certificate["settings"] != _settings(config, probe):
-        return {label: "known for other settings; scripts/evaluate.py --certify-sampler renews it"}
+        return {label: f"known for other settings; {RENEW}"}
+    if other_weights(run, certificate):
+        return {label: f"known for other weights, or not said for which; {RENEW}"}
     steps, pooled = [str(row["step"]) for row in rows if row["step"] != POOLED], rows[-1]
     return {
         label: f"{pooled['difference']:+.3f} [{pooled['low_95']:+.3f}, {pooled['high_95']:+.3f}] "
@@ -113,10 +119,22 @@ def sampler_facts(run: RunDir, config: Config, probe: str) -> dict[str, str]:
     }
 
 
-def _right(run: RunDir, probe: str, plans: Iterable[Plan]) -> pd.Series:
-    """`joint_right`, by step, combination and sample; a run directory may have been renamed."""
-    parts = [read_part(plan.scores_file(run, probe)) for plan in plans]
-    return joint_right(pd.concat(parts)).droplevel("run")
+def other_weights(run: RunDir, certificate: Mapping[str, Any]) -> list[int]:
+    """Compared steps whose snapshots are not those that the certificate is of, as far as they are
+    there; all of those there in a certificate of an older version, which does not say."""
+    known = certificate.get(SNAPSHOT, {})
+    steps = [row["step"] for row in certificate["joint_accuracy"] if row["step"] != POOLED]
+    return [s for s in steps if not belongs(known.get(str(s)), snapshot_at(run.snapshots, s))]
+
+
+def _hash(run: RunDir, plan: Plan) -> str | None:
+    snapshot = plan.snapshot(run)
+    return snapshot_hash(snapshot) if snapshot else None
+
+
+def _right(run: RunDir, config: Config, probe: str, plans: Sequence[Plan]) -> pd.Series:
+    """`joint_right`, by step, combination and sample."""
+    return joint_right(read_scores(run, config, plans, probe)).droplevel("run")
 
 
 def _ways(config: Config) -> dict[str, str]:

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import torch
 
+from classifiers.scores import adopt_older_parts
 from data_gen.endings import Mistake, Preempted
-from data_gen.files import damage, hash_json, read_json
+from data_gen.files import damage, hash_json, read_json, remove_unfinished
 from diffusion.fine_tuning import Source
 from diffusion.group_norm import group_norm_implementation
 from diffusion.processes import Processes, build_accelerator
@@ -196,7 +197,10 @@ def evaluate_stage(
     with ExitStack() as stack:
         stack.push(processes.leave)
         processes.once(lambda: run.claim_prompts(config.evaluate.prompts))
+        processes.once(lambda: _tidy_scores(run))
         evaluator = Evaluator(run, config, world, *load_run_probe(run, world), processes)
+        for line in processes.once(evaluator.standings):
+            say(f"evaluate: {line}")
         missing, parts = count_parts(evaluator.missing()), count_parts(evaluator.jobs)
         if missing:
             _evaluate(evaluator, say, deadline, watch_seconds)
@@ -208,6 +212,14 @@ def evaluate_stage(
             _certify_sampler(evaluator, config, say, deadline)
         for line in processes.once(lambda: thin_scored(config, run)):
             say(line)
+
+
+def _tidy_scores(run: RunDir) -> None:
+    """Some readers of the folder take hidden files for parts: what older versions have left."""
+    if any(run.scores.glob(".*")):
+        with run.locked("evaluate"):
+            remove_unfinished(run.scores)
+            adopt_older_parts(run.scores)
 
 
 def _evaluate(

@@ -3,9 +3,9 @@
 from classifiers.certificate import probe_name
 from diffusion.snapshots import complete_steps, thin, thinned_steps
 from studies.config import Config, differences, identity, scored_steps, snapshot_steps
-from studies.plans import is_scored, planned_parts
 from studies.probing import read_certificate
 from studies.run_dir import RunDir
+from studies.units import make_jobs, unscored
 
 
 def is_trained(config: Config, run: RunDir) -> bool:
@@ -24,7 +24,8 @@ def is_trained(config: Config, run: RunDir) -> bool:
 def thin_scored(config: Config, run: RunDir) -> list[str]:
     """Remove the snapshots that evaluate.keep does not name, once training is done.
 
-    Returns what to say of it.
+    Nothing goes before all is scored that the run's own config plans, of the weights that are
+    there. Returns what to say.
     """
     if config.evaluate.keep == "all" or not is_trained(config, run):
         return []
@@ -42,4 +43,4 @@ def thin_scored(config: Config, run: RunDir) -> list[str]:
 def _is_scored(run: RunDir) -> bool:
     """True if all that the run's own config plans is scored, whatever else was asked for."""
     probe = probe_name(read_certificate(run))
-    return all(is_scored(part) for part in planned_parts(run, run.read_config(), probe))
+    return not unscored(make_jobs(run, run.read_config(), probe))

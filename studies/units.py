@@ -13,20 +13,21 @@ from pathlib import Path
 
 import numpy as np
 
+from data_gen.endings import Mistake
 from diffusion.sampling import TILE
 from studies.config import Config
 from studies.plans import (
     Plan,
     instruments,
-    is_scored,
     make_plans,
     memorised_file,
     memoriser_plan,
     render_plan,
 )
 from studies.prompt_sets import PLAIN
+from studies.provenance import Standing, belongs, is_scored, part_standing, standing
 from studies.run_dir import RunDir
-from studies.samples import load_tile
+from studies.samples import load_tile, recorded_snapshot
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,25 @@ class Job:
 
     parts: instrument → its part.
     samples: None of true renders, which are drawn again whenever they are scored.
+    snapshot: what it is drawn from; None of what needs none.
     """
 
     plan: Plan
     parts: Mapping[str, Path]
     samples: Path | None
+    snapshot: Path | None
+
+    def is_drawn(self) -> bool:
+        """Whether its samples are there, and of the weights that are there. Mistake names a file
+        that cannot be read."""
+        return self.samples is not None and _is_of(self.samples, self.snapshot)
+
+    def standings(self) -> list[Standing]:
+        """Of its samples and parts, those that are there."""
+        own = [part_standing(p, self.snapshot) for p in self.parts.values() if p.is_file()]
+        if self.samples is not None and self.samples.is_file():
+            own.append(standing(recorded_snapshot(self.samples), self.snapshot))
+        return own
 
     def line(self) -> str:
         """What was scored, for a line of progress."""
@@ -76,7 +91,8 @@ def make_jobs(run: RunDir, config: Config, probe: str) -> list[Job]:
     names = instruments(config, probe)
 
     def job(plan: Plan, samples: Path | None) -> Job:
-        return Job(plan, {name: plan.scores_file(run, name) for name in names}, samples)
+        parts = {name: plan.scores_file(run, name) for name in names}
+        return Job(plan, parts, samples, plan.snapshot(run))
 
     return [
         job(render_plan(config), None),
@@ -88,10 +104,10 @@ def make_jobs(run: RunDir, config: Config, probe: str) -> list[Job]:
 def unscored(jobs: Iterable[Job]) -> list[Job]:
     """What is left to do: the jobs of which a part is not scored yet, with such parts alone."""
     left = [
-        replace(job, parts={name: p for name, p in job.parts.items() if not is_scored(p)})
+        (job, {n: p for n, p in job.parts.items() if not is_scored(p, job.snapshot)})
         for job in jobs
     ]
-    return [job for job in left if job.parts]
+    return [replace(job, parts=parts) for job, parts in left if parts]
 
 
 def count_parts(jobs: Iterable[Job]) -> int:
@@ -100,15 +116,22 @@ def count_parts(jobs: Iterable[Job]) -> int:
 
 def snapshot_job(plan: Plan, run: RunDir, probe: str) -> Job:
     """What one probe reads."""
-    return Job(plan, {probe: plan.scores_file(run, probe)}, plan.samples_file(run))
+    parts = {probe: plan.scores_file(run, probe)}
+    return Job(plan, parts, plan.samples_file(run), plan.snapshot(run))
 
 
 def undrawn(job: Job, prompts: int) -> list[Tile]:
-    """The tiles that are still to be drawn before a job can be scored."""
-    if job.samples is None or job.samples.is_file():
+    """The tiles that are still to be drawn before a job can be scored. Mistake names a file that
+    cannot be read."""
+    if job.samples is None or job.is_drawn():
         return []
-    there = {path.name for path in tiles_folder(job.samples).glob("*.npz")}
-    return [tile for tile in _tiles(job.plan, prompts, job.samples) if tile.file.name not in there]
+    tiles = _tiles(job.plan, prompts, job.samples)
+    return [tile for tile in tiles if not _is_of(tile.file, job.snapshot)]
+
+
+def _is_of(drawn: Path, snapshot: Path | None) -> bool:
+    """Whether samples or a tile are there, and may be read as a snapshot's."""
+    return drawn.is_file() and belongs(recorded_snapshot(drawn), snapshot)
 
 
 def deal(work: Sequence[tuple[Job, Sequence[Tile]]], processes: int) -> list[Round]:
@@ -127,11 +150,18 @@ def deal(work: Sequence[tuple[Job, Sequence[Tile]]], processes: int) -> list[Rou
     return rounds
 
 
-def join_tiles(plan: Plan, prompts: int, samples: Path) -> np.ndarray:
-    """uint8 (prompts, images_per_combination, h, w, 3). Mistake names a damaged tile."""
-    parts = [load_tile(tile.file) for tile in _tiles(plan, prompts, samples)]
-    images = np.concatenate(parts)
-    return images.reshape(prompts, plan.images_per_combination, *images.shape[1:])
+def join_tiles(plan: Plan, prompts: int, samples: Path) -> tuple[np.ndarray, str | None]:
+    """uint8 (prompts, images_per_combination, h, w, 3), and the hash of the snapshot that they were
+    drawn from. Mistake names a damaged tile, and tiles of several snapshots."""
+    files = [tile.file for tile in _tiles(plan, prompts, samples)]
+    images = np.concatenate([load_tile(file) for file in files])
+    snapshot, *others = {recorded_snapshot(file) for file in files}
+    if others:
+        raise Mistake(
+            f"{tiles_folder(samples)}: the snapshot was written again while it was drawn; "
+            f"the same command draws what is missing"
+        )
+    return images.reshape(prompts, plan.images_per_combination, *images.shape[1:]), snapshot
 
 
 def drop_tiles(samples: Path) -> None:

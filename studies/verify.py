@@ -24,12 +24,9 @@ from studies.checks import (
     wrong_ranks,
 )
 from studies.config import Config, snapshot_steps
-from studies.plans import (
-    is_outdated,
-    make_plans,
-    planned_parts,
-    questions_of,
-)
+from studies.origin_checks import hidden_hashes, origins
+from studies.plans import make_plans, planned_parts, questions_of
+from studies.provenance import OUTDATED, is_outdated
 from studies.run_dir import RunDir
 from studies.samples import load_samples
 from studies.score_checks import (
@@ -45,7 +42,7 @@ SECTIONS = ("world", "train", "evaluate")  # of config.yaml; evaluate is its las
 
 
 def verify_runs(paths: Sequence[Path], say: Callable[[str], None]) -> None:
-    """Say what is found in each run. Raises Mistake if anything is damaged or missing."""
+    """Say what is found in each run. Raises Mistake if anything is damaged, missing or stale."""
     if not paths:
         raise Mistake("--run: missing; give a run directory, or several")
     broken = []
@@ -72,7 +69,7 @@ def summary(run: RunDir, findings: Sequence[Finding]) -> str:
 def _count(findings: Sequence[Finding]) -> str:
     """'2 damaged, 1 missing', or nothing."""
     levels = [finding.level for finding in findings]
-    counts = {level: levels.count(level) for level in ("damaged", "missing")}
+    counts = {level: levels.count(level) for level in ("damaged", "missing", "stale")}
     return ", ".join(f"{n} {level}" for level, n in counts.items() if n)
 
 
@@ -98,6 +95,7 @@ def verify(run: RunDir) -> Found:
         trained_to = config.train.max_steps if done else progress["step"]
         yield from _planned_snapshots(run, config, trained_to)
     yield from _evaluation(run, config, _is(status, "evaluate", "done"))
+    yield from origins(run, hashes, facts.get("sampler_certificate", {}))
     yield from _leftovers(run, status)
 
 
@@ -200,11 +198,11 @@ def _scores(run: RunDir, config: Config | None, prompts: Mapping[str, int]) -> F
         if table is not None:
             yield from damaged(path, wrong_part(path.name, table, prompts, real))
             if is_outdated(path):
-                what = "read by another version of the oracle; scripts/evaluate.py reads again"
-                yield Finding("note", path, what)
+                yield Finding("note", path, OUTDATED)
     for path in overlapping(_parts(run)):
-        what = "its images are part of another of the same settings, with more: read one of the two"
+        what = "its images are part of another of the same settings; read_run_scores has them once"
         yield Finding("note", path, what)
+    yield from hidden_hashes(run)
 
 
 def _parts(run: RunDir) -> list[Path]:

@@ -38,6 +38,7 @@ def follow(
     while True:
         state = processes.once(lambda: training_state(run))  # before looking what it has left
         missing, ready = processes.once(partial(_look, evaluator, state))
+        scored = total - count_parts(missing)  # fewer, if a snapshot was written again
         if not missing and state != "running":
             return
         if ready:

@@ -58,7 +58,7 @@ def first(config, tmp_path_factory) -> RunDir:
     """4 steps: snapshots of steps 0, 2 and 4, states of steps 2 and 4, one file of samples."""
     run = train(config, tmp_path_factory.mktemp("runs") / "a")
     images = np.random.default_rng(0).integers(0, 256, (8, 2, 4, 4, 3), dtype=np.uint8)
-    save_samples(run.path / SAMPLES, images, questions_of(config)[PLAIN])
+    save_samples(run.path / SAMPLES, images, questions_of(config)[PLAIN], None)
     return run
 
 
@@ -235,7 +235,7 @@ def test_the_first_image_to_differ_is_named(first, second, config):
         prompt = stored["prompt"][5]
     images[2, 1, 0, 0, 0] ^= 1
     images[7, 0] = 0
-    save_samples(second.path / SAMPLES, images, questions_of(config)[PLAIN])
+    save_samples(second.path / SAMPLES, images, questions_of(config)[PLAIN], None)
     where = f"image 5 ('{prompt}', sample 1)"
     assert lines(first, second, part=True) == [
         f"samples: 1 of 1 common files differ; step_00000002/ema.npz: 2 of 16 images, "
@@ -246,9 +246,9 @@ def test_the_first_image_to_differ_is_named(first, second, config):
 def test_images_of_the_memoriser_are_compared_too(first, second, config):
     captions = questions_of(config)[PLAIN]
     images = np.zeros((8, 2, 4, 4, 3), dtype=np.uint8)
-    save_samples(first.samples / "memoriser" / "ema.npz", images, captions)
+    save_samples(first.samples / "memoriser" / "ema.npz", images, captions, None)
     images[0, 1] = 9
-    save_samples(second.samples / "memoriser" / "ema.npz", images, captions)
+    save_samples(second.samples / "memoriser" / "ema.npz", images, captions, None)
     try:
         (line,) = lines(first, second, part=True)
     finally:

@@ -23,12 +23,12 @@ from diffusion.train_config import TrainConfig
 from studies import precision, stages
 from studies.config import Config, EvaluateConfig, check_config, read_config
 from studies.dry_run import describe_plan
-from studies.evaluate import read_planned_scores
 from studies.findings import Findings
 from studies.forecast import Weights
 from studies.models import new_model, task_of
 from studies.plans import memorised_file
 from studies.probing import read_certificate
+from studies.results import read_planned_scores
 from studies.run_dir import RunDir
 from studies.samples import load_samples
 

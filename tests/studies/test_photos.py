@@ -20,13 +20,13 @@ from studies import stages
 from studies.certificate_facts import probe_warnings
 from studies.config import Config, EvaluateConfig, check_config, read_config, to_yaml
 from studies.dry_run import describe_plan
-from studies.evaluate import read_planned_scores
 from studies.findings import Findings
 from studies.generate import draw, records
 from studies.photo_images import NO_ORACLE, SHARE
 from studies.plans import memorised_file, render_plan
 from studies.plotting import plot_runs
 from studies.probing import read_certificate
+from studies.results import read_planned_scores
 from studies.run_dir import RunDir
 from studies.samples import load_samples
 from studies.verify import verify

@@ -10,7 +10,7 @@ import pytest
 
 from analysis.paired import paired_differences
 from data_gen.endings import Mistake, Preempted
-from data_gen.files import read_json
+from data_gen.files import read_json, write_json
 from studies import sampler_certificate, stages
 from studies.config import Config, read_config, scored_world
 from studies.findings import Findings
@@ -152,11 +152,11 @@ def test_a_stopped_one_goes_on_and_a_finished_one_is_not_drawn_again(
 ):
     drawn: list[Path] = []
 
-    def save(path, images):
+    def save(path, images, snapshot):
         if len(drawn) == stop:
             raise Preempted("asked")
         drawn.append(path)
-        save_tile(path, images)
+        save_tile(path, images, snapshot)
 
     monkeypatch.setattr("studies.evaluate.save_tile", save)
     stop = 3
@@ -184,6 +184,23 @@ def test_the_report_says_what_is_known_and_for_which_settings(certified, config)
     assert fact.startswith("known for other settings")
     certified.sampler_certificate.unlink()
     assert not report_is_fresh(findings) and sampler_facts(certified, config, probe) == {}
+
+
+@pytest.mark.parametrize("how", ["other", "unsaid"])
+def test_it_holds_for_the_weights_that_it_was_made_of(certified, config, how):
+    """A snapshot that was written again, or a certificate of an older version."""
+    certificate = read_json(certified.sampler_certificate)
+    snapshots = certificate.pop("snapshot")
+    if how == "other":
+        certificate["snapshot"] = {step: "0" * 64 for step in snapshots}
+    write_json(certified.sampler_certificate, certificate)
+    (found,) = [f for f in verify(certified) if f.path == certified.sampler_certificate]
+    assert found.level == ("stale" if how == "other" else "note")
+    assert found.what.startswith("is not said to be of the weights of steps 0, 2; ")
+    (fact,) = sampler_facts(certified, config, certificate["settings"]["probe"]).values()
+    assert fact.startswith("known for other weights, or not said for which; ")
+    certify(certified, config)
+    assert certified.sampler_certificate not in [f.path for f in verify(certified)]
 
 
 def test_a_damaged_one_is_found(certified):

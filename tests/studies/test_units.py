@@ -37,7 +37,7 @@ def plan(count: int) -> Plan:
 def job(number: int, count: int, folder: Path = Path("samples")) -> Job:
     samples = folder / f"{number}-g1.5.npz" if count else None
     parts = {name: folder / f"{number}-{name}.parquet" for name in ("probe", "oracle")}
-    return Job(plan(count or 1), parts, samples)
+    return Job(plan(count or 1), parts, samples, None)
 
 
 @given(counts=COUNTS, processes=st.integers(1, 5))
@@ -82,12 +82,12 @@ def test_what_was_drawn_is_kept_and_put_together(tmp_path):
     assert one.samples is not None and tiles_folder(one.samples).name == "0-g1.5.tiles"
     images = np.arange(KINDS * 20 * 3, dtype=np.uint8).reshape(-1, 1, 1, 3)
     first, *others = undrawn(one, KINDS)
-    save_tile(first.file, images[:TILE])
+    save_tile(first.file, images[:TILE], None)
     assert undrawn(one, KINDS) == others
     for tile in others:
-        save_tile(tile.file, images[tile.images.start : tile.images.stop])
-    joined = join_tiles(one.plan, KINDS, one.samples)
-    assert np.array_equal(joined, images.reshape(KINDS, 20, 1, 1, 3))
+        save_tile(tile.file, images[tile.images.start : tile.images.stop], None)
+    joined, snapshot = join_tiles(one.plan, KINDS, one.samples)
+    assert snapshot is None and np.array_equal(joined, images.reshape(KINDS, 20, 1, 1, 3))
     first.file.write_bytes(first.file.read_bytes()[:100])
     with pytest.raises(Mistake, match="0-64.npz: cannot read these samples .*move the file away"):
         join_tiles(one.plan, KINDS, one.samples)

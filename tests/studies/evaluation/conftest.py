@@ -71,9 +71,9 @@ def drawn(monkeypatch) -> Iterator[list[str]]:
     """The tiles that are drawn from here on."""
     names: list[str] = []
 
-    def save(path, images):
+    def save(path, images, snapshot):
         names.append(path.name)
-        save_tile(path, images)
+        save_tile(path, images, snapshot)
 
     monkeypatch.setattr("studies.evaluate.save_tile", save)
     yield names

@@ -80,7 +80,7 @@ def test_samples_that_were_put_together_are_not_drawn_again(run, scored, config,
     """Killed between samples and scores, with tiles left over."""
     shutil.copytree(scored.samples, run.samples)
     left = next(run.samples.glob("step_00000002/*.npz")).with_suffix(".tiles")
-    save_tile(left / "0-64.npz", np.zeros((1, 2, 2, 3), np.uint8))
+    save_tile(left / "0-64.npz", np.zeros((1, 2, 2, 3), np.uint8), None)
     stages.evaluate_stage(config, run, quiet)
     assert not drawn and not left.exists() and files(run) == files(scored)
 

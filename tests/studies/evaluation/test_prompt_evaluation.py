@@ -82,9 +82,9 @@ def drawn(monkeypatch) -> list[str]:
     """The tiles that are drawn from here on."""
     names: list[str] = []
 
-    def save(path, images):
+    def save(path, images, snapshot):
         names.append(f"{path.parent.name}/{path.name}")
-        save_tile(path, images)
+        save_tile(path, images, snapshot)
 
     monkeypatch.setattr("studies.evaluate.save_tile", save)
     return names
