@@ -17,7 +17,7 @@ from diffusion.pipeline import ConceptPipeline
 from diffusion.snapshots import complete_steps, step_directory, thinned_steps
 from diffusion.train_config import InitFrom, TrainConfig
 from studies import forecast, stages
-from studies.config import Config, EvaluateConfig, identity, read_config
+from studies.config import Config, EvaluateConfig, identity, read_config, to_yaml
 from studies.run_dir import RunDir
 
 TRAIN = TrainConfig(
@@ -209,6 +209,25 @@ def test_another_evaluation_does_not_thin_what_the_config_still_wants(config, tr
     stages.evaluate_stage(other, run, said.append)
     assert complete_steps(run.snapshots) == [0, 1, 2, 4]
     assert "plans more than is scored; all kept" in said[-1]
+
+
+@pytest.mark.parametrize(
+    "later", [{"guidance_scale": 2.0}, {}], ids=["more to do", "nothing to do"]
+)
+def test_a_narrower_evaluation_keeps_what_was_scored(config, trained, tmp_path, later):
+    """By the run's own plan, and by an evaluation in between that looked at one step more."""
+    run = RunDir(shutil.copytree(trained.path, tmp_path / "tiny"))
+    own = replace(config, evaluate=replace(EVALUATE, snapshots="0"))
+    run.config_file.write_text(to_yaml(own))
+    stages.probe_stage(config, run, quiet)
+    for snapshots, keep, changes in (
+        ("0", "all", {}),
+        ("1", "scored", {}),
+        ("4", "scored", later),
+    ):
+        evaluate = replace(EVALUATE, snapshots=snapshots, keep=keep, **changes)
+        stages.evaluate_stage(replace(config, evaluate=evaluate), run, quiet)
+    assert complete_steps(run.snapshots) == [0, 1, 4] and thinned_steps(run.snapshots) == [2]
 
 
 def test_thinning_that_was_killed_is_finished(config, trained, tmp_path):
