@@ -232,7 +232,7 @@ def test_what_is_lost_is_drawn_and_scored_again(run, tmp_path):
     before = hash_file(lost), hash_file(part)
     tile = lost.with_suffix(".tiles") / "0-64.npz"  # as an evaluation leaves it that was killed
     with np.load(lost) as stored:
-        save_tile(tile, stored["images"][:64])
+        save_tile(tile, stored["images"][:64], str(stored["snapshot"]))
     lost.unlink(), part.unlink()
     stages.evaluate_stage(CONFIG, copy, quiet)
     assert (hash_file(lost), hash_file(part)) == before and not tile.exists()
