@@ -37,7 +37,7 @@ def test_training_does_not_start_on_a_leak(config, tmp_path, monkeypatch):
 
 
 def test_a_run_does_not_start_with_a_probe_below_its_gate(config, tmp_path):
-    weak = replace(config, probe=replace(config.probe, steps=2, gate=1.0))
+    weak = replace(config, probe=replace(config.probe, steps=2, gate=1.0, certificate_images=64))
     run = RunDir(tmp_path / "run")
     with pytest.raises(ProbeRefused, match="below probe.gate = 1.0"):
         stages.run_experiment(weak, run, print)
