@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_gen.endings import Mistake
+from tests.harness.rounding import assert_same_sums, gamma
 from theory.integrator import integrate
 from theory.symmetric import (
     SymmetricFlow,
@@ -127,8 +128,10 @@ def test_what_the_flow_never_does(seed, width, power):
     path = integrate(flow, U, step=0.2, num_steps=40)
     values = torch.linalg.eigvalsh(path.W[0])
     rounding = 1e-9 + 3 * path.error.item()
-    assert torch.equal(path.W, path.W.mT) or (path.W - path.W.mT).abs().max() < 1e-15
-    assert values.min() > -1e-14
+    # Q (U Uᵀ) Qᵀ: sums of width, 3 and 3 terms; entries of U Uᵀ are ≤ tr W, of Q's rows Σ|q| ≤ √3
+    terms, size = width + 3 + 3, 3 * values.sum(-1).max().item()
+    assert_same_sums(path.W, path.W.mT, terms, size)
+    assert values.min() > -2 * gamma(terms, torch.float64) * 3 * size  # 3: entries to eigenvalues
     below = values[:-1] < 1 - 1e-6
     assert (values.diff(dim=0)[below] > -rounding).all()
     assert (flow.training_loss(path.W).diff() <= rounding).all()
