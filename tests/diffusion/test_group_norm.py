@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from diffusion import group_norm as module
 from diffusion.group_norm import group_norm, library
-from tests.harness.rounding import gamma
+from tests.harness.rounding import assert_same_sums, gamma
 
 FLOAT32, BF16 = torch.float32, torch.bfloat16
 # sums over the largest group below and over its images; of bf16 the rounding of the result is all
@@ -74,9 +74,8 @@ def test_large_numbers_saturate_and_no_number_stays_none(compiled):
         norm.weight.fill_(1000.0)
         norm.bias.zero_()
     x = drawn(1, 8, 4, 4, seed=6)
-    assert torch.allclose(
-        group_norm(x, norm, silu=True), exact(x, torch.zeros(1, 8), norm, True).float(), rtol=1e-4
-    )
+    expected = exact(x, torch.zeros(1, 8), norm, True)
+    assert_same_sums(group_norm(x, norm, silu=True), expected, terms=4 * 4)
     x[0, 3, 1, 1] = torch.nan
     for dtype in (FLOAT32, BF16):
         missing = group_norm(x, norm, silu=True, dtype=dtype).isnan()
@@ -108,7 +107,8 @@ def test_it_can_be_differentiated_twice(compiled):
 
     zero = torch.zeros(2, 4)
     ours = curvature(group_norm(x, norm, silu=True))
-    assert relative(ours, curvature(exact(x, zero, norm, True))) < 1e-5
+    bound = 4 * gamma(2 * 3 * 3, FLOAT32)  # groups are summed in two passes and back through both
+    assert relative(ours, curvature(exact(x, zero, norm, True))) < bound
 
 
 @pytest.fixture
