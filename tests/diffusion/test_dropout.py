@@ -33,7 +33,8 @@ def test_a_share_is_dropped_and_the_rest_enlarged(rate):
         y = drop(x, rate, "layer")
     check_share(int((y == 0).sum()), y.numel(), rate)
     kept = y != 0
-    assert torch.allclose(y[kept], x[kept] / (1 - rate), rtol=1e-4)  # of the rate 2⁻¹⁶ is lost
+    lost = 2.0**-16 / (1 - rate)  # rates are rounded down to a multiple of 2⁻¹⁶
+    assert torch.allclose(y[kept], x[kept] / (1 - rate), rtol=1.01 * lost)
 
 
 def test_masks_are_a_function_of_seed_step_layer_and_place_alone():
