@@ -72,13 +72,16 @@ def sample(
     """Follow the scheduler's timesteps from x_T to x_0, in [−1, 1] up to the model's error.
 
     denoise: (x_t, t) ↦ the network's output, of the scheduler's prediction type. check: called
-    before every step; what it raises ends the sampling.
+    before every step; what it raises ends the sampling. An image for which the network once gave a
+    number that is not finite is NaN: some schedulers would clip it to one that looks like a pixel.
     """
-    x_t = x_T
+    x_t, spoilt = x_T, torch.zeros(len(x_T), dtype=torch.bool, device=x_T.device)
     for t in scheduler.timesteps.to(x_T.device):
         check()
-        x_t = scheduler.step(denoise(x_t, t), t, x_t).prev_sample
-    return x_t
+        output = denoise(x_t, t)
+        spoilt |= ~torch.isfinite(output).flatten(1).all(dim=1)
+        x_t = scheduler.step(output, t, x_t).prev_sample
+    return x_t.masked_fill(spoilt[:, None, None, None], torch.nan)
 
 
 def in_tiles(draw: Callable[..., Tensor], *inputs: Tensor) -> Tensor:

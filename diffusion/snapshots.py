@@ -28,7 +28,6 @@ from data_gen.files import (
     MANIFEST,
     damage,
     hash_file,
-    is_complete,
     read_json,
     remove_directory,
     write_directory,
@@ -56,7 +55,7 @@ def steps_in(parent: Path) -> list[int]:
 
 
 def complete_steps(parent: Path) -> list[int]:
-    return [step for step in steps_in(parent) if is_complete(step_directory(parent, step))]
+    return [s for s in steps_in(parent) if step_damage(step_directory(parent, s)) is None]
 
 
 def thinned_steps(parent: Path) -> list[int]:
@@ -88,16 +87,19 @@ def find_snapshot(parent: Path, step: int | None) -> Path:
     raise Mistake(f"step: {what} in {parent}; use another step")
 
 
-def snapshot_digest(path: Path) -> str | None:
-    """SHA-256 of a snapshot's manifest, thinned out or not: what it is, wherever it lies. None if
-    there is none."""
-    files = (path / MANIFEST, path / THINNED)
-    return next((hash_file(file) for file in files if file.is_file()), None)
+def step_damage(directory: Path) -> str | None:
+    """What is wrong with the snapshot or state in a `step_directory`, on one line; None if it is
+    whole and of the step that its name says."""
+    wrong = damage(directory)
+    if wrong:
+        return wrong
+    step = read_json(directory / MANIFEST).get("step")
+    return None if step == step_of(directory) else f"its manifest is of step {step}"
 
 
 def _is_whole(path: Path) -> bool:
     """True if complete; else a warning names what is wrong with it."""
-    wrong = damage(path)
+    wrong = step_damage(path)
     if wrong:
         warnings.warn(f"{path}: {wrong}; not used", DamageWarning, stacklevel=3)
     return not wrong

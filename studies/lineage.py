@@ -7,7 +7,7 @@ from typing import Any
 from data_gen.endings import Mistake
 from data_gen.files import read_json, write_json
 from diffusion.fine_tuning import Source
-from diffusion.snapshots import find_snapshot, snapshot_digest, step_directory
+from diffusion.snapshots import find_snapshot, snapshot_hash, step_directory
 from studies.config import Config, identity
 from studies.run_dir import RunDir
 
@@ -31,7 +31,7 @@ def with_recorded_source(config: Config, run: RunDir) -> Config:
     if init.run is None or not run.lineage.is_file() or not run.has_begun():
         return config
     recorded = _read_lineage(run)
-    found = snapshot_digest(step_directory(Path(init.run) / "snapshots", init.step or 0))
+    found = snapshot_hash(step_directory(Path(init.run) / "snapshots", init.step or 0))
     if found == recorded["sha256"]:
         init = replace(init, run=recorded["run"])
         return replace(config, train=replace(config.train, init_from=init))
@@ -58,7 +58,7 @@ def record_lineage(run: RunDir, config: Config, source: Source) -> None:
         "run": str(config.train.init_from.run),
         "step": config.train.init_from.step,
         "weights": source.weights,
-        "sha256": snapshot_digest(source.directory),
+        "sha256": snapshot_hash(source.directory),
         "config": identity(ancestor.read_config()),
         "lineage": before,
     }

@@ -9,11 +9,17 @@ import torch
 
 from classifiers.scores import adopt_older_parts
 from data_gen.endings import Mistake, Preempted
-from data_gen.files import damage, hash_json, read_json, remove_unfinished
+from data_gen.files import hash_json, read_json, remove_unfinished
 from diffusion.fine_tuning import Source
 from diffusion.group_norm import group_norm_implementation
 from diffusion.processes import Processes, build_accelerator
-from diffusion.snapshots import complete_steps, step_directory, steps_in, thinned_steps
+from diffusion.snapshots import (
+    complete_steps,
+    step_damage,
+    step_directory,
+    steps_in,
+    thinned_steps,
+)
 from diffusion.train import Trainer
 from studies.certificate_facts import probe_facts, probe_warnings
 from studies.config import Config, check_config, flatten, scored_world, snapshot_steps, to_dict
@@ -157,8 +163,8 @@ def _check_snapshots(config: Config, run: RunDir) -> None:
     for step in sorted({*snapshot_steps(config)} - there):
         path = step_directory(run.snapshots, step)
         raise Mistake(
-            f"{path}: {damage(path)}, and training is beyond it; restore it: the same config, "
-            f"trained under another --name, makes it again"
+            f"{path}: {step_damage(path)}, and training is beyond it; restore it: the same "
+            f"config, trained under another --name, makes it again"
         )
 
 

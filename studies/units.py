@@ -103,11 +103,16 @@ def make_jobs(run: RunDir, config: Config, probe: str) -> list[Job]:
 
 def unscored(jobs: Iterable[Job]) -> list[Job]:
     """What is left to do: the jobs of which a part is not scored yet, with such parts alone."""
-    left = [
-        (job, {n: p for n, p in job.parts.items() if not is_scored(p, job.snapshot)})
-        for job in jobs
-    ]
+    left = [(job, _missing_parts(job)) for job in jobs]
     return [replace(job, parts=parts) for job, parts in left if parts]
+
+
+def _missing_parts(job: Job) -> Mapping[str, Path]:
+    """All of them where samples are there that are of other weights: what was read off such is
+    not known."""
+    if job.samples is not None and job.samples.is_file() and not job.is_drawn():
+        return job.parts
+    return {n: p for n, p in job.parts.items() if not is_scored(p, job.snapshot)}
 
 
 def count_parts(jobs: Iterable[Job]) -> int:

@@ -106,3 +106,18 @@ def test_what_is_not_finite_never_becomes_an_image(wrong):
     x_0[1, 2, 0, 1] = wrong
     with pytest.raises(Mistake, match="^m drew numbers that are not finite in 1 of 3 images; use "):
         to_pixels(x_0, "m")
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("wrong", [torch.inf, -torch.inf, torch.nan])
+def test_what_a_network_says_beyond_all_numbers_spoils_the_image(sampler, wrong):
+    """Samplers that clip x_0 would make a pixel of infinity."""
+    scheduler = make_sampler(sampler, SCHEDULE, 5, step_noise(0, torch.arange(3), (1, 2, 2)))
+
+    def denoise(x_t, t):
+        output = torch.zeros_like(x_t)
+        output[1, 0, 0, 0] = wrong
+        return output
+
+    x_0 = sample(denoise, scheduler, torch.ones(3, 1, 2, 2))
+    assert torch.isfinite(x_0[[0, 2]]).all() and x_0[1].isnan().all()

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from classifiers.certificate import probe_name
 from classifiers.scores import SCHEMA, read_facts, read_part, write_part
-from data_gen.endings import Mistake, Preempted
+from data_gen.endings import DamageWarning, Mistake, Preempted
 from data_gen.files import digest_file, hash_file, hashes, read_json, write_json
 from diffusion.snapshots import complete_steps, snapshot_hash, step_directory, thin
 from studies import stages
@@ -235,3 +235,24 @@ def test_hidden_hashes_of_an_older_version_are_moved_into_the_parts(run, config,
     assert evaluated(run, config) == ["evaluate: finished before, 10 parts"]
     assert not [*run.scores.glob(".*")] and read_run_scores(run.path).equals(before)
     assert [finding.line() for finding in verify(run)] == [] and not drawn
+
+
+def test_samples_of_other_weights_are_drawn_again_though_all_is_scored(run, config):
+    """Two steps' samples changed places: verify names them, and the same command mends them."""
+    first, second = (run.path / DRAWN.replace("00000002", f"0000000{step}") for step in (2, 4))
+    before = first.read_bytes(), second.read_bytes()
+    first.write_bytes(before[1]), second.write_bytes(before[0])
+    assert len(stale(run)) == 2
+    assert any("it is drawn again" in line for line in evaluated(run, config))
+    assert (first.read_bytes(), second.read_bytes()) == before and not stale(run)
+
+
+def test_a_snapshot_of_another_step_is_not_drawn_from(run, config):
+    """Whole, with its manifest, in the place of another."""
+    place = step_directory(run.snapshots, 2)
+    shutil.rmtree(place)
+    shutil.copytree(step_directory(run.snapshots, 4), place)
+    with pytest.warns(DamageWarning, match="its manifest is of step 4; not used"):
+        with pytest.raises(Mistake, match="no complete snapshot of step 2"):
+            evaluated(run, config)
+    assert 2 not in complete_steps(run.snapshots)
