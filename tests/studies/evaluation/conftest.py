@@ -31,12 +31,14 @@ def config(root) -> Config:
 
 @pytest.fixture(scope="session", autouse=True)
 def one_oracle() -> Iterator[None]:
-    """All runs here are of one world: its oracle's limit is measured once."""
-    known: list = []
+    """The oracle's limit is measured once for each world; later tests of the session share it."""
+    known: dict = {}
 
     def remembered(world):
-        known[:] = known or [oracle_of(world)]
-        return known[0]
+        key = repr(world.config)
+        if key not in known:
+            known[key] = oracle_of(world)
+        return known[key]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("studies.evaluate.oracle_of", remembered)
