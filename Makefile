@@ -20,9 +20,8 @@ swingby: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -m 'not slow'
 
-# Files in the order of their names: by the number of their tests, the longest would start last.
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -m 'slow and not alone' --no-loadscope-reorder --timeout 2400 --durations 0
+	$(BIN)/python -m pytest -m 'slow and not alone' --timeout 2400 --durations 0
 	$(BIN)/python -m pytest -m alone --numprocesses 0 --timeout 2400 --durations 0
 
 lint: $(STAMP)

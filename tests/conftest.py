@@ -5,6 +5,7 @@ import os
 # before torch: workers of pytest-xdist share two cores, whatever a machine's OMP_NUM_THREADS is
 os.environ["OMP_NUM_THREADS"] = os.environ.get("TEST_THREADS", "1")
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,10 @@ from data_gen.concepts import Concept  # noqa: E402
 from data_gen.world import World, WorldConfig  # noqa: E402
 from studies.cli import quieten_libraries  # noqa: E402
 
-quieten_libraries()
+quieten_libraries()  # before they are imported
+
+from studies.second_readings import oracle_of  # noqa: E402
+
 ROOT = Path(__file__).resolve().parent.parent
 
 CONCEPTS = {
@@ -48,3 +52,19 @@ def tiny_world(tiny_config: WorldConfig) -> World:
 @pytest.fixture(scope="session")
 def root() -> Path:
     return ROOT
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_oracle() -> Iterator[None]:
+    """The oracle's limit is measured once for each world; later tests of the session share it."""
+    known: dict = {}
+
+    def remembered(world):
+        key = repr(world.config)
+        if key not in known:
+            known[key] = oracle_of(world)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("studies.evaluate.oracle_of", remembered)
+        yield

@@ -1,8 +1,19 @@
-"""Command lines, started as a user starts them, on runs of some seconds."""
+"""Command lines on runs of some seconds: processes of their own, as a user starts them, and, where
+seconds of imports would prove nothing, in the process of the test."""
 
+import io
+import os
+import runpy
+import signal
 import subprocess
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest import mock
+
+from studies.stopping import SIGNALS
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = str(ROOT / "configs" / "tiny.yaml")
@@ -16,6 +27,7 @@ SHORT = (
 
 
 def start(script: str, *arguments: str, **options) -> subprocess.Popen:
+    """A process of its own."""
     command = [sys.executable, str(ROOT / "scripts" / f"{script}.py"), *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command, **pipes, **options)
@@ -26,5 +38,25 @@ def finish(process: subprocess.Popen) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def call(script: str, *arguments: str, **options) -> tuple[int, str, str]:
-    return finish(start(script, *arguments, **options))
+def call(script: str, *arguments: str, cwd: Path = ROOT) -> tuple[int, str, str]:
+    """Exit status, stdout and stderr of a command line, in this process."""
+    path, out, err, status = str(ROOT / "scripts" / f"{script}.py"), io.StringIO(), io.StringIO(), 0
+    with _as_it_was(), chdir(cwd), redirect_stdout(out), redirect_stderr(err):
+        sys.argv = [path, *arguments]
+        try:
+            runpy.run_path(path, run_name="__main__")
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    return status, out.getvalue(), err.getvalue()
+
+
+@contextmanager
+def _as_it_was() -> Iterator[None]:
+    """What a command changes in its process is undone."""
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    with mock.patch.dict(os.environ), mock.patch.object(sys, "argv"), warnings.catch_warnings():
+        try:
+            yield
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)

@@ -85,6 +85,7 @@ def test_a_wrong_rank_is_told_though_others_are_silent(root):
     ],
 )
 def test_a_stop_says_what_it_keeps(root, number, resumes, kept):
-    body = f"import os, time; os.kill(os.getpid(), {int(number)}); time.sleep(60)"
+    own = "signal.signal(signal.SIGINT, signal.default_int_handler)"  # nohup's children ignore it
+    body = f"import os, signal, time; {own}; os.kill(os.getpid(), {int(number)}); time.sleep(60)"
     done = script(root, body, resumes=resumes)
     assert done.returncode == 75 and kept in done.stderr and done.stderr.count("\n") == 1

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -9,8 +10,8 @@ from studies import stages
 from studies.config import Config, read_config
 from studies.run_dir import RunDir
 from studies.samples import save_tile
-from studies.second_readings import oracle_of
 from tests.harness.evaluations import copy, quiet
+from tests.harness.shared import made_once
 
 
 @pytest.fixture(scope="session")
@@ -29,30 +30,17 @@ def config(root) -> Config:
     return replace(config, **parts)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_oracle() -> Iterator[None]:
-    """The oracle's limit is measured once for each world; later tests of the session share it."""
-    known: dict = {}
-
-    def remembered(world):
-        key = repr(world.config)
-        if key not in known:
-            known[key] = oracle_of(world)
-        return known[key]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("studies.evaluate.oracle_of", remembered)
-        yield
-
-
 @pytest.fixture(scope="session")
 def trained(config, tmp_path_factory) -> RunDir:
-    """With its probe, nothing scored."""
-    run = RunDir(tmp_path_factory.mktemp("runs") / "tiny")
-    stages.claim(config, run)
-    stages.probe_stage(config, run, quiet)
-    stages.train_stage(config, run, quiet)
-    return run
+    """With its probe, nothing scored. Tests work on copies of it: `run`."""
+
+    def make(folder: Path) -> None:
+        run = RunDir(folder / "tiny")
+        stages.claim(config, run)
+        stages.probe_stage(config, run, quiet)
+        stages.train_stage(config, run, quiet)
+
+    return RunDir(made_once(tmp_path_factory, "trained", make) / "tiny")
 
 
 @pytest.fixture
@@ -62,10 +50,12 @@ def run(trained, tmp_path) -> RunDir:
 
 @pytest.fixture(scope="session")
 def scored(trained, config, tmp_path_factory) -> RunDir:
-    """A copy that one process has scored."""
-    run = copy(trained, tmp_path_factory.mktemp("scored") / "runs")
-    stages.evaluate_stage(config, run, quiet)
-    return run
+    """A copy that one process has scored. Tests work on copies of it."""
+
+    def make(folder: Path) -> None:
+        stages.evaluate_stage(config, copy(trained, folder / "runs"), quiet)
+
+    return RunDir(made_once(tmp_path_factory, "scored", make) / "runs" / "tiny")
 
 
 @pytest.fixture
