@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo swingby test test-slow lint clean
+.PHONY: setup demo swingby test test-slow lint docs clean
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml
@@ -28,6 +28,10 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Pages that are read off the code: the map of files, the keys of a config.
+docs: $(STAMP)
+	$(BIN)/python docs/generate.py
 
 # Leaves runs/ alone: results are never deleted by a build.
 clean:

@@ -39,11 +39,16 @@ class WorldConfig:
         seed: of the scenes; runs with another training seed share the world.
         image_size_px: height and width.
         concepts: the axes of concept space, each with its values.
-        num_images: images in all; the last share `validation` of them is kept out of training.
-        held_out: sets of combinations training never shows (the language of sets.py).
+        kind: what the world is made of.
+        num_images: images in all.
+        validation: share of them that is kept out of training, the last ones.
+        held_out: sets of combinations that training never shows.
         held_out_ranges: factor → [low, high], numbers training never shows. Of rotation also the
             angles at which a shape looks as at one of these; discs and rings have no angle.
-        frequencies, correlations: how often training shows which combination (splits.weigh).
+        frequencies: set → relative frequency of each of its combinations in training; others have
+            1, later sets override.
+        correlations: two concepts, as "shape color" → strength in [0, 1): with that probability
+            the second takes the value in the same place as the first's, else any.
         exact_counts: give every combination its exact share, of all images and of the training
             images, instead of drawing each image's. The share of one image then depends on their
             number.

@@ -70,7 +70,7 @@ class ModelConfig:
     """A conditional U-Net.
 
     Attributes:
-        size: a row of SIZES, or `custom`.
+        size: of the network; `custom` takes the widths below.
         custom: the widths of size `custom`; what is not given is as in `nano`.
         dropout: rate inside residual blocks, in training.
         conditioning: what the model is told, as one embedding h beside that of the time.

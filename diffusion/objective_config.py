@@ -19,6 +19,7 @@ class ObjectiveConfig:
     more than twice as soon (one seed: color .97 after 400 steps, against .69 after 800).
 
     Attributes:
+        kind: ddpm or variational, as above.
         prediction: what the network puts out: the noise, the image, or v = α ε − σ x_0
             (Salimans & Ho 2022); variational: the noise.
         schedule: of ddpm.

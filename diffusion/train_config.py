@@ -38,8 +38,10 @@ class TrainConfig:
         reduction: how gradients are added over processes: `all_reduce`, in the backend's order; or
             `in_order`, one micro-batch after the other, so that any number of processes gives the
             same bits, at some cost.
-        learning_rate: reached after warmup_steps.
+        learning_rate: reached after the warm-up.
         learning_rate_decay: after the warm-up: none; or linear, to 0 at max_steps.
+        warmup_steps: in which the learning rate rises, linearly.
+        weight_decay: of AdamW.
         clip_grad_norm: largest norm of the gradient.
         cond_dropout: share of captions replaced by the null caption.
         ema_decay: of the averaged weights; in step t at most (1 + t) / (10 + t).
@@ -48,7 +50,9 @@ class TrainConfig:
             decided once, at the first start.
         compile: run the model through torch.compile, after a check of its gradients.
         init_from: another run's snapshot to start from.
-        snapshots: steps to keep the model at, see `parse_schedule`; step 0 and the last always are.
+        snapshots: steps to keep the model at, a comma-separated union of terms: `1331` one step,
+            `pow2` 1, 2, 4, …, `linear:8` eight equal strides, `sqrt:60@500` sixty steps from 500
+            on, equally far apart in √step; step 0 and the last always are.
         state_every: steps between saved training states; the last two are kept.
         log_every: steps between rows of metrics.jsonl.
         tracker: also log to a tracker, by accelerate's name for it (tensorboard, wandb, ...).

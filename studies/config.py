@@ -43,7 +43,8 @@ class EvaluateConfig:
         seed: of the noise that generated images start from.
         sampler, num_inference_steps, guidance_scale: how noise becomes images.
         images_per_combination: at each snapshot, of bumps per section, each of a centre of its
-            own; final_images_per_combination: at the last.
+            own.
+        final_images_per_combination: the same at the last snapshot.
         snapshots: schedule of the steps that are scored; each must be a snapshot of training.
         weights: averaged (ema) or raw: those that tables, figures and drawings show.
         both_weights: score the other weights too, beside them.

@@ -47,6 +47,7 @@ class BumpsConfig:
     centres tile [0, N)² at 0, dx, 2 dx, … and 0, dy, 2 dy, …
 
     Attributes:
+        kind: what the world is made of.
         seed: of the choice of kept centres.
         image_size_px: height and width.
         image: bump, a 2-D Gaussian; stripes, the sum of a vertical stripe at x and a horizontal

@@ -46,8 +46,9 @@ class PhotosConfig:
 
     Attributes:
         folder: of the images; paths are relative to where the command runs.
-        table: of their attributes, one row per image (layouts: photos.attributes.read_table).
+        table: of their attributes, one row per image: CSV, metadata.jsonl or CelebA's list_attr.
         concepts: the axes of concept space, each with its column and its values.
+        kind: what the world is made of.
         file_column: of the table, where the names of the files are. None: as its layout says.
         seed: of which images are validation, which are kept, and of the words of captions.
         image_size_px: height and width after cropping and scaling.
@@ -55,11 +56,11 @@ class PhotosConfig:
         num_images: images in all, every combination its share of them; None: all there are.
         validation: share of the images of each training combination, rounded down, that is kept
             out of training.
-        held_out: sets of combinations training never shows (the language of sets.py).
+        held_out: sets of combinations that training never shows.
         at_most: set → images that training shows of each of its combinations, later ones override.
             It takes no image from validation, and a smaller number keeps a part of what a larger
             one keeps.
-        contents: what table and files hold, as `PhotoWorld.contents` says it. Others are refused,
+        contents: a hash of what table and files hold. Others are refused,
             wherever they lie. None: whatever is there; a run writes it into its config.yaml.
     """
 
