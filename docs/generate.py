@@ -196,6 +196,12 @@ def stale() -> list[str]:
     return [str(page.relative_to(ROOT)) for page in PAGES if page.read_text() != _renewed(page)]
 
 
+def write() -> None:
+    """Write all pages anew, below what is written by hand."""
+    for page in PAGES:
+        page.write_text(_renewed(page))
+
+
 def _renewed(page: Path) -> str:
     by_hand = page.read_text().partition(MARKER)[0]
     return f"{by_hand.rstrip()}\n\n{MARKER}\n\n{PAGES[page]()}\n"
@@ -209,8 +215,7 @@ def main() -> None:
             print(f"error: stale: {', '.join(names)}; run make docs", file=sys.stderr)
             sys.exit(2)
         return
-    for page in PAGES:
-        page.write_text(_renewed(page))
+    write()
 
 
 if __name__ == "__main__":
