@@ -63,7 +63,8 @@ def _summary(path: Path) -> str:
     if path.suffix == ".py":
         text = (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n\n")[0]
     else:
-        text = next(m[1] for line in path.read_text().splitlines() if (m := COMMENT.match(line)))
+        comments = map(COMMENT.match, path.read_text().splitlines())
+        text = next((comment[1] for comment in comments if comment), "")
     text = " ".join(text.split())
     if text.startswith(QUESTION):
         question = text.removeprefix(QUESTION)
