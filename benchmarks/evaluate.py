@@ -36,23 +36,23 @@ from diffusers import DDPMScheduler
 from plain_pipeline import PlainPipeline
 from transformers.utils.logging import disable_progress_bar
 
-from analysis.paired import paired_differences
-from analysis.trajectory import joint_right
-from data_gen.endings import Mistake
+from analysis.tables.paired import paired_differences
+from analysis.tables.trajectory import joint_right
 from diffusion.pipeline import ConceptPipeline
 from diffusion.processes import Processes, build_accelerator
 from diffusion.sampler_names import SAMPLER_NAMES, check_sampler
 from diffusion.samplers import make_sampler
 from diffusion.sampling import TILE
 from diffusion.snapshots import find_snapshot
-from studies.config import Config, scored_world
-from studies.evaluate import Evaluator
-from studies.plans import Plan, num_combinations, shown_plans
-from studies.probing import load_run_probe
-from studies.prompt_sets import PLAIN, prompts_of
-from studies.results import read_scores
-from studies.run_dir import RunDir
-from studies.units import snapshot_job, unscored
+from ground.endings import Mistake
+from studies.experiment.config import Config, scored_world
+from studies.run.directory import RunDir
+from studies.scoring.evaluate import Evaluator
+from studies.scoring.plans import Plan, num_combinations, shown_plans
+from studies.scoring.probing import load_run_probe
+from studies.scoring.results import read_scores
+from studies.scoring.units import snapshot_job, unscored
+from studies.worlds.prompt_sets import PLAIN, prompts_of
 
 MARGIN = 0.015
 FEWEST, MOST = 6, 8  # evaluations per image of what is tried

@@ -26,11 +26,11 @@ import torch
 from matplotlib.figure import Figure
 from scipy import stats
 
-from analysis.style import PALETTE, save_figure
-from data_gen.files import read_rows
-from studies.config import check_config
-from studies.findings import Findings
-from studies.run_dir import RunDir
+from analysis.figures.style import PALETTE, save_figure
+from ground.files import read_rows
+from studies.experiment.config import check_config
+from studies.findings.run_findings import Findings
+from studies.run.directory import RunDir
 
 ROOT = Path(__file__).resolve().parents[1]
 PRECISIONS = ("float32", "bf16")

@@ -31,7 +31,7 @@ from data_gen.render import Canvas, draw
 from data_gen.scene_sets import training_scenes
 from data_gen.scenes import joined
 from data_gen.world import World, WorldConfig
-from studies.worlds import read_world_file
+from studies.experiment.world_file import read_world_file
 
 ROOT = Path(__file__).resolve().parents[1]
 WORLD = ROOT / "configs" / "worlds" / "p2_2x2x2.yaml"

@@ -38,8 +38,8 @@ from diffusion import train
 from diffusion.precision import Precision
 from diffusion.processes import Processes, build_accelerator
 from diffusion.train import Trainer
-from studies.config import read_config
-from studies.models import new_model, task_of
+from studies.experiment.config import read_config
+from studies.worlds.tasks import new_model, task_of
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / "configs" / "quickstart.yaml"

@@ -22,19 +22,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from analysis.figures import sample_grid_figure
-from analysis.style import save_figure
-from data_gen.files import read_rows
+from analysis.figures.run import sample_grid_figure
+from analysis.figures.style import save_figure
 from diffusion.model_config import SIZES
 from diffusion.prompts import build_tokenizer
 from diffusion.text_encoders import build_text_encoder
+from ground.files import read_rows
+from ground.reading import read_as, read_yaml
 from studies.cli import quieten_libraries
-from studies.config import Config, check_config
-from studies.findings import Findings
-from studies.plans import make_plans
-from studies.reading import read_as, read_yaml
-from studies.run_dir import RunDir
-from studies.samples import load_samples
+from studies.experiment.config import Config, check_config
+from studies.findings.run_findings import Findings
+from studies.run.directory import RunDir
+from studies.run.samples import load_samples
+from studies.scoring.plans import make_plans
 from studies.stages import run_experiment
 
 TINY = Path(__file__).resolve().parents[1] / "configs" / "tiny.yaml"

@@ -22,8 +22,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from data_gen.files import read_rows
 from diffusion.snapshots import step_directory
+from ground.files import read_rows
 
 ROOT = Path(__file__).resolve().parents[1]
 FLAGS = {

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from classifiers.degradation import limit_at
 from classifiers.oracle import check_images
-from data_gen import streams
 from data_gen.bumps.config import BumpsConfig, check_bumps
 from data_gen.bumps.world import BumpWorld, draw, profile, render
+from ground import streams
 
 GRID_PX = 0.25  # of the matched filter: a start well inside the profile's width
 STEPS = 6

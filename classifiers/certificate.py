@@ -23,10 +23,10 @@ from classifiers.heads import Coordinate, Head
 from classifiers.limits import expected_rate
 from classifiers.oracle import Oracle
 from classifiers.probe import Batch, Probe
-from data_gen import streams
-from data_gen.endings import Mistake, first_line
-from data_gen.files import hash_json, read_json, write_directory, write_json
 from data_gen.world import World
+from ground import streams
+from ground.endings import Mistake, first_line
+from ground.files import hash_json, read_json, write_directory, write_json
 
 
 class ProbeRefused(Mistake):

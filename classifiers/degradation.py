@@ -8,10 +8,10 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from classifiers.limits import limit_of
-from data_gen import streams
 from data_gen.dataset import labelled_set
-from data_gen.endings import Mistake
 from data_gen.world import World
+from ground import streams
+from ground.endings import Mistake
 
 Reader = Callable[[UInt8[Tensor, "n h w 3"]], Int[Tensor, "n c"]]  # −1: unsure
 Verdicts = tuple[Bool[Tensor, "n k"], Bool[Tensor, "n k"]]  # per concept: right, unsure

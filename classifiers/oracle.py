@@ -18,10 +18,10 @@ from classifiers.scene_search import Search
 from classifiers.spans import Allowed, Spans, wrapped
 from data_gen.concepts import ConceptSpace, place
 from data_gen.dataset import labelled_set
-from data_gen.endings import Mistake
 from data_gen.factors import FACTORS
 from data_gen.render import SHAPES
 from data_gen.world import World, WorldConfig
+from ground.endings import Mistake
 
 UNSURE = -1
 DETECTED = 60.0  # explained / variance; the best fit to pure noise had 40 at most in 7 000 images

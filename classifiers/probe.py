@@ -12,12 +12,12 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Real, UInt8
 from torch import Tensor, nn
 
-from classifiers.familiarity import Familiarity
 from classifiers.heads import Coordinate, Head
 from classifiers.probe_config import ProbeConfig
-from data_gen import streams
-from data_gen.endings import Mistake, Preempted, first_line
-from data_gen.files import whole_file
+from classifiers.unsure import Familiarity
+from ground import streams
+from ground.endings import Mistake, Preempted, first_line
+from ground.files import whole_file
 
 # images, and per concept the place of its value, or its coordinate in px (nan: none)
 Batch = tuple[UInt8[Tensor, "n _ h w"], Real[Tensor, "n c"]]

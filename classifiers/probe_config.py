@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from data_gen.endings import Mistake
+from ground.endings import Mistake
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,8 @@ from torch import Tensor
 
 from classifiers.heads import READ_AS, Coordinate
 from classifiers.probe import Probe
-from data_gen.endings import Mistake, first_line
-from data_gen.files import digest_file, hash_file, whole_file
+from ground.endings import Mistake, first_line
+from ground.files import digest_file, hash_file, whole_file
 
 SCHEMA_VERSION = 2  # 1: a part's hash is not in it, but in a hidden file beside it
 HASH, BLANK = b"sha256", b"0" * 64  # a part's own hash, and what stands there while it is taken

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from data_gen.concepts import ConceptSpace
-from data_gen.endings import Mistake, nearest
 from data_gen.reserved import check_word, composed, is_word
+from ground.endings import Mistake, nearest
 
 AGREEING = ("a", "an")
 ARTICLES = (*AGREEING, "the")

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from data_gen.endings import Mistake, nearest
 from data_gen.factors import FACTORS, Factor
 from data_gen.reserved import check_value
+from ground.endings import Mistake, nearest
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from data_gen import streams
 from data_gen.factors import FACTORS
 from data_gen.leaks import LeakCheck, LeakReport
 from data_gen.render import draw
@@ -14,6 +13,7 @@ from data_gen.scene_sets import InTurn, SceneSet, training_scenes
 from data_gen.scenes import joined
 from data_gen.wording import Captioned, write_captions
 from data_gen.world import World
+from ground import streams
 
 CHUNK = 1 << 14  # scenes drawn at a time: bounds the memory beside the images
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from data_gen.captions import Captioner
 from data_gen.concepts import Combination, ConceptSpace
-from data_gen.endings import Mistake
 from data_gen.looks import Lookalikes, as_seen
 from data_gen.splits import Split
+from ground.endings import Mistake
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from data_gen import streams
 from data_gen.factors import FACTORS
 from data_gen.scenes import Scenes
 from data_gen.shapes import DISTANCES, Distance, drawn_radius, isosceles
 from data_gen.world import World, WorldConfig
+from ground import streams
 
 CHUNK_PIXELS = 1 << 20  # rendered at a time: with fewer, starting an operation costs too much
 SHAPES = tuple(FACTORS["shape"].words)

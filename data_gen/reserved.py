@@ -6,7 +6,7 @@ Every contract has its line here. Imports no torch.
 import re
 import unicodedata
 
-from data_gen.endings import Mistake
+from ground.endings import Mistake
 
 AND, NOT = "AND", "NOT"  # join the terms of composed prompts
 WORDS = {

@@ -9,13 +9,13 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from data_gen import streams
 from data_gen.concepts import Combination
-from data_gen.endings import Mistake
 from data_gen.looks import as_seen, periods
 from data_gen.scenes import Scenes, draw_scenes, joined
 from data_gen.splits import share_out
 from data_gen.world import LEAST_SHARE, World, held_out_share
+from ground import streams
+from ground.endings import Mistake
 
 ATTEMPTS = 1024  # a share of .05 is missed by all of them once in 10²² scenes
 

@@ -7,10 +7,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from data_gen import streams
 from data_gen.concepts import place
 from data_gen.factors import COLUMNS, FACTORS
 from data_gen.world import World
+from ground import streams
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 
 from data_gen.concepts import Combination, ConceptSpace
-from data_gen.endings import Mistake
+from ground.endings import Mistake
 
 CombinationSet = frozenset[Combination]
 MAX_DEPTH = 50  # parentheses in each other
@@ -134,7 +134,7 @@ class _Reader:
         """In a random order, take what leaves each of its values to another combination."""
         import torch
 
-        from data_gen.streams import permutation
+        from ground.streams import permutation
 
         seen = {value: 0 for values in self.space.values for value in values}
         for combination in self.space.combinations:

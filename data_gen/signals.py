@@ -7,12 +7,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from data_gen.endings import Mistake
 from data_gen.factors import FACTORS
 from data_gen.render import Canvas, render
 from data_gen.scene_sets import InTurn
 from data_gen.scenes import Scenes, draw_scenes
 from data_gen.world import World
+from ground.endings import Mistake
 
 SCENES = 512  # of each value at least: the standard error of a gap is a few hundredths of it
 

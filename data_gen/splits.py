@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from data_gen.concepts import Combination, ConceptSpace
-from data_gen.endings import Mistake
 from data_gen.sets import read_set
+from ground.endings import Mistake
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from data_gen import streams
 from data_gen.captions import CaptionConfig, Captioner
 from data_gen.concepts import ConceptSpace
-from data_gen.rates import Rates
 from data_gen.splits import Split
+from data_gen.word_rates import Rates
+from ground import streams
 
 ATTEMPTS = 64  # draws of wrong words before an image is called by its right ones
 

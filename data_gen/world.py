@@ -9,11 +9,11 @@ import numpy as np
 
 from data_gen.captions import CaptionConfig, Captioner
 from data_gen.concepts import Combination, Concept, ConceptSpace, check_concepts, place
-from data_gen.endings import Mistake, nearest
 from data_gen.factors import FACTORS
 from data_gen.looks import Lookalikes, period, seen_share
-from data_gen.rates import read_rates
 from data_gen.splits import make_split, weigh
+from data_gen.word_rates import read_rates
+from ground.endings import Mistake, nearest
 
 LEAST_SHARE = 0.05  # of a value that must be in a held-out range, and that must be left outside
 

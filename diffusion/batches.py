@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from data_gen import streams
 from diffusion.objectives import antithetic
+from ground import streams
 
 
 @dataclass(frozen=True)

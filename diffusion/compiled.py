@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from data_gen.endings import Mistake, first_line
+from ground.endings import Mistake, first_line
 
 # ‖g_compiled − g_eager‖ / ‖g_eager‖ allowed: rounding in another order, not another function
 TOLERANCE = {"float32": 1e-3, "bf16": 5e-2}

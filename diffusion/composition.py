@@ -8,8 +8,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from data_gen.endings import Mistake
 from data_gen.reserved import AND, NOT, composed
+from ground.endings import Mistake
 
 MOST_WEIGHT = 1000.0
 EXAMPLE = "'a red circle:2 AND NOT a small circle:0.5'"

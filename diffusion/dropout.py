@@ -1,7 +1,7 @@
 """Dropout whose masks belong to images, not to processes or micro-batches.
 
 What a layer drops of an image is a function of (seed, layer, step, place of the image in the whole
-batch), from streams.py. So a run with dropout is the same run however its batch is divided.
+batch), from ground/streams.py. So a run with dropout is the same run however its batch is divided.
 """
 
 import math
@@ -17,7 +17,7 @@ from transformers.masking_utils import eager_mask
 from transformers.models.clip.modeling_clip import CLIPAttention
 from transformers.models.t5.modeling_t5 import T5Attention
 
-from data_gen import streams
+from ground import streams
 
 LEVELS = 1 << 16  # a rate is rounded down to a multiple of 1 / LEVELS
 ATTENTION = "dropout_by_image"  # what transformers calls `_attention`

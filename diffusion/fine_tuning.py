@@ -11,13 +11,13 @@ from diffusers import DDPMScheduler
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from data_gen.endings import Mistake
 from diffusion.conditioning import NumberConditioner, TextConditioner
 from diffusion.model import Conditioner, DiffusionModel
 from diffusion.objectives import Variational, learned_gamma
 from diffusion.pipeline import ConceptPipeline
 from diffusion.prompts import Prompts, TextPrompts
 from diffusion.snapshots import step_of
+from ground.endings import Mistake
 
 WORDS = "embeddings.token_embedding.weight"
 POSITIONS = "embeddings.position_embedding.weight"

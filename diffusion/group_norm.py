@@ -25,8 +25,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from data_gen.endings import first_line
-from data_gen.files import whole_file
+from ground.endings import first_line
+from ground.files import whole_file
 
 SOURCE = Path(__file__).with_suffix(".c")
 FLAGS = ["-O2", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fno-unswitch-loops"]

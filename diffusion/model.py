@@ -8,12 +8,12 @@ from diffusers import UNet2DConditionModel, UNet2DModel
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from data_gen import streams
 from diffusion.conditioning import Condition, NumberConditioner, TextConditioner
 from diffusion.fast_layers import speed_up
 from diffusion.model_config import GROUPS, ModelConfig
 from diffusion.objective_config import ObjectiveConfig
 from diffusion.objectives import Objective, build_objective
+from ground import streams
 
 UNet: TypeAlias = UNet2DConditionModel | UNet2DModel  # type: ignore[valid-type]
 Conditioner = TextConditioner | NumberConditioner

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from data_gen.endings import Mistake
+from ground.endings import Mistake
 
 GROUPS = 8  # of every group norm: channels are multiples of it
 TEXT_HEADS = 2  # of every attention layer of our own text encoders

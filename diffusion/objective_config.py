@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from data_gen.endings import Mistake
+from ground.endings import Mistake
 
 Prediction = Literal["epsilon", "sample", "v_prediction"]
 GAMMA_LIMIT = 15.0  # e^−15 is what float32, in which diffusers keeps ᾱ, can tell from nothing

@@ -11,8 +11,6 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from data_gen import streams
-from data_gen.endings import Mistake
 from diffusion.composition import Composition, compose, needs_null
 from diffusion.conditioning import NumberConditioner, TextConditioner
 from diffusion.fast_layers import speed_up
@@ -21,6 +19,8 @@ from diffusion.prompts import CoordinatePrompts, NumberPrompts, Prompts, TextPro
 from diffusion.samplers import make_sampler, step_noise
 from diffusion.sampling import composed, in_tiles, sample
 from diffusion.snapshots import find_snapshot
+from ground import streams
+from ground.endings import Mistake
 
 VARIANTS = {"ema": "ema", "raw": None}  # what diffusers calls the two kinds of weights
 

@@ -14,8 +14,8 @@ from accelerate.tracking import get_available_trackers
 from accelerate.utils import DistributedType, LoggerType, ProjectConfiguration
 from torch import Tensor
 
-from data_gen.endings import Heard, Mistake, Preempted, first_line
 from diffusion.train_config import TrainConfig
+from ground.endings import Heard, Mistake, Preempted, first_line
 
 T = TypeVar("T")
 LOST = re.compile(r"(?i)connection [a-z ]+|timed out[a-z ]*|remote process exited")

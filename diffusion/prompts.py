@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
-from data_gen.endings import Mistake, nearest
+from ground.endings import Mistake, nearest
 
 BOS, EOS, PAD, UNKNOWN = "<bos>", "<eos>", "<pad>", "<unk>"
 SPECIAL = (PAD, BOS, UNKNOWN, EOS)  # an end token of id 2 would make CLIP pool at the largest id

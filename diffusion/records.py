@@ -18,9 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from data_gen.files import append_rows, read_rows, truncate_rows
 from diffusion.processes import Processes
 from diffusion.train_config import TrainConfig
+from ground.files import append_rows, read_rows, truncate_rows
 
 Row = dict[str, Any]
 

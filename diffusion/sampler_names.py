@@ -2,7 +2,7 @@
 
 from typing import Literal, get_args
 
-from data_gen.endings import Mistake, nearest
+from ground.endings import Mistake, nearest
 
 SamplerName = Literal["ddim", "dpmsolver++", "ddpm", "sde-dpmsolver++", "unipc", "euler", "heun"]
 SAMPLER_NAMES: tuple[str, ...] = get_args(SamplerName)

@@ -20,10 +20,10 @@ from diffusers.schedulers.scheduling_utils import SchedulerOutput
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from data_gen import streams
 from diffusion.objective_config import Prediction
 from diffusion.objectives import noise_in
 from diffusion.sampler_names import check_sampler
+from ground import streams
 
 # Cosine schedules end where x_0 = (x_t − σ ε) / α divides by next to nothing; solvers, which do
 # not clip x_0, begin where log α/σ is this.

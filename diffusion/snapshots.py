@@ -23,8 +23,8 @@ from diffusers import DiffusionPipeline
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from data_gen.endings import DamageWarning, Mistake
-from data_gen.files import (
+from ground.endings import DamageWarning, Mistake
+from ground.files import (
     MANIFEST,
     damage,
     hash_file,

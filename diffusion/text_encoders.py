@@ -14,8 +14,8 @@ from transformers import (
     T5EncoderModel,
 )
 
-from data_gen.endings import Mistake, first_line
 from diffusion.model_config import TEXT_HEADS, Size
+from ground.endings import Mistake, first_line
 
 WORD_STD = 0.25  # of new word embeddings: with CLIP's .02 the bag of words starts out too faint
 POOLING = {"captions": "words", "captions_contextual": "end"}  # bag of words; CLIP's end token

@@ -9,8 +9,6 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from data_gen.endings import Mistake, Preempted
-from data_gen.files import hash_file, hash_rows, read_json, remove_unfinished
 from diffusion.batches import BatchStream, Draw
 from diffusion.compiled import compile_checked
 from diffusion.dropout import drop_by_image, images_at
@@ -34,6 +32,8 @@ from diffusion.snapshots import (
 )
 from diffusion.train_config import TrainConfig, count_parts, parse_schedule
 from diffusion.training_data import TrainingData, image_losses
+from ground.endings import Mistake, Preempted
+from ground.files import hash_file, hash_rows, read_json, remove_unfinished
 
 FLUSH_EVERY = 20  # steps between looks at the losses: one synchronisation each
 

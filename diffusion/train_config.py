@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from data_gen.endings import Mistake
+from ground.endings import Mistake
 
 STEP = re.compile(r"\d+")
 SPREAD = re.compile(r"(?P<kind>linear|sqrt):(?P<count>\d+)(?:@(?P<start>\d+))?")

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from studies.config import Config
+from studies.experiment.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent
 MARKER = "<!-- What follows is written by docs/generate.py. -->"

@@ -26,7 +26,7 @@ class Arguments:
 
 def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
-    from studies.compare import compare
+    from studies.verify.compare import compare
 
     differences = compare(arguments.first, arguments.second)
     for difference in differences:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import tyro
 
-from data_gen.endings import Mistake
+from ground.endings import Mistake
 from studies.cli import deadline_after, read_flag, read_run, say, start, with_named_prompts
-from studies.config import EvaluateConfig, scored_world
-from studies.null_condition import check_null
+from studies.experiment.config import EvaluateConfig, scored_world
+from studies.run.null_condition import check_null
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def main() -> None:
     config = replace(config, evaluate=arguments.evaluate)
     scored_world(config)
     check_null(config, run)
-    from studies.instruments import agreement_lines
+    from studies.findings.instruments import agreement_lines
     from studies.stages import evaluate_stage, probe_stage
 
     probe_stage(config, run, say, deadline)

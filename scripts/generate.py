@@ -10,15 +10,15 @@ from typing import Annotated, Literal
 
 import tyro
 
-from data_gen.endings import Mistake
 from data_gen.photos.world import PhotoTerms
 from data_gen.world import World
 from diffusion.composition import add_terms
 from diffusion.sampler_names import SamplerName
-from studies.asked import what_is_asked
+from ground.endings import Mistake
 from studies.cli import read_run, start
-from studies.config import EvaluateConfig, check_config
-from studies.null_condition import check_prompt
+from studies.experiment.config import EvaluateConfig, check_config
+from studies.run.null_condition import check_prompt
+from studies.worlds.asked import what_is_asked
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,8 @@ def main() -> None:
     steps, prompts = asked_steps(arguments), check_arguments(arguments, world)
     for prompt in prompts:
         check_prompt(config, run, prompt, settings.guidance_scale)
-    from studies.generate import chosen_steps, draw, summary
-    from studies.pictures import write_pictures
+    from studies.drawing.generate import chosen_steps, draw, summary
+    from studies.drawing.pictures import write_pictures
 
     chosen = chosen_steps(run, steps)
     drawings = draw(run, world, prompts, settings, steps=chosen, num_images=arguments.num_images)

@@ -23,7 +23,7 @@ class Arguments:
 
 def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
-    from studies.plotting import plot_runs
+    from studies.findings.plotting import plot_runs
 
     for path in plot_runs(list(arguments.run), arguments.out):
         print(f"wrote {path}")

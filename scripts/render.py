@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 
 import tyro
 
-from data_gen.endings import Mistake
 from data_gen.world import WorldConfig
+from ground.endings import Mistake
+from ground.reading import read_as
 from studies.cli import read_flag, say, start
-from studies.config import to_dict
-from studies.reading import read_as
-from studies.worlds import WorldFile, build_world, read_world_file
+from studies.experiment.config import to_dict
+from studies.experiment.world_file import WorldFile, build_world, read_world_file
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def main() -> None:
     arguments = read_arguments()
     check(arguments)
     checked = build_world(arguments.fields)  # refuses a mistake before the slow imports
-    from studies.rendering import describe, export_world, match, open_world, preview
+    from studies.drawing.rendering import describe, export_world, match, open_world, preview
 
     world = open_world(checked)
     if arguments.describe:

@@ -4,7 +4,7 @@ Finished stages are skipped, an interrupted one goes on where it was saved.
 """
 
 from studies.cli import read_experiment, say, start
-from studies.config import scored_world
+from studies.experiment.config import scored_world
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tyro
 
-from data_gen.endings import Mistake
+from ground.endings import Mistake
 from studies.cli import say, start
 
 MOST_PILOTS = 1000  # the seeds of the rules begin there
@@ -32,8 +32,8 @@ def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
     if arguments.pilot is not None and not 8 <= arguments.pilot <= MOST_PILOTS:
         raise Mistake(f"--pilot: got {arguments.pilot}, allowed 8 to {MOST_PILOTS}")
-    from studies.sim.config import PILOT, on_pilot_seeds, read_sim_config
-    from studies.sim.study import check_study, describe, run_and_write
+    from studies.claims.sim.config import PILOT, on_pilot_seeds, read_sim_config
+    from studies.claims.sim.study import check_study, describe, run_and_write
 
     config = read_sim_config(arguments.config)
     if arguments.pilot is not None:

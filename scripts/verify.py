@@ -24,7 +24,7 @@ class Arguments:
 
 def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
-    from studies.verify import verify_runs
+    from studies.verify.verify import verify_runs
 
     verify_runs(arguments.run, say)
 

@@ -14,14 +14,14 @@ from typing import Annotated, Any, NoReturn
 
 import tyro
 
-from analysis.fonts import MissingGlyphs
-from data_gen.endings import DamageWarning, Heard, Mistake, Preempted
+from analysis.figures.fonts import MissingGlyphs
 from data_gen.world import WorldConfig
-from studies.config import Config, EvaluateConfig, check_config, read_config, to_dict
-from studies.null_condition import check_null
-from studies.reading import read_as
-from studies.run_dir import RunDir
-from studies.stopping import follow_launcher
+from ground.endings import DamageWarning, Heard, Mistake, Preempted
+from ground.reading import read_as
+from studies.experiment.config import Config, EvaluateConfig, check_config, read_config, to_dict
+from studies.run.directory import RunDir
+from studies.run.null_condition import check_null
+from studies.run.stopping import follow_launcher
 
 MISTAKE = 2  # exit status: the user has to change something
 PREEMPTED = 75  # exit status: stopped on request, the same command goes on (sysexits' TEMPFAIL)

@@ -1,11 +1,11 @@
 """What --dry-run prints."""
 
-from studies.config import Config, scored_weights, snapshot_steps, to_yaml
+from studies.experiment.config import Config, scored_weights, snapshot_steps, to_yaml
 from studies.forecast import Weights, run_bytes
-from studies.models import new_model, task_of
-from studies.plans import make_plans, questions_of, shown_plans
-from studies.prompt_sets import prompts_of, rows_per_step
-from studies.run_dir import RunDir
+from studies.run.directory import RunDir
+from studies.scoring.plans import make_plans, questions_of, shown_plans
+from studies.worlds.prompt_sets import prompts_of, rows_per_step
+from studies.worlds.tasks import new_model, task_of
 
 
 def describe_plan(config: Config, run: RunDir) -> str:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from data_gen.endings import Mistake
 from diffusion.snapshots import complete_steps, thinned_steps
-from studies.config import Config, snapshot_steps
-from studies.plans import count_images, make_plans, shown_plans
-from studies.run_dir import RunDir
+from ground.endings import Mistake
+from studies.experiment.config import Config, snapshot_steps
+from studies.run.directory import RunDir
+from studies.scoring.plans import count_images, make_plans, shown_plans
 
 SMALL_FILES = 100_000  # bytes of configs, tokenizer and manifest in a snapshot; measured: 40 kB
 COPIES_IN_SNAPSHOT, COPIES_IN_STATE, STATES = 2, 4, 3  # two states are kept while one is written

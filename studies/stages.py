@@ -8,8 +8,6 @@ from dataclasses import replace
 import torch
 
 from classifiers.scores import adopt_older_parts
-from data_gen.endings import Mistake, Preempted
-from data_gen.files import hash_json, read_json, remove_unfinished
 from diffusion.fine_tuning import Source
 from diffusion.group_norm import group_norm_implementation
 from diffusion.processes import Processes, build_accelerator
@@ -21,32 +19,41 @@ from diffusion.snapshots import (
     thinned_steps,
 )
 from diffusion.train import Trainer
-from studies.certificate_facts import probe_facts, probe_warnings
-from studies.config import Config, check_config, flatten, scored_world, snapshot_steps, to_dict
-from studies.evaluate import Evaluator
-from studies.findings import Findings
+from ground.endings import Mistake, Preempted
+from ground.files import hash_json, read_json, remove_unfinished
+from studies.experiment.config import (
+    Config,
+    check_config,
+    flatten,
+    scored_world,
+    snapshot_steps,
+    to_dict,
+)
+from studies.experiment.world_file import with_contents
+from studies.findings.certificate_facts import probe_facts, probe_warnings
+from studies.findings.instruments import agreement_lines
+from studies.findings.prompt_findings import table_of_prompts
+from studies.findings.run_findings import Findings
+from studies.findings.run_report import report_is_fresh, speed_facts, write_run_report
 from studies.forecast import Weights, check_disk
-from studies.instruments import agreement_lines
-from studies.kinds import images_of
-from studies.lineage import find_source, record_lineage, with_recorded_source
-from studies.models import new_model, task_of
-from studies.null_condition import check_null
-from studies.precision import decide_precision, with_recorded_precision
-from studies.probing import ORIGINALS, ensure_probe, load_run_probe
-from studies.prompt_findings import table_of_prompts
-from studies.run_dir import RunDir
-from studies.run_report import report_is_fresh, speed_facts, write_run_report
-from studies.sampler_certificate import (
+from studies.run.auto_precision import decide_precision, with_recorded_precision
+from studies.run.directory import RunDir
+from studies.run.lineage import find_source, record_lineage, with_recorded_source
+from studies.run.null_condition import check_null
+from studies.run.stopping import stop_on_request
+from studies.scoring.evaluate import Evaluator
+from studies.scoring.probing import ORIGINALS, ensure_probe, load_run_probe
+from studies.scoring.sampler_certificate import (
     check_comparable,
     comparison_jobs,
     plan_comparisons,
     write_sampler_certificate,
 )
-from studies.stopping import stop_on_request
-from studies.thinning import is_trained, thin_scored
-from studies.units import count_parts, unscored
-from studies.watching import follow
-from studies.worlds import with_contents
+from studies.scoring.thinning import is_trained, thin_scored
+from studies.scoring.units import count_parts, unscored
+from studies.scoring.watching import follow
+from studies.worlds.kinds import images_of
+from studies.worlds.tasks import new_model, task_of
 
 Say = Callable[[str], None]
 

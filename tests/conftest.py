@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from jaxtyping import install_import_hook
 
-ARRAYS = ("dynamics", "intervals", "learning_times", "rates", "swing_test", "verdicts")
-CHECKED = ["data_gen", "diffusion", "classifiers", "theory", *(f"analysis.{a}" for a in ARRAYS)]
+CHECKED = ["ground", "data_gen", "diffusion", "classifiers", "theory", "analysis.measures"]
 install_import_hook(CHECKED, "beartype.beartype")
 
 from data_gen.captions import CaptionConfig  # noqa: E402
@@ -22,7 +21,7 @@ from studies.cli import quieten_libraries  # noqa: E402
 
 quieten_libraries()  # before they are imported
 
-from studies.second_readings import oracle_of  # noqa: E402
+from studies.scoring.oracle_readings import oracle_of  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -66,5 +65,5 @@ def one_oracle() -> Iterator[None]:
         return known[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("studies.evaluate.oracle_of", remembered)
+        patch.setattr("studies.scoring.evaluate.oracle_of", remembered)
         yield

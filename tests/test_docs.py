@@ -11,9 +11,9 @@ import yaml
 
 from data_gen.photos.world import PhotoTerms
 from docs import generate
-from studies.config import Config, check_config
-from studies.reading import read_as
-from studies.worlds import WorldFile, build_world
+from ground.reading import read_as
+from studies.experiment.config import Config, check_config
+from studies.experiment.world_file import WorldFile, build_world
 
 ROOT = Path(__file__).resolve().parent.parent
 MOST_WORDS = 1100  # of the README

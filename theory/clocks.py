@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from data_gen.endings import Mistake
+from ground.endings import Mistake
 
 Clock = Literal["flow", "steps", "printed"]
 Times = TypeVar("Times", float, np.ndarray)

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from data_gen.endings import Mistake
+from ground.endings import Mistake
 
 
 def mode_rates(

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from data_gen.endings import Mistake
+from ground.endings import Mistake
 
 
 def mode_start(

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from data_gen.endings import Mistake
+from ground.endings import Mistake
 from theory.clocks import flow_time_per_unit
 from theory.symmetric import SymmetricFlow, narrowed
 

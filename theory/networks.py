@@ -14,8 +14,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
-from data_gen import streams
-from data_gen.endings import Mistake
+from ground import streams
+from ground.endings import Mistake
 from theory.task import check_one_of
 
 MOST_LAYERS, MOST_WIDTH = 64, 4096

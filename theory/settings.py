@@ -7,7 +7,7 @@ from typing import Literal, SupportsIndex
 
 import torch
 
-from data_gen.endings import Mistake
+from ground.endings import Mistake
 from theory import task as sim
 from theory.networks import Network
 from theory.task import SimTask, check_one_of, whole_numbers

@@ -20,8 +20,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from data_gen import streams
-from data_gen.endings import Mistake
+from ground import streams
+from ground.endings import Mistake
 from theory.clocks import flow_time_per_unit
 
 

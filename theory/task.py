@@ -5,7 +5,7 @@ arXiv:2410.08309), section 2. Cluster p is normal around mu_p e_p with one diago
 all; the target is the input. The *probe* x̂ = Σ mu_p e_p combines what no cluster combines.
 
 All is drawn and kept in *concept coordinates* z ∈ R^s. A network sees x = R z, R ∈ R^{dim×s} with
-orthonormal columns. Random numbers are those of `data_gen/streams.py`; the index of a draw is the
+orthonormal columns. Random numbers are those of `ground/streams.py`; the index of a draw is the
 run's seed, so one call draws for many seeds, and each of them what it would draw alone.
 """
 
@@ -22,8 +22,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
-from data_gen import streams
-from data_gen.endings import Mistake
+from ground import streams
+from ground.endings import Mistake
 
 SigmaIs = Literal["std", "variance"]
 MOST_CONCEPTS = 12  # 4096 corner points

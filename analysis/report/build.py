@@ -19,8 +19,8 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from analysis.style import write_figure
-from analysis.trajectory import in_reading_order
+from analysis.figures.style import write_figure
+from analysis.tables.trajectory import in_reading_order
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

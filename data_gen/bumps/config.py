@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-from data_gen.endings import Mistake
+from ground.endings import Mistake
 
 NULL_SIGMAS = 3  # one sigma outside, a stripe would still show 61 % of its peak at the border
 MAX_LABELS = 1024  # per axis and frame: bounds the memory of a tiling

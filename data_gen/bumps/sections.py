@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from data_gen import streams
 from data_gen.bumps.world import EXAMPLES, SPLITS, BumpWorld
+from ground import streams
 
 
 @dataclass(frozen=True)

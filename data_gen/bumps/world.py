@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from data_gen import streams
 from data_gen.bumps.config import BumpsConfig, check_bumps, frame_tiling, null_tiling
-from data_gen.endings import Mistake, nearest
+from ground import streams
+from ground.endings import Mistake, nearest
 
 EXAMPLES = ("2d", "1d_x", "1d_y", "blank")  # 1d_x: a vertical stripe at x, y is null
 SPLITS = (

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_gen.endings import Mistake
-from data_gen.files import hash_json, read_json, write_json, write_text
-from data_gen.locks import take
 from data_gen.output.formats import CHUNKS, FORMATS, Format
 from data_gen.output.sources import Source
+from ground.endings import Mistake
+from ground.files import hash_json, read_json, write_json, write_text
+from ground.locks import take
 
 CHUNK_BYTES = 1 << 24  # of pixels in a chunk
 SAMPLE = 256  # images that the disk forecast is made from

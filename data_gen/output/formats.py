@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from data_gen.files import whole_file
 from data_gen.output.sources import Records, Source
+from ground.files import whole_file
 
 CHUNKS = ".chunks"  # folder of what is joined at the end
 

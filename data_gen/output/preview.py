@@ -8,17 +8,17 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from data_gen import streams
 from data_gen.bumps.world import EXAMPLES, SPLITS, BumpWorld
 from data_gen.bumps.world import records as bump_records
 from data_gen.concepts import Combination
 from data_gen.dataset import images_of
-from data_gen.files import whole_file
 from data_gen.output.formats import to_picture
 from data_gen.photos.images import load, photo_set
 from data_gen.photos.world import PhotoWorld
 from data_gen.scene_sets import Filtered, OfCombinations, SceneSet, held_out_numbers
 from data_gen.world import World
+from ground import streams
+from ground.files import whole_file
 
 CELL_PX, GAP_PX, FONT_PX, MARGIN_PX = 72, 4, 15, 12
 INK, HELD_OUT_INK = "#222222", "#b5471b"

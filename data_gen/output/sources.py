@@ -8,12 +8,12 @@ import torch
 
 from data_gen.bumps.world import EXAMPLES, SPLITS, BumpWorld
 from data_gen.bumps.world import records as bump_records
-from data_gen.conditions import coordinates, one_hot, vector
 from data_gen.dataset import Dataset, images_of, shuffled_captions
 from data_gen.factors import FACTORS
 from data_gen.photos.images import load, photo_set
 from data_gen.photos.world import PhotoWorld
 from data_gen.scene_sets import InTurn, SceneSet, training_scenes, unseen_numbers
+from data_gen.vectors import coordinates, one_hot, vector
 from data_gen.world import World
 
 Columns = dict[str, list[Any]]

@@ -14,7 +14,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
-from data_gen.endings import Mistake, first_line
+from ground.endings import Mistake, first_line
 
 # What Pillow's decoders raise for broken files, found by breaking thousands in every format
 UNREADABLE = (

@@ -14,14 +14,14 @@ from jaxtyping import Int, UInt8
 from PIL import Image
 from torch import Tensor
 
-from data_gen import streams
 from data_gen.concepts import Combination
 from data_gen.dataset import Dataset
-from data_gen.endings import Mistake, nearest
 from data_gen.leaks import LeakCheck, LeakReport
 from data_gen.photos.decoding import read_rgb
 from data_gen.photos.world import SPLITS, PhotoWorld
 from data_gen.wording import write_captions
+from ground import streams
+from ground.endings import Mistake, nearest
 
 BATCH = 64  # images that a thread reads at a time
 

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from analysis.figures import accuracy_figure
+from analysis.figures.run import accuracy_figure
 from analysis.report.build import Neighbour, Report, write_report
-from analysis.trajectory import accuracy_curves, final_accuracy
+from analysis.tables.trajectory import accuracy_curves, final_accuracy
 
 NASTY = "<script>alert('a & b')</script>"
 

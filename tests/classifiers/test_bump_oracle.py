@@ -8,7 +8,7 @@ import torch
 from classifiers.bump_oracle import BumpOracle
 from data_gen.bumps.config import BumpsConfig, HeldOut
 from data_gen.bumps.world import draw, in_frame
-from data_gen.endings import Mistake
+from ground.endings import Mistake
 
 NONE = HeldOut("none")
 NULL = -30.0

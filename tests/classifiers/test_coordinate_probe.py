@@ -24,7 +24,7 @@ from classifiers.probe import Probe, calibrate, train_probe
 from classifiers.probe_config import ProbeConfig
 from data_gen.bumps.config import BumpsConfig, HeldOut
 from data_gen.dataset import labelled_set
-from studies.bump_probing import bump_batch, bump_heads, bump_looks
+from studies.worlds.bumps.probing import bump_batch, bump_heads, bump_looks
 
 TORUS = BumpsConfig(image_size_px=8, periodic=True, held_out=HeldOut("none"))
 STRIPES = BumpsConfig(image_size_px=8, image="stripes", examples="both", held_out=HeldOut("none"))

@@ -5,7 +5,7 @@ import torch
 
 from classifiers.degradation import Degraded, degradation, limit_at, with_blur, with_noise
 from classifiers.oracle import Oracle
-from data_gen.endings import Mistake
+from ground.endings import Mistake
 
 
 def gray(count: int = 50, size: int = 16) -> torch.Tensor:

@@ -10,12 +10,12 @@ from classifiers.degradation import with_blur
 from classifiers.oracle import UNSURE, Oracle
 from data_gen.concepts import Concept
 from data_gen.dataset import Dataset, labelled_set
-from data_gen.endings import Mistake
 from data_gen.factors import FACTORS
 from data_gen.render import SHAPES, Canvas, render
 from data_gen.scenes import Scenes
 from data_gen.world import Nuisance, World, WorldConfig
-from studies.worlds import read_world_file
+from ground.endings import Mistake
+from studies.experiment.world_file import read_world_file
 
 COLOR = Concept(("red", "blue"), signal=0.6, jitter=0.0)
 CONFIGS = (

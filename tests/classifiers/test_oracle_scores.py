@@ -9,7 +9,7 @@ from classifiers.oracle_scores import score_by_oracle
 from classifiers.scores import read_facts, read_part, write_part
 from data_gen.concepts import place
 from data_gen.dataset import labelled_set
-from data_gen.endings import Mistake
+from ground.endings import Mistake
 
 COMMON = {
     **dict(run="a", train_seed=0, step=4, images_seen=32, weights="ema", intervention="none"),

@@ -20,8 +20,8 @@ from classifiers.scores import (
     score_images,
     write_part,
 )
-from data_gen import files
-from data_gen.endings import Mistake
+from ground import files
+from ground.endings import Mistake
 
 VALUES = {"shape": ("circle", "square"), "color": ("red", "blue", "green")}
 COMMON = {

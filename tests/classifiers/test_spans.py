@@ -13,7 +13,7 @@ from data_gen.concepts import Concept
 from data_gen.render import Canvas, render
 from data_gen.scenes import Scenes, draw_scenes
 from data_gen.world import Nuisance, World, WorldConfig
-from studies.worlds import read_world_file
+from studies.experiment.world_file import read_world_file
 
 COUNT = 48
 LIMIT = 0.1  # of residuals: far above those of clean images

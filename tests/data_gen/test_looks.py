@@ -9,12 +9,12 @@ import torch
 
 from data_gen.concepts import Concept
 from data_gen.dataset import check_training, images_of, leak_check, training_set
-from data_gen.endings import Mistake
 from data_gen.factors import FACTORS
 from data_gen.looks import as_seen, period, seen_share
 from data_gen.render import Canvas, coverage
 from data_gen.scene_sets import InTurn, held_out_scenes
 from data_gen.world import Nuisance, World, WorldConfig
+from ground.endings import Mistake
 
 SHAPES = tuple(FACTORS["shape"].words)
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from data_gen.captions import CaptionConfig
 from data_gen.concepts import Concept
 from data_gen.dataset import images_of, leak_check, training_set
-from data_gen.endings import Mistake
 from data_gen.factors import FACTORS
 from data_gen.scene_sets import training_scenes
 from data_gen.world import Nuisance, World, WorldConfig
+from ground.endings import Mistake
 
 KINDS = tuple(name for name, factor in FACTORS.items() if not factor.channels)
 

@@ -6,11 +6,11 @@ import pytest
 
 from data_gen.captions import CaptionConfig, Captioner
 from data_gen.concepts import Concept, ConceptSpace
-from data_gen.endings import Mistake
 from data_gen.photos.world import PhotoConcept, PhotosConfig, PhotoTerms
 from data_gen.reserved import CONCEPTS, VALUES, WORDS
 from data_gen.sets import read_set
 from data_gen.world import World, WorldConfig
+from ground.endings import Mistake
 
 
 def photo_terms(concept: str, *values: str) -> PhotoTerms:

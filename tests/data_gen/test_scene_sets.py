@@ -7,7 +7,6 @@ import torch
 
 from data_gen.concepts import Concept
 from data_gen.dataset import images_of, leak_check, training_set
-from data_gen.endings import Mistake
 from data_gen.scene_sets import (
     InRanges,
     InTurn,
@@ -17,6 +16,7 @@ from data_gen.scene_sets import (
 )
 from data_gen.scenes import Scenes
 from data_gen.world import Nuisance, World, WorldConfig, held_out_share
+from ground.endings import Mistake
 
 SPACED = {"small": (0.2, 0.3), "medium": (0.3, 0.45), "large": (0.45, 0.6)}
 CONTINUOUS = WorldConfig(

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_gen.concepts import ConceptSpace
-from data_gen.endings import Mistake
 from data_gen.sets import hamming, read_set
 from data_gen.splits import make_split, share_out, weigh
+from ground.endings import Mistake
 
 SPACE = ConceptSpace(
     {

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from data_gen.concepts import Concept, place
-from data_gen.conditions import class_vector, coordinates, one_hot, vector
 from data_gen.dataset import training_set
-from data_gen.endings import Mistake
 from data_gen.scenes import class_tables
 from data_gen.signals import match_signal, mean_gap, pixel_gaps, sensitivity
+from data_gen.vectors import class_vector, coordinates, one_hot, vector
 from data_gen.world import Nuisance, World, WorldConfig
+from ground.endings import Mistake
 
 PLAIN = WorldConfig(
     concepts={

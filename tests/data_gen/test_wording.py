@@ -8,10 +8,10 @@ import torch
 from data_gen.captions import CaptionConfig, Captioner, default_template
 from data_gen.concepts import ConceptSpace
 from data_gen.dataset import leak_check, training_set
-from data_gen.endings import Mistake
 from data_gen.leaks import LeakCheck
 from data_gen.wording import write_captions
 from data_gen.world import World, WorldConfig
+from ground.endings import Mistake
 
 RICH = CaptionConfig(
     template="a {size} {color} {shape}",

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from data_gen.captions import CaptionConfig, Captioner
 from data_gen.concepts import Concept, ConceptSpace
-from data_gen.endings import Mistake
 from data_gen.splits import make_split
 from data_gen.world import World, WorldConfig
+from ground.endings import Mistake
 
 CONCEPTS = {
     "shape": Concept(("circle", "triangle", "square")),

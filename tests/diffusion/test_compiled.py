@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from data_gen.endings import Mistake
 from diffusion.compiled import compile_checked
+from ground.endings import Mistake
 
 
 class Linear(nn.Module):

@@ -7,7 +7,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_gen.endings import Mistake
 from diffusion.composition import Composition, add_terms, parse_composition
 from diffusion.conditioning import TextConditioner
 from diffusion.model import Denoiser, build_model
@@ -19,6 +18,7 @@ from diffusion.prompts import TextPrompts, build_tokenizer, tokenize
 from diffusion.samplers import SAMPLERS, make_sampler, step_noise
 from diffusion.sampling import composed, guided, sample
 from diffusion.text_encoders import build_text_encoder
+from ground.endings import Mistake
 from tests.harness.rounding import assert_same_sums, terms_in
 
 TOKENIZER = build_tokenizer(("a", "blue", "circle", "red", "small"), 4)

@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from data_gen.endings import Mistake
 from diffusion.conditioning import NumberConditioner, TextConditioner
 from diffusion.fine_tuning import Source, copy_weights
 from diffusion.model import build_model, networks
@@ -13,6 +12,7 @@ from diffusion.pipeline import ConceptPipeline
 from diffusion.prompts import NumberPrompts, TextPrompts, build_tokenizer
 from diffusion.snapshots import save_snapshot
 from diffusion.text_encoders import build_text_encoder
+from ground.endings import Mistake
 
 OLD = build_tokenizer(["a", "blue", "circle", "red"], max_words=3)
 NEW = build_tokenizer(["a", "circle", "green", "red", "small"], max_words=4)

@@ -3,9 +3,9 @@
 import pytest
 
 import diffusion.processes as module
-from data_gen.endings import Mistake, Preempted
 from diffusion.processes import Processes, build_accelerator, partners
 from diffusion.train_config import TrainConfig, count_parts
+from ground.endings import Mistake, Preempted
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import torch
 from tokenizers import Tokenizer, models
 from transformers import PreTrainedTokenizerFast
 
-from data_gen.endings import Mistake
 from diffusion.prompts import (
     CoordinatePrompts,
     NumberPrompts,
@@ -13,6 +12,7 @@ from diffusion.prompts import (
     TextPrompts,
     build_tokenizer,
 )
+from ground.endings import Mistake
 
 TEXT = TextPrompts(build_tokenizer(("a", "blue", "circle", "red", "small", "square"), 4))
 NUMBERS = NumberPrompts(

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from data_gen.files import read_rows
 from diffusion.processes import Processes, build_accelerator
 from diffusion.records import Records
 from diffusion.train_config import TrainConfig
-from studies.run_dir import RunDir
-from studies.run_report import speed_facts
+from ground.files import read_rows
+from studies.findings.run_report import speed_facts
+from studies.run.directory import RunDir
 
 CONFIG = TrainConfig(threads=1)
 

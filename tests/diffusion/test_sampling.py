@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 
-from data_gen.endings import Mistake
 from diffusion.conditioning import TextConditioner
 from diffusion.model import Denoiser, build_model
 from diffusion.model_config import ModelConfig
@@ -16,6 +15,7 @@ from diffusion.prompts import build_tokenizer, tokenize
 from diffusion.samplers import SAMPLERS, make_sampler, step_noise
 from diffusion.sampling import TILE, guided, in_tiles, sample
 from diffusion.text_encoders import build_text_encoder
+from ground.endings import Mistake
 from tests.harness.rounding import assert_same_sums, terms_in
 
 TOKENIZER = build_tokenizer(("blue", "circle", "red"), 3)

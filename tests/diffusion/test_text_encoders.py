@@ -14,10 +14,10 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from data_gen.endings import Mistake
 from diffusion.conditioning import TextConditioner
 from diffusion.prompts import TextPrompts
 from diffusion.text_encoders import fit_length, hidden_size, load_text_encoder
+from ground.endings import Mistake
 from tests.harness.rounding import assert_same_sums, terms_in
 
 WORDS = ("a", "blue", "circle", "large", "red", "small", "square")

@@ -12,8 +12,6 @@ from safetensors.torch import load_file
 from transformers import AutoTokenizer, CLIPTextModel
 
 from data_gen.dataset import training_set
-from data_gen.endings import DamageWarning, Mistake, Preempted
-from data_gen.files import hashes, is_complete
 from data_gen.world import World
 from diffusion import pipeline as pipeline_module
 from diffusion.conditioning import TextConditioner
@@ -27,8 +25,10 @@ from diffusion.snapshots import complete_steps, find_snapshot, steps_in
 from diffusion.train import Diverged, Trainer
 from diffusion.train_config import TrainConfig
 from diffusion.training_data import image_losses
-from studies.conditions import make_conditioning
-from studies.models import training_data
+from ground.endings import DamageWarning, Mistake, Preempted
+from ground.files import hashes, is_complete
+from studies.worlds.model_inputs import make_conditioning
+from studies.worlds.tasks import training_data
 from tests.harness.rounding import assert_same_sums
 
 CONFIG = TrainConfig(

@@ -4,8 +4,8 @@ from decimal import Decimal, localcontext
 
 import pytest
 
-from data_gen.endings import Mistake
 from diffusion.train_config import TrainConfig, check_train, depends_on_max_steps, parse_schedule
+from ground.endings import Mistake
 
 
 @pytest.mark.parametrize(

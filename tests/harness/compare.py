@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from data_gen.files import hash_file, hashes
 from diffusion.snapshots import last_state
+from ground.files import hash_file, hashes
 
 ROWS = ("metrics.jsonl", "ranks.jsonl")
 

@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from data_gen.files import hash_file, write_json
 from diffusion.processes import Processes, build_accelerator
 from diffusion.snapshots import step_directory
 from diffusion.train_config import TrainConfig
-from studies.config import Config, check_config
-from studies.evaluate import Evaluator
-from studies.probing import load_run_probe
-from studies.run_dir import RunDir
+from ground.files import hash_file, write_json
+from studies.experiment.config import Config, check_config
+from studies.run.directory import RunDir
+from studies.scoring.evaluate import Evaluator
+from studies.scoring.probing import load_run_probe
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_gen.files import read_rows
+from ground.files import read_rows
 from tests.harness.compare import first_difference
 from tests.harness.moments import MOMENTS, await_moment, draw_moments
 from tests.harness.processes import Attempt, Job, run_to_end

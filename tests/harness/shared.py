@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from data_gen.locks import locked
+from ground.locks import locked
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:

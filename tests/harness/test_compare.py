@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from data_gen.files import append_rows, write_directory
+from ground.files import append_rows, write_directory
 from tests.harness.compare import first_difference
 
 SCORES = "scores.parquet/step_00000004.parquet"

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_gen.endings import Mistake
 from data_gen.output import export as exporting
-from studies.rendering import export_world, match, open_world
-from studies.worlds import WorldFile, build_world, read_world_file
+from ground.endings import Mistake
+from studies.drawing.rendering import export_world, match, open_world
+from studies.experiment.world_file import WorldFile, build_world, read_world_file
 
 ROOT = Path(__file__).resolve().parents[2]
 FORMATS = ("imagefolder", "npz", "parquet")

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from data_gen.endings import Mistake
+from ground.endings import Mistake
 from studies.cli import check_launcher
 
 TORCHRUN = {

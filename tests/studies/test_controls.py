@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.trajectory import prompt_effect
-from studies.config import check_config, read_config
-from studies.findings import Findings
-from studies.run_dir import RunDir
+from analysis.tables.trajectory import prompt_effect
+from studies.experiment.config import check_config, read_config
+from studies.findings.run_findings import Findings
+from studies.run.directory import RunDir
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from data_gen.files import damage, hashes, read_json
 from diffusion.snapshots import find_snapshot, steps_in
 from diffusion.train_config import TrainConfig
+from ground.files import damage, hashes, read_json
 from studies import stages
-from studies.config import Config, EvaluateConfig, read_config
-from studies.run_dir import RunDir
+from studies.experiment.config import Config, EvaluateConfig, read_config
+from studies.run.directory import RunDir
 
 TRAIN = TrainConfig(max_steps=4, batch_size=4, snapshots="0, 2", state_every=2, threads=1)
 

@@ -5,17 +5,17 @@ import re
 
 import pytest
 
-from studies.config import read_config
-from studies.run_dir import RunDir
+from studies.experiment.config import read_config
+from studies.run.directory import RunDir
 from studies.stages import run_experiment
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 def test_the_demo_composes_what_it_never_saw(root, tmp_path):
-    from analysis.trajectory import final_accuracy
-    from studies.config import check_config
-    from studies.findings import Findings
+    from analysis.tables.trajectory import final_accuracy
+    from studies.experiment.config import check_config
+    from studies.findings.run_findings import Findings
 
     config = read_config(root / "configs" / "quickstart.yaml")
     run, lines = RunDir(tmp_path / "quickstart"), []

@@ -9,13 +9,14 @@ import torch
 from classifiers.certificate import ProbeRefused
 from data_gen.concepts import Concept
 from data_gen.dataset import Dataset, training_set
-from data_gen.endings import Mistake
-from studies import stages, world_images
-from studies.config import Config, EvaluateConfig, check_config, read_config
-from studies.plans import image_index, paired_noise
-from studies.plotting import plot_runs
-from studies.run_dir import RunDir
-from studies.verify import verify_runs
+from ground.endings import Mistake
+from studies import stages
+from studies.experiment.config import Config, EvaluateConfig, check_config, read_config
+from studies.findings.plotting import plot_runs
+from studies.run.directory import RunDir
+from studies.scoring.plans import image_index, paired_noise
+from studies.verify.verify import verify_runs
+from studies.worlds import images as world_images
 
 
 @pytest.fixture

@@ -11,14 +11,14 @@ import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from data_gen.endings import Mistake, Preempted
-from data_gen.files import MANIFEST, hash_file, read_json
 from diffusion.pipeline import ConceptPipeline
 from diffusion.snapshots import complete_steps, step_directory, thinned_steps
 from diffusion.train_config import InitFrom, TrainConfig
+from ground.endings import Mistake, Preempted
+from ground.files import MANIFEST, hash_file, read_json
 from studies import forecast, stages
-from studies.config import Config, EvaluateConfig, identity, read_config, to_yaml
-from studies.run_dir import RunDir
+from studies.experiment.config import Config, EvaluateConfig, identity, read_config, to_yaml
+from studies.run.directory import RunDir
 
 TRAIN = TrainConfig(
     max_steps=4, batch_size=4, snapshots="0, 1, 2", state_every=2, warmup_steps=2, threads=1

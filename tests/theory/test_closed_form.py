@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
-from data_gen.endings import Mistake
+from ground.endings import Mistake
 from theory.clocks import convert
 from theory.closed_form import (
     descent_lag_bound,

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from data_gen.endings import Mistake
+from ground.endings import Mistake
 from theory.networks import Network, draw_layers
 from theory.task import as_seeds
 

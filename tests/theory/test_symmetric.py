@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_gen.endings import Mistake
+from ground.endings import Mistake
 from tests.harness.rounding import assert_same_sums, gamma
 from theory.integrator import integrate
 from theory.symmetric import (

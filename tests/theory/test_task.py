@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_gen.endings import Mistake
+from ground.endings import Mistake
 from theory import task as sim
 from theory.task import SimTask
 

@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 import torch
 
-from data_gen.endings import Mistake
+from ground.endings import Mistake
 from theory import ensemble
 from theory.networks import Network
 from theory.plain import train_plainly

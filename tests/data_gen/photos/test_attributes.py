@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from data_gen.endings import Mistake
 from data_gen.photos.attributes import Row, read_table
+from ground.endings import Mistake
 
 LAYOUTS = {
     "csv": ",Kind,Path\n0,x,a.png\n1,y,b.png\n",

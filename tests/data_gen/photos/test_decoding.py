@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_gen.endings import Mistake
 from data_gen.photos.decoding import read_rgb
+from ground.endings import Mistake
 
 ORIENTATION = (0x0112, 3, 1, b"\6\0\0\0")  # row 0 is the right side, column 0 the top
 FLAG = np.zeros((16, 24, 3), np.uint8)  # a corner of its own color each, of whole 8 × 8 blocks

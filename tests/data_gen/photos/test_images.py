@@ -17,11 +17,11 @@ from sklearn.datasets import load_digits, load_sample_image
 
 from data_gen.captions import CaptionConfig
 from data_gen.dataset import shuffled
-from data_gen.endings import Mistake
 from data_gen.photos.attributes import read_table
 from data_gen.photos.images import leak_check, load, photo_set, read_photo, training_set
 from data_gen.photos.world import SPLITS, PhotoConcept, PhotosConfig, PhotoWorld
-from studies.reading import read_as
+from ground.endings import Mistake
+from ground.reading import read_as
 
 Table = dict[str, tuple[str, ...]]  # file name → its cells
 COLUMNS = ("Odd", "Digit", "High", "Thick")

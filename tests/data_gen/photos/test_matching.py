@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from data_gen.endings import Mistake
 from data_gen.photos.attributes import Row
 from data_gen.photos.matching import check_folder
+from ground.endings import Mistake
 
 NAMES = ("a/1.png", "a/2.png", "b/3.png")
 

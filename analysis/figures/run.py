@@ -1,0 +1,213 @@
+"""Figures of a run: how accuracy grows, paths in concept space, what the model draws."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.figures.fonts import width_of
+from analysis.figures.style import (
+    PALETTE,
+    WIDTH_IN,
+    figure_style,
+    images_seen_axis,
+    new_figure,
+    panels_of,
+)
+from analysis.tables.trajectory import SPLITS, in_reading_order
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def accuracy_figure(curves: pd.DataFrame, chance: Mapping[str, float]) -> Figure:
+    """Accuracy against training images seen: one panel per measure, one look per split.
+
+    One run: its line, with its interval as a band. Several: a thin line and a faint band per run,
+    and a thick mean line over the snapshots that all of them have.
+
+    curves: as `trajectory.accuracy_curves` returns them.
+    chance: accuracy of guessing, in [0, 1], by measure; drawn where there is one.
+    """
+    measures = list(curves["measure"].unique())
+    looks = _split_looks(curves["split"])
+    with figure_style():
+        figure, panels = panels_of(len(measures), columns=4, panel_height_in=1.75)
+        for panel, measure in zip(panels, measures, strict=True):
+            shown = curves[curves["measure"] == measure]
+            for split, look in looks.items():
+                _draw_accuracy(panel, shown[shown["split"] == split], **look)
+            if measure in chance:
+                panel.axhline(chance[measure], color="0.45", linestyle="--", linewidth=0.8)
+            panel.set(title=measure, ylim=(-0.03, 1.03), yticks=(0, 0.5, 1))
+            images_seen_axis(panel, shown["images_seen"])
+        figure.supxlabel("training images seen", fontsize=8)
+        figure.supylabel("accuracy", fontsize=8)
+        handles = _accuracy_legend(looks, curves["run"].nunique(), bool(chance))
+        columns = math.ceil(len(handles) / math.ceil(len(handles) / 6))
+        figure.legend(handles=handles, loc="outside upper center", ncols=columns)
+    return figure
+
+
+def trajectory_figure(trajectories: pd.DataFrame) -> Figure:
+    """Paths of the held-out combinations through concept space, two concepts per panel.
+
+    Markers are snapshots and grow with time, from a ring at the first to a square at the last.
+    Several runs are averaged over the snapshots that all of them have.
+
+    trajectories: as `trajectory.concept_trajectories` returns them. Raises ValueError if they
+    have no held-out combination or fewer than two concepts.
+    """
+    held_out = trajectories[trajectories["split"] == "held_out"]
+    concepts = list(held_out["concept"].unique())
+    if len(concepts) < 2:
+        raise ValueError(f"needs held-out combinations of two or more concepts, got {concepts}")
+    means = _mean_over_runs(held_out, ["combination", "step", "concept"], "coordinate")
+    paths = {str(name): path.unstack("concept") for name, path in means.groupby("combination")}
+    pairs = list(combinations(concepts, 2))
+    with figure_style():
+        figure, panels = panels_of(len(pairs), columns=3, panel_height_in=2.15)
+        for panel, (x, y) in zip(panels, pairs, strict=True):
+            for look, path in zip(_looks(len(paths)), paths.values(), strict=True):
+                _draw_path(panel, path[x].to_numpy(), path[y].to_numpy(), **look)
+            panel.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
+            panel.set(xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
+            panel.set(xlabel=f"mean p(target {x})", ylabel=f"mean p(target {y})")
+            panel.tick_params(labelleft=True)
+        handles = _path_legend(list(paths))
+        figure.legend(handles=handles, loc="outside lower center", ncols=4)
+    return figure
+
+
+def sample_grid_figure(
+    images: np.ndarray,
+    row_labels: Sequence[str],
+    column_labels: Sequence[str],
+    column_title: str = "training images seen",
+) -> Figure:
+    """A grid of images, one row per prompt and one column per snapshot, pixels kept sharp.
+
+    images: uint8 [0, 255] (rows, columns, H, W, 3). Raises ValueError if the labels do not fit.
+    """
+    if images.shape[:2] != (len(row_labels), len(column_labels)):
+        raise ValueError(
+            f"images has {images.shape[:2]} rows and columns, "
+            f"got {len(row_labels)} row labels and {len(column_labels)} column labels"
+        )
+    rows, columns, height, width, _ = images.shape
+    label_in = 0.3 + 0.065 * max(map(width_of, row_labels))
+    cell_in = min((WIDTH_IN - label_in) / columns, 1.0)
+    crowded = max(map(width_of, column_labels)) * 0.075 > cell_in
+    with figure_style():
+        figure = new_figure(cell_in * height / width * rows + (0.9 if crowded else 0.5))
+        axes = figure.subplots()
+        axes.imshow(_mosaic(images), interpolation="nearest", extent=(0, columns, rows, 0))
+        axes.set_aspect(height / width)
+        axes.set_xticks(np.arange(columns) + 0.5, column_labels, rotation=90 if crowded else 0)
+        axes.set_yticks(np.arange(rows) + 0.5, row_labels)
+        axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
+        axes.xaxis.set_label_position("top")
+        axes.set_xlabel(column_title)
+        axes.spines[:].set_visible(False)
+    return figure
+
+
+def _mean_over_runs(table: pd.DataFrame, keys: list[str], value: str) -> pd.Series:
+    """Mean of `value` by `keys`, where every run has it: no jump where a run ends."""
+    groups = table.groupby(keys, sort=True)[value]
+    return groups.mean()[groups.size() == table["run"].nunique()]
+
+
+def _draw_accuracy(panel: Axes, curves: pd.DataFrame, color: str, linestyle: str) -> None:
+    runs = curves["run"].nunique()
+    for _, run in curves.groupby("run"):
+        run = run.sort_values("images_seen")
+        x = run["images_seen"]
+        panel.fill_between(x, run["low"], run["high"], color=color, alpha=0.25 / runs, linewidth=0)
+        panel.plot(x, run["accuracy"], linestyle, color=color, linewidth=1.4 if runs == 1 else 0.5)
+    if runs > 1:
+        mean = _mean_over_runs(curves, ["images_seen"], "accuracy")
+        panel.plot(mean.index, mean, linestyle, color=color, linewidth=1.8)
+
+
+def _split_looks(splits: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Those of SPLITS always look the same; beside others, all in turn."""
+    ordered = in_reading_order(splits)
+    names = SPLITS if set(ordered) <= set(SPLITS) else ordered
+    looks = dict(zip(names, _looks(len(names)), strict=True))
+    return {split: looks[split] for split in ordered}
+
+
+def _accuracy_legend(
+    looks: Mapping[str, Mapping[str, Any]], runs: int, chance: bool
+) -> list[Artist]:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    handles: list[Artist] = [
+        Line2D([], [], linewidth=1.8, label=split.replace("_", "-"), **look)
+        for split, look in looks.items()
+    ]
+    if runs > 1:
+        handles.append(Line2D([], [], color="0.3", linewidth=1.8, label=f"mean of {runs} runs"))
+        handles.append(Line2D([], [], color="0.3", linewidth=0.5, label="one run"))
+    handles.append(Patch(color="0.3", alpha=0.25, linewidth=0, label="95 % interval"))
+    if chance:
+        handles.append(Line2D([], [], color="0.45", linestyle="--", linewidth=0.8, label="chance"))
+    return handles
+
+
+def _looks(count: int) -> list[dict[str, Any]]:
+    """A colour and line style for each of `count` paths; the styles change when colours repeat."""
+    looks = [{"color": c, "linestyle": s} for s in ("-", "--", ":", "-.") for c in PALETTE]
+    return [looks[i % len(looks)] for i in range(count)]
+
+
+def _draw_path(panel: Axes, x: np.ndarray, y: np.ndarray, color: str, linestyle: str) -> None:
+    panel.plot(x, y, color=color, linestyle=linestyle, linewidth=0.9)
+    panel.scatter(x[1:-1], y[1:-1], s=np.linspace(2, 14, len(x))[1:-1], color=color, linewidth=0)
+    _draw_arrow(panel, x, y, color)
+    panel.scatter(x[:1], y[:1], s=20, marker="o", facecolor="white", edgecolor=color, zorder=3)
+    panel.scatter(x[-1:], y[-1:], s=22, marker="s", color=color, alpha=0.85, linewidth=0, zorder=4)
+
+
+def _draw_arrow(panel: Axes, x: np.ndarray, y: np.ndarray, color: str) -> None:
+    """A head in the middle of the longest step, where there is room for it."""
+    if len(x) < 2:
+        return
+    i = int(np.argmax(np.hypot(np.diff(x), np.diff(y))))
+    middle = ((x[i] + x[i + 1]) / 2, (y[i] + y[i + 1]) / 2)
+    style = {"arrowstyle": "-|>", "color": color, "linewidth": 0.9, "mutation_scale": 9}
+    panel.annotate("", xy=middle, xytext=(x[i], y[i]), arrowprops={**style, "shrinkB": 0})
+
+
+def _path_legend(names: Sequence[str]) -> list[Artist]:
+    from matplotlib.lines import Line2D
+
+    paths = [
+        Line2D([], [], label=name, **look)
+        for name, look in zip(names, _looks(len(names)), strict=True)
+    ]
+    ends = [
+        Line2D([], [], color="0.3", marker=marker, markerfacecolor=face, linewidth=0, label=label)
+        for marker, face, label in (
+            ("o", "white", "first snapshot"),
+            ("s", "0.3", "last snapshot"),
+        )
+    ]
+    return [*paths, *ends]
+
+
+def _mosaic(images: np.ndarray) -> np.ndarray:
+    """uint8 (rows, columns, H, W, 3) side by side: one image, with a white gap round each."""
+    gap = max(1, images.shape[3] // 32)
+    padded = np.pad(images, ((0, 0), (0, 0), (gap, gap), (gap, gap), (0, 0)), constant_values=255)
+    rows, columns, height, width, channels = padded.shape
+    return padded.swapaxes(1, 2).reshape(rows * height, columns * width, channels)

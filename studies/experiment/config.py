@@ -1,0 +1,258 @@
+"""One YAML = one experiment: its parts put together, read and checked. Imports no torch."""
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from classifiers.probe_config import ProbeConfig, check_probe
+from data_gen.bumps.config import BumpsConfig, check_bumps
+from data_gen.captions import CaptionConfig
+from data_gen.photos.world import PhotosConfig, PhotoTerms, PhotoWorld
+from data_gen.world import World, WorldConfig
+from diffusion.model_config import ModelConfig, check_model
+from diffusion.objective_config import ObjectiveConfig, check_objective
+from diffusion.sampler_names import SamplerName, check_sampler
+from diffusion.train_config import (
+    TrainConfig,
+    check_train,
+    depends_on_max_steps,
+    parse_schedule,
+)
+from ground.endings import Mistake
+from ground.reading import check_name, read_as, read_yaml
+from studies.worlds.prompt_sets import all_questions
+
+MOST_GUIDANCE = 1000
+MOST_IMAGES = 1 << 20  # per combination: their numbers leave room for no more
+MOST_COMBINATIONS = (
+    1 << 32
+) // MOST_IMAGES  # a number of 32 bits for every image; scoring/noise.py
+RESERVED_NAMES = ("render", "memoriser")  # what the `run` column of scores calls its baselines
+AnyTerms = World | PhotoTerms | BumpsConfig  # what can be known of a world without its files
+AnyWorld = World | PhotoWorld | BumpsConfig  # … and with them
+PLACES = ("folder", "table", "file_column")  # of a world: where its files lie, not what they hold
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Which snapshots are sampled, how, and with how many images.
+
+    Attributes:
+        seed: of the noise that generated images start from.
+        sampler, num_inference_steps, guidance_scale: how noise becomes images.
+        images_per_combination: at each snapshot, of bumps per section, each of a centre of its
+            own.
+        final_images_per_combination: the same at the last snapshot.
+        snapshots: schedule of the steps that are scored; each must be a snapshot of training.
+        weights: averaged (ema) or raw: those that tables, figures and drawings show.
+        both_weights: score the other weights too, beside them.
+        oracle: read every image with the oracle too, beside the probe.
+        keep: snapshots that stay once all that is planned is scored: all of them; those that are
+            scored and the last; or the last alone.
+        prompts: what else is asked beside the captions, as name → template over the concepts:
+            "a {color} {shape} AND a {size} {shape}" composes, "a {color} {shape}" asks for less.
+            Every combination fills it in; equal prompts are drawn once. None of bumps.
+    """
+
+    seed: int = 0
+    sampler: SamplerName = "ddim"
+    num_inference_steps: int = 20
+    guidance_scale: float = 1.0
+    images_per_combination: int = 16
+    final_images_per_combination: int = 64
+    snapshots: str = "0, 64, 128, 375, 625, linear:8"
+    weights: Literal["ema", "raw"] = "ema"
+    both_weights: bool = False
+    oracle: bool = True
+    keep: Literal["all", "scored", "last"] = "all"
+    prompts: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Config:
+    """One experiment.
+
+    Attributes:
+        name: of the run directory, runs/<name>.
+        world: of shapes, of real images, or of Gaussian bumps and stripes.
+        question: what the experiment asks; printed in its report.
+        seed: of training alone; world, probe and evaluation have seeds of their own.
+    """
+
+    name: str
+    world: WorldConfig | BumpsConfig | PhotosConfig
+    question: str = ""
+    seed: int = 0
+    captions: CaptionConfig = field(default_factory=CaptionConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    probe: ProbeConfig = field(default_factory=ProbeConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+
+
+def read_config(path: Path) -> Config:
+    """Read and check one YAML file. Raises Mistake, naming the key."""
+    data = read_yaml(path)
+    config = read_as(Config, data, "")
+    check_config(config)
+    return config
+
+
+def check_config(config: Config) -> AnyTerms:
+    """Every rule that needs no training; returns what `check_world` does."""
+    check_name(config.name, RESERVED_NAMES)
+    for key, seed in (
+        ("seed", config.seed),
+        ("world.seed", config.world.seed),
+        ("probe.seed", config.probe.seed),
+        ("evaluate.seed", config.evaluate.seed),
+    ):
+        if not 0 <= seed < 1 << 63:
+            raise Mistake(f"{key}: got {seed}, allowed 0 to 2**63 - 1")
+    check_model(config.model, config.world.image_size_px)
+    _check_conditioning(config)
+    check_objective(config.objective)
+    check_train(config.train)
+    check_probe(config.probe)
+    _check_evaluate(config)
+    world = check_world(config.world, config.captions)
+    _check_prompts(config, world)
+    return world
+
+
+def check_world(
+    config: WorldConfig | BumpsConfig | PhotosConfig, captions: CaptionConfig
+) -> AnyTerms:
+    """The checked world; of bumps the checked config, since their labels need torch, and of
+    photographs all but what is in their files, which a finished run no longer needs."""
+    if isinstance(config, WorldConfig):
+        return World(config, captions)
+    if isinstance(config, PhotosConfig):
+        return PhotoTerms(config, captions)
+    check_bumps(config)
+    if captions != CaptionConfig():
+        raise Mistake("captions: worlds of bumps have none; leave the section out")
+    return config
+
+
+def scored_world(config: Config) -> AnyWorld:
+    """The checked world of an experiment, photographs with what is in their files."""
+    return with_files(check_config(config))
+
+
+def with_files(world: AnyTerms) -> AnyWorld:
+    """… of a checked world. Raises Mistake for files that are not there, or not as they should."""
+    return PhotoWorld(world.config, world.captions) if isinstance(world, PhotoTerms) else world
+
+
+def _check_conditioning(config: Config) -> None:
+    kind = config.model.conditioning
+    if isinstance(config.world, BumpsConfig) and kind != "coordinates":
+        raise Mistake(
+            f"model.conditioning: got {kind!r}, allowed 'coordinates': the labels of bumps are "
+            f"numbers, not words"
+        )
+    if isinstance(config.world, PhotosConfig) and kind in ("vector", "coordinates"):
+        raise Mistake(
+            f"model.conditioning: got {kind!r}, allowed one_hot, embeddings, captions, "
+            f"captions_contextual, pretrained: photographs have words, but no numbers"
+        )
+
+
+def _check_evaluate(config: Config) -> None:
+    evaluate = config.evaluate
+    for key in ("images_per_combination", "final_images_per_combination"):
+        if not 1 <= getattr(evaluate, key) <= MOST_IMAGES:
+            got = getattr(evaluate, key)
+            raise Mistake(f"evaluate.{key}: got {got}, allowed 1 to {MOST_IMAGES}")
+    concepts = {} if isinstance(config.world, BumpsConfig) else config.world.concepts
+    combinations = math.prod(len(concept.values) for concept in concepts.values())
+    if combinations > MOST_COMBINATIONS:
+        raise Mistake(
+            f"world.concepts: make {combinations} combinations, allowed up to {MOST_COMBINATIONS}"
+        )
+    if not 0 <= evaluate.guidance_scale <= MOST_GUIDANCE:
+        got, allowed = evaluate.guidance_scale, f"0 to {MOST_GUIDANCE}"
+        raise Mistake(f"evaluate.guidance_scale: got {got}, allowed {allowed}")
+    steps, timesteps = evaluate.num_inference_steps, config.objective.num_timesteps
+    check_sampler("evaluate.", evaluate.sampler, steps, timesteps)
+    missing = sorted(set(scored_steps(config)) - set(snapshot_steps(config)))
+    if missing:
+        raise Mistake(
+            f"evaluate.snapshots: step {missing[0]} is no snapshot of training; "
+            f"add it to train.snapshots, which gives {', '.join(map(str, snapshot_steps(config)))}"
+        )
+
+
+def _check_prompts(config: Config, world: AnyTerms) -> None:
+    if not isinstance(world, BumpsConfig):
+        all_questions(world, config.evaluate.prompts)
+    elif config.evaluate.prompts:
+        raise Mistake("evaluate.prompts: worlds of bumps have no words to ask by; leave them out")
+
+
+def snapshot_steps(config: Config) -> tuple[int, ...]:
+    return parse_schedule(config.train.snapshots, config.train.max_steps, "train.snapshots")
+
+
+def scored_steps(config: Config) -> tuple[int, ...]:
+    return parse_schedule(config.evaluate.snapshots, config.train.max_steps, "evaluate.snapshots")
+
+
+def scored_weights(evaluate: EvaluateConfig) -> tuple[str, ...]:
+    """The kinds of weights that are scored, the shown ones first."""
+    others = tuple(kind for kind in ("ema", "raw") if kind != evaluate.weights)
+    return (evaluate.weights, *(others if evaluate.both_weights else ()))
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Plain data: what config.yaml holds; `read_as` turns it back."""
+    return _plain(dataclasses.asdict(config))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def to_yaml(config: Config) -> str:
+    return yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True)
+
+
+def flatten(config: Config) -> dict[str, str]:
+    """{'train.batch_size': '64', …}, as trackers take it."""
+
+    def leaves(value: Any, key: str) -> dict[str, str]:
+        if not isinstance(value, dict):
+            return {key: str(value)}
+        return {k: v for n, e in value.items() for k, v in leaves(e, f"{key}.{n}").items()}
+
+    return {key.lstrip("."): value for key, value in leaves(to_dict(config), "").items()}
+
+
+def identity(config: Config) -> dict[str, Any]:
+    """What makes another experiment under the same name if it changes."""
+    data = to_dict(config)
+    keep = {key: data[key] for key in ("seed", "world", "captions", "model", "objective")}
+    keep["world"] = {key: value for key, value in data["world"].items() if key not in PLACES}
+    free = {"state_every", "log_every", "tracker", "threads"}
+    if config.train.reduction == "all_reduce":  # in_order, it is what fixes the bits
+        free.add("micro_batch_size")
+    if not depends_on_max_steps(config.train):
+        free.add("max_steps")
+    return {**keep, "train": {k: v for k, v in data["train"].items() if k not in free}}
+
+
+def differences(old: Any, new: Any, key: str = "") -> list[str]:
+    """'train.batch_size: 64 → 32' for every leaf that differs."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        names = list(dict.fromkeys([*old, *new]))
+        prefix = f"{key}." if key else ""
+        return [d for n in names for d in differences(old.get(n), new.get(n), prefix + n)]
+    return [] if old == new else [f"{key}: {old} → {new}"]

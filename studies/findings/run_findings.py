@@ -1,0 +1,169 @@
+"""From the scores of runs to their tables and figures."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.figures.run import accuracy_figure, sample_grid_figure
+from analysis.figures.style import save_figure, short_count
+from analysis.tables.other_prompts import prompt_figure, prompt_rows
+from analysis.tables.trajectory import (
+    accuracy_curves,
+    final_accuracy,
+    format_accuracy,
+    in_reading_order,
+    joint_right,
+)
+from classifiers.certificate import probe_name
+from studies.experiment.config import AnyTerms, Config, scored_weights
+from studies.findings.instruments import CAPTIONS, instrument_figures
+from studies.findings.prompt_findings import curves_of_prompts
+from studies.run.directory import RunDir
+from studies.scoring.plans import MEMORISER, RENDER, shown_plans
+from studies.scoring.probing import read_certificate
+from studies.scoring.results import read_planned_scores, read_samples
+from studies.worlds.exams import Exam
+from studies.worlds.kinds import exam_of
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The scores of one or more runs of one world, and what is read from them."""
+
+    runs: Sequence[RunDir]
+    configs: Sequence[Config]
+    world: AnyTerms
+
+    @cached_property
+    def exam(self) -> Exam:
+        return exam_of(self.world, self.configs[0].evaluate)
+
+    @cached_property
+    def certificate(self) -> dict[str, Any]:
+        return read_certificate(self.runs[0])
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """What the probe reads; the oracle's readings are a table of their own. `split` is what the
+        exam compares."""
+        tables = []
+        for run, config in zip(self.runs, self.configs, strict=True):
+            probe = probe_name(read_certificate(run))
+            tables.append(read_planned_scores(run, config, probe))
+        scores = pd.concat(tables, ignore_index=True)
+        return scores.assign(split=scores[self.exam.compared])
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        return accuracy_curves(self.scores)
+
+    @cached_property
+    def prompt_curves(self) -> pd.DataFrame:
+        """Of the first run, other prompts beside the captions."""
+        probe = probe_name(self.certificate)
+        return curves_of_prompts(self.runs[0], self.configs[0], probe)
+
+    def prompt_rows(self) -> list[dict[str, str]]:
+        """Of the first run, other prompts beside the captions at the last snapshot, if any."""
+        asked = self.configs[0].evaluate.prompts
+        return prompt_rows(self.prompt_curves, self.exam.templates) if asked else []
+
+    def table(self) -> str:
+        """Accuracy at the last snapshot, ready to print."""
+        return format_accuracy(final_accuracy(self.curves), self.exam.concepts)
+
+    def tables(self) -> dict[str, str]:
+        """`table` of the shown weights, and where the others are scored too, of both by name."""
+        if not self.configs[0].evaluate.both_weights:
+            return {"": self.table()}
+        return {f", {name}": findings.table() for name, findings in self._by_weights.items()}
+
+    @cached_property
+    def _by_weights(self) -> dict[str, "Findings"]:
+        """The same of every kind of weights that is scored, the shown ones first."""
+        return {
+            name: self if name == self.configs[0].evaluate.weights else self._showing(name)
+            for name in scored_weights(self.configs[0].evaluate)
+        }
+
+    def _showing(self, weights: Any) -> "Findings":
+        shown = [replace(c, evaluate=replace(c.evaluate, weights=weights)) for c in self.configs]
+        return replace(self, configs=shown)
+
+    def weights(self) -> str:
+        """Which weights are shown, and how others compare."""
+        shown, *others = self._by_weights
+        return "; ".join([f"{shown} shown", *(f"{n}: {self._joint(n)}" for n in others)])
+
+    def _joint(self, weights: str) -> str:
+        final = final_accuracy(self._by_weights[weights].curves)
+        joint = final[final["measure"] == "joint"].set_index("split")["accuracy"]
+        splits = in_reading_order(joint.index)
+        return "joint accuracy " + ", ".join(f"{split} {joint[split]:.3f}" for split in splits)
+
+    def first_step_accuracy(self) -> float:
+        """Joint accuracy over all combinations at the first scored step."""
+        generated = self.scores[~self.scores["run"].isin([RENDER, MEMORISER])]
+        return _joint_accuracy(generated[generated["step"] == generated["step"].min()])
+
+    def ceiling(self) -> float:
+        """Joint accuracy of the world's own images of all that is asked, by the same probe."""
+        return _joint_accuracy(self.scores[self.scores["run"] == RENDER])
+
+    def floor(self) -> str:
+        """Joint accuracy of the memoriser, per split: what copying alone would reach."""
+        rows = self.scores[self.scores["run"] == MEMORISER]
+        splits = in_reading_order(rows["split"])
+        return ", ".join(f"{s} {_joint_accuracy(rows[rows['split'] == s]):.3f}" for s in splits)
+
+    def draw(self, directory: Path) -> dict[str, Any]:
+        """Write accuracy, what the exam has to show and a sample grid per run, of one run those of
+        its instruments too; returns the figures."""
+        directory.mkdir(parents=True, exist_ok=True)
+        figures = {"accuracy": accuracy_figure(self.curves, self.exam.chance)}
+        figures |= self.exam.figures(self.scores)
+        if len(self.runs) == 1:
+            figures |= instrument_figures(self.runs[0], self.configs[0], self.exam)
+            _remove_older(directory, {*CAPTIONS} - {*figures})
+        if len(self.runs) == 1 and self.configs[0].evaluate.prompts:
+            figures["prompts"] = prompt_figure(self.prompt_curves)
+        for run, config in zip(self.runs, self.configs, strict=True):
+            name = "samples" if len(self.runs) == 1 else f"samples-{config.name}"
+            figures[name] = sample_grid(run, config, exam_of(self.world, config.evaluate))
+        for name, figure in figures.items():
+            save_figure(figure, directory / name)
+        return figures
+
+
+def _remove_older(directory: Path, names: Iterable[str]) -> None:
+    """Figures of which there is nothing to show any more."""
+    for name in names:
+        for suffix in (".png", ".pdf"):
+            (directory / f"{name}{suffix}").unlink(missing_ok=True)
+
+
+def _joint_accuracy(scores: pd.DataFrame) -> float:
+    """Share of images with every concept right; combinations count alike, however many images
+    there are of each."""
+    return float(joint_right(scores).groupby("combination").mean().mean())
+
+
+def sample_grid(run: RunDir, config: Config, exam: Exam) -> Any:
+    """Rows: what the exam shows; columns: snapshots; sample 0 of each."""
+    plans = shown_plans(config)
+    columns = [read_samples(run, plan)[[*exam.shown], 0] for plan in plans]
+    return sample_grid_figure(
+        colored(np.stack(columns, axis=1)),
+        [*exam.shown.values()],
+        [short_count(plan.images_seen) for plan in plans],
+    )
+
+
+def colored(images: np.ndarray) -> np.ndarray:
+    """uint8 (..., 3) of (..., 3) or, gray, (..., 1)."""
+    return np.broadcast_to(images, (*images.shape[:-1], 3))

@@ -1,0 +1,144 @@
+"""report.html of one run."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analysis.report.build import Neighbour, Report, write_report
+from analysis.tables.trajectory import final_accuracy
+from classifiers.certificate import probe_name
+from ground.endings import Mistake
+from ground.files import hash_file, hash_json, read_json, read_rows, write_json
+from studies.experiment.config import Config, to_dict, to_yaml
+from studies.findings.certificate_facts import certificate_facts
+from studies.findings.instruments import captions, learned_rows
+from studies.findings.run_findings import Findings, colored
+from studies.run.directory import RunDir
+from studies.scoring.plans import planned_parts, shown_plans
+from studies.scoring.probing import ORIGINALS
+from studies.scoring.results import read_samples
+from studies.scoring.sampler_certificate import sampler_facts
+from studies.worlds.exams import Exam
+from studies.worlds.images import Training
+from studies.worlds.prompt_sets import PLAIN, prompts_of
+
+REPORT_VERSION = 5  # raise it when figures or report change
+SOURCES = "sources.json"
+COMPARED = 4096  # training images beside a sample at once
+
+
+def write_run_report(findings: Findings, training: Training, figures: Mapping[str, Any]) -> None:
+    """report.html of one run."""
+    run, config = findings.runs[0], findings.configs[0]
+    originals = ORIGINALS[config.world.kind]
+    shown = {
+        "accuracy": "Accuracy against training images seen, by the probe.",
+        "trajectories": "Paths of the held-out combinations through concept space: mean "
+        "probability that the probe gives the asked value.",
+        "centres": "Coordinates that the probe reads at the last snapshot, against those asked "
+        "for; around a torus, the nearest to them.",
+        "prompts": "Joint accuracy of every set of prompts, from the same noise.",
+        "samples": "One sample of each prompt at every snapshot, along a row from the same noise.",
+    }
+    guess = findings.exam.chance["joint"]
+    report = Report(
+        title=config.name,
+        question=config.question,
+        facts={
+            **{f"{name} in training": value for name, value in speed_facts(run).items()},
+            "weights": findings.weights(),
+            "joint accuracy at step 0": f"{findings.first_step_accuracy():.3f}",
+            f"joint accuracy of {originals}": f"{findings.ceiling():.3f}",
+            "joint accuracy of the memoriser, which only copies": findings.floor(),
+            **findings.exam.facts(findings.scores),
+            **sampler_facts(run, config, probe_name(findings.certificate)),
+        },
+        accuracy=final_accuracy(findings.curves),
+        chance=f"Guessing gets {guess:.3f} of all concepts right at once.",
+        figures=_captioned(figures, shown),
+        prompts=findings.prompt_rows(),
+        learned=learned_rows(run, config),
+        instrument_figures=_captioned(figures, captions(run, config)),
+        probe=certificate_facts(findings.certificate),
+        leak_check=training.leaks,
+        neighbours=nearest_training_images(run, config, findings.exam, training),
+        config_yaml=to_yaml(config),
+        environment=read_json(run.path / "env.json"),
+    )
+    write_report(run.report, report)
+    write_json(run.figures / SOURCES, _sources(findings))
+
+
+def _captioned(figures: Mapping[str, Any], captions: Mapping[str, str]) -> list[tuple[str, Any]]:
+    return [(captions[name], figure) for name, figure in figures.items() if name in captions]
+
+
+def nearest_training_images(
+    run: RunDir, config: Config, exam: Exam, training: Training
+) -> list[Neighbour]:
+    """For each held-out question, sample 0 of the last snapshot beside its nearest neighbour.
+
+    Distance: root mean square over pixels and channels, in grey levels.
+    """
+    samples = read_samples(run, shown_plans(config)[-1])
+    images, neighbours = training.images.permute(0, 2, 3, 1).numpy(), []
+    for place in exam.held_out:
+        sample = samples[place, 0]
+        parts = (images[i : i + COMPARED] for i in range(0, len(images), COMPARED))
+        distance = np.concatenate([_distance(part, sample) for part in parts])
+        i = int(distance.argmin())
+        neighbours.append(
+            Neighbour(
+                prompt=prompts_of(exam.questions[PLAIN][place], 1)[0],
+                sample=colored(sample),
+                nearest=colored(images[i]),
+                nearest_caption=training.captions[i],
+                distance=float(distance[i]),
+            )
+        )
+    return neighbours
+
+
+def _distance(images: np.ndarray, sample: np.ndarray) -> np.ndarray:
+    """float32 (n,) of uint8 (n, h, w, c)."""
+    return np.sqrt(((images.astype(np.float32) - sample) ** 2).mean(axis=(1, 2, 3)))
+
+
+def speed_facts(run: RunDir) -> dict[str, str]:
+    """Training images/s (median over all of it), peak memory of its first process, on a GPU that
+    of its tensors there too, and the share of its time spent on writing snapshots and states."""
+    rows = read_rows(run.path / "timings.jsonl")
+    speed = float(np.median([row["images_per_second"] for row in rows]))
+    peak = max(row["peak_memory_mib"] for row in rows)
+    facts = {"images/s": f"{speed:.0f}", "peak memory": f"{peak / 1024:.2f} GiB"}
+    on_gpu = [row["peak_gpu_memory_mib"] for row in rows if "peak_gpu_memory_mib" in row]
+    if on_gpu:
+        facts["peak GPU memory"] = f"{max(on_gpu) / 1024:.2f} GiB"
+    if "saving_seconds" in rows[0]:  # runs of older versions did not measure it
+        saving = sum(row["saving_seconds"] for row in rows) / sum(row["seconds"] for row in rows)
+        facts["saving"] = f"{saving:.1%} of the time"
+    return facts
+
+
+def report_is_fresh(findings: Findings) -> bool:
+    """True if figures and report were made from these scores and this config."""
+    run = findings.runs[0]
+    files = [run.report, *(run.figures / f"{name}.png" for name in ("accuracy", "samples"))]
+    if not all(file.is_file() for file in [*files, run.figures / SOURCES]):
+        return False
+    try:
+        return read_json(run.figures / SOURCES) == _sources(findings)
+    except Mistake:  # a damaged note of what they were made from: make them again
+        return False
+
+
+def _sources(findings: Findings) -> dict[str, Any]:
+    """What the report of a run is made from."""
+    run, config = findings.runs[0], findings.configs[0]
+    probe = probe_name(findings.certificate)
+    certificate = filter(Path.is_file, [run.sampler_certificate])
+    files = [*planned_parts(run, config, probe), *certificate]
+    parts = {file.name: hash_file(file) for file in files}
+    return {"version": REPORT_VERSION, "config": hash_json(to_dict(config)), "parts": parts}

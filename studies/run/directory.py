@@ -1,0 +1,207 @@
+"""One run directory: its paths, locks, status and what makes it this experiment. No torch.
+
+The layout of snapshots/ and state/ belongs to diffusion/snapshots.py.
+"""
+
+import contextlib
+import os
+import platform
+import subprocess
+from collections.abc import Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from ground.endings import Mistake, Preempted
+from ground.files import read_json, write_json, write_text
+from ground.locks import is_locked, locked
+from ground.reading import read_as, read_yaml
+from studies.experiment.config import Config, check_config, differences, identity, to_yaml
+
+RESERVED_BYTES = 1 << 16  # given up to say in status.json that the disk is full
+PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "numpy", "pandas", "torchmetrics")
+
+
+class RunDir:
+    """Paths below runs/<name>."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.config_file = path / "config.yaml"
+        self.snapshots = path / "snapshots"
+        self.states = path / "state"
+        self.samples = path / "samples"
+        self.scores = path / "scores.parquet"
+        self.probe = path / "probe"
+        self.prompts = path / "prompts.json"
+        self.lineage = path / "lineage.json"
+        self.sampler_certificate = path / "sampler_certificate.json"
+        self.figures = path / "figures"
+        self.report = path / "report.html"
+
+    @property
+    def shared(self) -> Path:
+        """What several runs use: trained probes. Beside the directory itself, by whatever name or
+        link it was reached."""
+        return self.path.resolve().parent / ".shared"
+
+    def read_config(self) -> Config:
+        """The config of an existing run. Mistake if there is none."""
+        if not self.config_file.is_file():
+            raise Mistake(
+                f"{self.path}: not a run directory (no config.yaml); train one with scripts/run.py"
+            )
+        try:
+            config = read_as(Config, read_yaml(self.config_file), "")
+            check_config(config)
+        except Mistake as mistake:
+            raise Mistake(f"{self.config_file}: {mistake}") from None
+        return config
+
+    def claim(self, config: Config) -> None:
+        """Make the directory this experiment's. Raises Mistake if it already is another's."""
+        with self.locked("train"):
+            self._claim(config)
+
+    def _claim(self, config: Config) -> None:
+        if self.config_file.is_file():
+            changed = differences(identity(self.read_config()), identity(config))
+            if changed and self.has_begun():
+                raise Mistake(
+                    f"{self.path}: holds another experiment ({'; '.join(changed)}); "
+                    f"choose another --name or undo the change"
+                )
+        elif self.path.is_dir() and any(self.path.glob("[!.]*")):
+            raise Mistake(f"{self.path}: is not empty and no run; choose another --name")
+        write_text(self.config_file, to_yaml(config))
+
+    def read_prompts(self) -> dict[str, str]:
+        """Sets of prompts by name, as they were first asked. Mistake if the file is damaged."""
+        return read_as(dict[str, str], read_json(self.prompts), str(self.prompts))
+
+    def check_prompts(self, prompts: Mapping[str, str]) -> dict[str, str]:
+        """The sets that this run has asked. Raises Mistake if a name stands for others there."""
+        known = self.read_prompts() if self.prompts.is_file() else {}
+        for name, template in prompts.items():
+            if known.get(name, template) != template:
+                raise Mistake(
+                    f"evaluate.prompts.{name}: got {template!r}, but in {self.path} this name "
+                    f"stands for {known[name]!r}; choose another"
+                )
+        return known
+
+    def claim_prompts(self, prompts: Mapping[str, str]) -> None:
+        """Their names stand for them from now on. Mistake if one stands for others already."""
+        if not prompts.keys() <= self.check_prompts(prompts).keys():
+            with self.locked("evaluate"):
+                write_json(self.prompts, {**self.check_prompts(prompts), **prompts})
+
+    def has_begun(self) -> bool:
+        """False if nothing was made yet: a first start ended in a mistake."""
+        metrics = self.path / "metrics.jsonl"
+        made = [self.snapshots, self.states, self.samples, self.scores]
+        return any(p.exists() for p in made) or (metrics.exists() and metrics.stat().st_size > 0)
+
+    @contextlib.contextmanager
+    def writing(self, writer: str) -> Iterator[None]:
+        """Hold the lock of "train" or "evaluate" and keep status.json true about it."""
+        reserve = self.path / f".{writer}.reserve"
+        with self.locked(writer):
+            try:
+                self._set_status(writer, "running")
+                reserve.write_bytes(bytes(RESERVED_BYTES))
+                yield
+            except BaseException as error:
+                stopped = isinstance(error, Preempted | KeyboardInterrupt)
+                why = str(error) or type(error).__name__
+                reserve.unlink(missing_ok=True)
+                self._set_status(writer, "preempted" if stopped else "failed", why)
+                raise
+            reserve.unlink(missing_ok=True)
+            self._set_status(writer, "done")
+
+    @contextlib.contextmanager
+    def locked(self, writer: str) -> Iterator[None]:
+        """Raises Mistake if another process holds it. It goes with the process, however it ends."""
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(locked(self._lock(writer)))
+            except BlockingIOError:
+                raise Mistake(
+                    f"{self.path}: another process is at its {writer} stage; wait for it or stop it"
+                ) from None
+            yield
+
+    def is_held(self, writer: str) -> bool:
+        """True if another process is at it."""
+        return is_locked(self._lock(writer))
+
+    def _lock(self, writer: str) -> Path:
+        return self.path / f".{writer}.lock"
+
+    def state_of(self, writer: str) -> str | None:
+        """What status.json says about a writer: running, preempted, failed or done."""
+        return self.status_of(writer).get("state")
+
+    def status_of(self, writer: str) -> dict[str, Any]:
+        """Its state, and if it was stopped or failed, why; nothing of one that never began."""
+        path = self.path / "status.json"
+        status = read_json(path) if path.is_file() else {}
+        try:
+            return dict(status.get(writer, {}))
+        except (AttributeError, TypeError, ValueError):
+            raise Mistake(f"{path}: holds no status of {writer}; move it away") from None
+
+    def set_done(self, writer: str) -> None:
+        """For a stage found finished: it may have been killed before it could say so."""
+        if self.state_of(writer) != "done":
+            with self.locked(writer):
+                self._set_status(writer, "done")
+
+    def _set_status(self, writer: str, state: str, why: str = "") -> None:
+        path = self.path / "status.json"
+        with locked(self.path / ".status.lock", wait=True):  # the two writers share one file
+            status = read_json(path) if path.is_file() else {}
+            status[writer] = {"state": state, "pid": os.getpid()} | ({"why": why} if why else {})
+            write_json(path, status)
+
+    def write_environment(self, facts: dict[str, Any]) -> list[str]:
+        """env.json: what the numbers are made with from now on, and, as `before`, until now.
+
+        Returns what has changed, a line each; the commit apart, which says nothing of numbers.
+        """
+        path = self.path / "env.json"
+        now = {**environment(), **facts}
+        then = read_json(path) if path.is_file() else now
+        before = then.pop("before", [])
+        changed = [line for line in differences(then, now) if not line.startswith("commit")]
+        write_json(path, {**now, "before": [*before, then] if changed else before})
+        return changed
+
+
+def environment() -> dict[str, Any]:
+    """Versions, commit and machine."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu_count": os.cpu_count(),
+        "commit": _commit(),
+        "packages": {name: _version(name) for name in PACKAGES},
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _commit() -> str:
+    """The commit this code is at, or "unknown" outside a checkout."""
+    root = Path(__file__).resolve().parents[2]
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"]
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
+        return done.stdout.strip()
+    return "unknown"

@@ -1,0 +1,200 @@
+"""Sample every planned snapshot on the same combinations with the same noise; probe and oracle
+score it.
+
+On one process or several: they draw tiles side by side (units.py), and every file is the same.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+from tqdm import tqdm
+
+from classifiers.certificate import probe_name
+from classifiers.oracle import Oracle
+from classifiers.oracle_scores import score_by_oracle
+from classifiers.probe import Probe
+from classifiers.scores import score_images, write_part
+from data_gen.world import World
+from diffusion.pipeline import ConceptPipeline
+from diffusion.processes import Processes
+from diffusion.snapshots import find_snapshot, snapshot_hash
+from ground.endings import Mistake
+from ground.files import hash_json
+from studies.experiment.config import AnyWorld, Config, identity
+from studies.run.directory import RunDir
+from studies.run.provenance import SNAPSHOT, standing_lines
+from studies.run.samples import load_samples, recorded_snapshot, save_samples, save_tile
+from studies.scoring.baselines import Draw, memorised
+from studies.scoring.oracle_readings import ORACLE, ORACLE_VERSION, oracle_of
+from studies.scoring.plans import MEMORISER, Plan, image_index, paired_noise
+from studies.scoring.units import (
+    Job,
+    Tile,
+    deal,
+    drop_tiles,
+    join_tiles,
+    make_jobs,
+    undrawn,
+    unscored,
+)
+from studies.worlds.kinds import exam_of, images_of
+from studies.worlds.prompt_sets import prompts_of, rows_of
+
+
+class Evaluator:
+    """Evaluates one run with its probe and the oracle. All processes call its methods alike."""
+
+    def __init__(
+        self,
+        run: RunDir,
+        config: Config,
+        world: AnyWorld,
+        probe: Probe,
+        certificate: Any,
+        processes: Processes,
+    ):
+        self.run, self.world, self.probe, self.processes = run, world, probe, processes
+        self.exam, self.images = exam_of(world, config.evaluate), images_of(world)
+        self.probe_name = probe_name(certificate)
+        self.experiment = hash_json(identity(config))
+        self.jobs = make_jobs(run, config, self.probe_name)
+        self.questions = self.exam.questions
+        self._loaded: tuple[Plan, Draw, str | None] | None = None
+
+    @cached_property
+    def oracle(self) -> tuple[Oracle, float]:
+        """With its limit; takes seconds to make, and is not made where it has nothing to read."""
+        assert isinstance(self.world, World)  # else no instrument is it
+        return oracle_of(self.world)
+
+    def missing(self) -> list[Job]:
+        """What is not scored yet, as the first process sees it."""
+        return self.processes.once(lambda: unscored(self.jobs))
+
+    def standings(self) -> list[str]:
+        """What to say of planned scores and samples that are not of the weights that are there, or
+        do not say of which they are; a line per kind."""
+        found = [(job.plan.step, how) for job in self.jobs for how in job.standings()]
+        return standing_lines(found)
+
+    def evaluate(
+        self,
+        jobs: Sequence[Job],
+        check: Callable[[], None] = lambda: None,
+        tell: Callable[[Job], object] = lambda job: None,
+    ) -> None:
+        """Sample what is not drawn yet of some jobs, and score it.
+
+        check: called before every network evaluation; raises to stop, and all processes stop.
+        tell: called with every job that is scored.
+        """
+        rank, size = self.processes.rank, self.processes.world_size
+        work = self.processes.once(lambda: [(job, undrawn(job, self._kinds(job))) for job in jobs])
+        total = sum(len(tile.images) for _, tiles in work for tile in tiles)
+        silent = None if self.processes.is_main else True  # None: no bar but on a terminal
+        with tqdm(total=total, desc="evaluate", unit="image", disable=silent) as bar:
+            for step in deal(work, size):
+                self.processes.each(partial(self._draw, step.tiles[rank : rank + 1], check))
+                if step.whole:
+                    self.processes.each(partial(self._score, step.whole[rank::size], check))
+                bar.update(sum(len(tile.images) for tile in step.tiles))
+                for job in step.whole:
+                    tell(job)
+
+    def _kinds(self, job: Job) -> int:
+        """How many combinations or, of a set, prompts it asks."""
+        return len(self.questions[job.plan.intervention])
+
+    def _draw(self, tiles: Sequence[Tile], check: Callable[[], None]) -> None:
+        for tile in tiles:
+            draw, snapshot = self._drawer(tile.plan)
+            save_tile(tile.file, draw(tile.images, check).numpy(), snapshot)
+
+    def _drawer(self, plan: Plan) -> tuple[Draw, str | None]:
+        """With the hash of the snapshot that it was loaded from, if it needs one. The last one is
+        kept while its snapshot stays: most tiles follow one of the same plan."""
+        directory = plan.snapshot(self.run)
+        now = snapshot_hash(directory) if directory else None
+        if self._loaded is None or (self._loaded[0], self._loaded[2]) != (plan, now):
+            draw = self._memoriser(plan) if plan.run == MEMORISER else self._generator(plan)
+            if directory and snapshot_hash(directory) != now:
+                raise Mistake(f"{directory}: was written again meanwhile; the same command goes on")
+            self._loaded = plan, draw, now
+        return self._loaded[1:]
+
+    def _memoriser(self, plan: Plan) -> Draw:
+        return memorised(self.exam, self.images, self.run, plan)
+
+    def _generator(self, plan: Plan) -> Draw:
+        """Draws with the weights of a snapshot."""
+        directory = find_snapshot(self.run.snapshots, plan.step)
+        pipeline = ConceptPipeline.load(directory, plan.weights)
+        count, asked = plan.images_per_combination, self.questions[plan.intervention]
+        starts = [question.start for question in asked]
+        prompts = [prompt for question in asked for prompt in prompts_of(question, count)]
+
+        def draw_images(images: range, check: Callable[[], None]) -> UInt8[Tensor, "n h w c"]:
+            return pipeline(
+                prompts[images.start : images.stop],
+                paired_noise(plan.eval_seed, images, count, pipeline.image_shape, starts),
+                index=image_index(images, count, starts),
+                seed=plan.eval_seed,
+                sampler=plan.sampler,
+                num_inference_steps=plan.num_inference_steps,
+                guidance_scale=plan.guidance_scale,
+                check=check,
+            )
+
+        return draw_images
+
+    def _score(self, jobs: Sequence[Job], check: Callable[[], None]) -> None:
+        for job in jobs:
+            check()
+            self._write(job, self._images(job))
+
+    def _images(self, job: Job) -> Sequence[np.ndarray]:
+        """Per question uint8 (n, h, w, c), put together or read back."""
+        plan = job.plan
+        if job.samples is None:
+            return self.images.originals(plan.eval_seed, plan.images_per_combination)
+        if not job.is_drawn():
+            images, snapshot = join_tiles(plan, self._kinds(job), job.samples)
+            save_samples(job.samples, images, self.questions[plan.intervention], snapshot)
+        drop_tiles(job.samples)
+        return list(load_samples(job.samples))
+
+    def _write(self, job: Job, images: Sequence[np.ndarray]) -> None:
+        """Score images (n, h, w, c) of every question, by each instrument of the job."""
+        asked = [*zip(self.questions[job.plan.intervention], map(len, images), strict=True)]
+        rows = [row for question, count in asked for row in rows_of(question, count)]
+        targets = [target for question, count in asked for _, target in question.asked(count)]
+        flat = torch.from_numpy(np.concatenate(images)).permute(0, 3, 1, 2)
+        snapshot = recorded_snapshot(job.samples) if job.samples else None
+        origin = {"config": self.experiment, **({SNAPSHOT: snapshot} if snapshot else {})}
+        for instrument, part in job.parts.items():
+            common = {**_common(job.plan), "probe": instrument}
+            score, facts = self._instrument(instrument)
+            scores = score(flat, rows, targets, common)
+            write_part(part, scores, {**origin, **facts})
+
+    def _instrument(self, name: str) -> tuple[Callable[..., pd.DataFrame], dict[str, str]]:
+        """What scores images as `score_images` does, and what to note of it in their part."""
+        if name != ORACLE:
+            return partial(score_images, self.probe), {"certificate": name}
+        oracle, limit = self.oracle
+        facts = {ORACLE: ORACLE_VERSION, "oracle_limit": repr(limit)}
+        return partial(score_by_oracle, oracle, limit), facts
+
+
+def _common(plan: Plan) -> Mapping[str, Any]:
+    """What all images of a plan share in the scores table."""
+    common = dataclasses.asdict(plan)
+    del common["images_per_combination"]
+    return common

@@ -1,0 +1,81 @@
+"""What evaluations of a run have left, read back: scores with one row per key, and samples.
+
+Nothing is read that does not belong to the weights that are there (studies/run/provenance.py).
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from classifiers.scores import join_parts, read_part
+from ground.endings import Mistake
+from studies.experiment.config import Config
+from studies.run.directory import RunDir
+from studies.run.provenance import snapshot_at, standing, why, why_not
+from studies.run.samples import load_samples, recorded_snapshot
+from studies.scoring.plans import MEMORISER, RENDER, Plan, memoriser_plan, render_plan, shown_plans
+
+NOT_YET = "not scored yet; scripts/evaluate.py does"
+
+
+def read_run_scores(path: Path | str) -> pd.DataFrame:
+    """All scores of a run directory as one table with one row per `classifiers.scores.KEY`.
+
+    An image that several evaluations have scored, of which one drew more of each combination, is
+    there once. Raises Mistake if nothing is scored, and for scores that are not of the weights that
+    are there.
+    """
+    run = RunDir(Path(path))
+    name, parts = run.read_config().name, sorted(run.scores.glob("[!.]*.parquet"))
+    if not parts:
+        raise Mistake(f"{run.scores}: holds no scores; run scripts/evaluate.py --run {run.path}")
+    tables = {part: read_part(part) for part in parts}
+    for part, table in tables.items():
+        wrong = why_not(part, snapshot_at(run.snapshots, int(table["step"].iloc[0])))
+        if wrong:
+            raise Mistake(f"{part}: {wrong} with its settings, or move it away")
+    return _joined(tables.values(), name)
+
+
+def read_planned_scores(run: RunDir, config: Config, instrument: str) -> pd.DataFrame:
+    """What one instrument (a probe's name, or ORACLE) reads in all that tables and figures show:
+    one kind of weights, and the baselines. Mistake names a part that is missing."""
+    plans = [render_plan(config), memoriser_plan(config), *shown_plans(config)]
+    return read_scores(run, config, plans, instrument)
+
+
+def read_scores(
+    run: RunDir, config: Config, plans: Sequence[Plan], instrument: str
+) -> pd.DataFrame:
+    """What one instrument reads in the images of some plans, as one table with one row per key.
+
+    Mistake names a part that is missing, or not of the weights that are there.
+    """
+    parts = {plan.scores_file(run, instrument): plan.snapshot(run) for plan in plans}
+    for part, snapshot in parts.items():
+        wrong = why_not(part, snapshot) if part.is_file() else NOT_YET
+        if wrong:
+            raise Mistake(f"{part}: {wrong} (--run {run.path})")
+    return _joined(map(read_part, parts), config.name)
+
+
+def read_samples(run: RunDir, plan: Plan) -> np.ndarray:
+    """The images of a plan, uint8 (prompts, n, h, w, c). Mistake names a file that cannot be read,
+    or is not of the weights that are there."""
+    path = plan.samples_file(run)
+    images = load_samples(path)
+    wrong = why(standing(recorded_snapshot(path), plan.snapshot(run)))
+    if wrong:
+        raise Mistake(f"{path}: {wrong} (--run {run.path})")
+    return images
+
+
+def _joined(parts: Iterable[pd.DataFrame], name: str) -> pd.DataFrame:
+    """A run directory may have been renamed since some of its parts were written."""
+    baselines = [RENDER, MEMORISER]
+    named = [
+        part.assign(run=part["run"].where(part["run"].isin(baselines), name)) for part in parts
+    ]
+    return join_parts(named)

@@ -1,0 +1,58 @@
+"""Is a run trained, and which of its snapshots may go once they are scored?"""
+
+import re
+from collections.abc import Iterable
+
+from classifiers.certificate import probe_name
+from diffusion.snapshots import complete_steps, thin, thinned_steps
+from studies.experiment.config import Config, differences, identity, scored_steps, snapshot_steps
+from studies.run.directory import RunDir
+from studies.scoring.probing import read_certificate
+from studies.scoring.units import make_jobs, unscored
+
+SCORED = re.compile(r"step_(\d+)-")  # how the name of a snapshot's scores begins
+
+
+def is_trained(config: Config, run: RunDir) -> bool:
+    """True if this experiment's snapshots and last state have all been written.
+
+    States may have been deleted since; then the status tells.
+    """
+    if not run.config_file.is_file() or differences(identity(run.read_config()), identity(config)):
+        return False
+    there = {*complete_steps(run.snapshots), *thinned_steps(run.snapshots)}
+    if not set(snapshot_steps(config)) <= there:
+        return False
+    return run.state_of("train") == "done" or config.train.max_steps in complete_steps(run.states)
+
+
+def thin_scored(config: Config, run: RunDir) -> list[str]:
+    """Remove the snapshots that evaluate.keep does not name, once training is done.
+
+    "scored" keeps what any evaluation has scored, this one or another. Nothing goes before all is
+    scored that the run's own config plans, of the weights that are there. Returns what to say.
+    """
+    if config.evaluate.keep == "all" or not is_trained(config, run):
+        return []
+    keep = _scored(config, run) if config.evaluate.keep == "scored" else ()
+    with run.locked("evaluate"), run.locked("train"):
+        last = max(complete_steps(run.snapshots))
+        if not _is_scored(run) or last > config.train.max_steps:
+            return [f"evaluate.keep: {run.config_file} plans more than is scored; all kept"]
+        spare = {*complete_steps(run.snapshots), *thinned_steps(run.snapshots)} - {*keep, last}
+        for step in sorted(spare):
+            thin(run.snapshots, step)
+    return [f"evaluate.keep: {config.evaluate.keep}; {len(spare)} snapshots are removed"]
+
+
+def _scored(config: Config, run: RunDir) -> Iterable[int]:
+    """Steps that are planned, by the run's own config too, or of which there are scores."""
+    names = [SCORED.match(part.name) for part in run.scores.glob("step_*.parquet")]
+    planned = (*scored_steps(config), *scored_steps(run.read_config()))
+    return {*planned, *(int(name[1]) for name in names if name)}
+
+
+def _is_scored(run: RunDir) -> bool:
+    """True if all that the run's own config plans is scored, whatever else was asked for."""
+    probe = probe_name(read_certificate(run))
+    return not unscored(make_jobs(run, run.read_config(), probe))

@@ -1,0 +1,262 @@
+"""Is a run whole? Every directory is hashed, every other file read; nothing is changed."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from classifiers.certificate import probe_name
+from classifiers.scores import read_part
+from data_gen.photos.world import PhotosConfig
+from diffusion.snapshots import step_directory, steps_in
+from ground.endings import Mistake
+from ground.files import damage, read_json, read_rows
+from studies.experiment.config import Config, snapshot_steps
+from studies.run.directory import RunDir
+from studies.run.provenance import OUTDATED, is_outdated
+from studies.run.samples import load_samples
+from studies.scoring.plans import make_plans, planned_parts, questions_of
+from studies.scoring.units import make_jobs
+from studies.verify.checks import (
+    Finding,
+    Found,
+    Level,
+    Reading,
+    damaged,
+    is_torn,
+    read_mapping,
+    readable,
+    wrong_metrics,
+    wrong_ranks,
+)
+from studies.verify.origin_checks import hidden_hashes, origins
+from studies.verify.score_checks import (
+    is_sampled_for,
+    overlapping,
+    unknown_to_older_versions,
+    wrong_part,
+)
+from studies.verify.weight_checks import Hashes, directories, equal_weights, finite
+
+SECTIONS = ("world", "train", "evaluate")  # of config.yaml; evaluate is its last
+
+
+def verify_runs(paths: Sequence[Path], say: Callable[[str], None]) -> None:
+    """Say what is found in each run. Raises Mistake if anything is damaged, missing or stale."""
+    if not paths:
+        raise Mistake("--run: missing; give a run directory, or several")
+    broken = []
+    for run in [RunDir(path) for path in paths]:
+        findings = list(verify(run))
+        for finding in findings:
+            say(finding.line())
+        say(summary(run, findings))
+        broken += [str(run.path)] if _count(findings) else []
+    if broken:
+        raise Mistake(f"not whole: {', '.join(broken)} ({len(broken)} of {len(paths)} runs)")
+
+
+def summary(run: RunDir, findings: Sequence[Finding]) -> str:
+    counts = {
+        "snapshots": len(steps_in(run.snapshots)),
+        "states": len(steps_in(run.states)),
+        "scored parts": len(_parts(run)),
+    }
+    held = ", ".join(f"{n} {name}" for name, n in counts.items())
+    return f"{run.path}: {held}: {_count(findings) or 'all whole'}"
+
+
+def _count(findings: Sequence[Finding]) -> str:
+    """'2 damaged, 1 missing', or nothing."""
+    levels = [finding.level for finding in findings]
+    counts = {level: levels.count(level) for level in ("damaged", "missing", "stale")}
+    return ", ".join(f"{n} {level}" for level, n in counts.items() if n)
+
+
+def verify(run: RunDir) -> Found:
+    """All findings of one run. Raises Mistake if it is none."""
+    begun = run.snapshots.exists() or (run.states).exists()
+    if not begun and not run.config_file.exists():
+        run.read_config()  # raises its Mistake
+    config = yield from _config(run)
+    facts = yield from _facts(run, config, begun)
+    status = facts.get("status", {})
+    hashes = yield from directories(run)
+    for path in sorted((run.snapshots / "frozen").glob("[!.]*")):
+        yield from damaged(path, damage(path) or "")
+    if config is None or config.train.learning_rate > 0:
+        yield from equal_weights(hashes)
+    yield from finite(run, hashes)
+    progress = _progress(run, hashes)
+    if begun:
+        yield from _rows(run, config, progress)
+    if config:
+        done = _is(status, "train", "done")
+        trained_to = config.train.max_steps if done else progress["step"]
+        yield from _planned_snapshots(run, config, trained_to)
+    yield from _evaluation(run, config, _is(status, "evaluate", "done"))
+    yield from origins(run, hashes, facts.get("sampler_certificate", {}))
+    yield from _leftovers(run, status)
+
+
+def _config(run: RunDir) -> Reading:
+    config = yield from readable(run.config_file, lambda path: run.read_config())
+    if config:
+        text = "\n" + run.config_file.read_text(encoding="utf-8")
+        absent = [name for name in SECTIONS if f"\n{name}:" not in text]
+        if absent:
+            yield Finding("damaged", run.config_file, f"has no section {absent[0]!r}: cut off?")
+            return None
+    return config
+
+
+def _facts(run: RunDir, config: Config | None, begun: bool) -> Reading:
+    """What env.json, status.json and, where there are such, lineage.json (it has to be there if the
+    run is fine-tuned) and sampler_certificate.json hold."""
+    tuned = config is not None and config.train.init_from.run is not None
+    expected = {"env": begun, "status": begun, "lineage": begun and tuned}
+    expected["sampler_certificate"] = False
+    facts = {}
+    for name, needed in expected.items():
+        path = run.path / f"{name}.json"
+        if needed or path.exists():
+            facts[name] = yield from read_mapping(path)
+    return facts
+
+
+def _progress(run: RunDir, hashes: Hashes) -> dict[str, Any]:
+    """progress.json of the last whole state."""
+    files = [path / "progress.json" for path in hashes if path.parent == run.states]
+    there = [file for file in files if file.exists()]  # a run at work removes its oldest
+    return read_json(there[-1]) if there else {"step": 0, "rows_written": 0}
+
+
+def _rows(run: RunDir, config: Config | None, progress: Mapping[str, Any]) -> Found:
+    metrics, ranks, timings = (run.path / f"{n}.jsonl" for n in ("metrics", "ranks", "timings"))
+    rows = yield from readable(metrics, read_rows)
+    if rows:
+        yield from readable(timings, read_rows)
+    if rows is not None and config:
+        what = wrong_metrics(metrics, rows, progress, config.train.log_every)
+        yield from damaged(metrics, what)
+        rows = [] if what else rows
+    if ranks.exists() or "metrics_sha256" in progress:  # older runs have none
+        shares = yield from readable(ranks, read_rows)
+        what = wrong_ranks(shares, rows or [], progress["step"]) if shares is not None else ""
+        yield from damaged(ranks, what)
+    for path in filter(Path.exists, (metrics, ranks, timings)):
+        if is_torn(path):
+            yield Finding("note", path, "its last line is torn; a continued run writes it again")
+
+
+def _planned_snapshots(run: RunDir, config: Config, trained_to: int) -> Found:
+    """Training never goes back behind its last state, so what is not there will not come."""
+    absent = sorted({*snapshot_steps(config)} - {*steps_in(run.snapshots)})
+    for step in [step for step in absent if step <= trained_to]:
+        yield Finding("missing", step_directory(run.snapshots, step), "planned by train.snapshots")
+    to_come = [str(step) for step in absent if step > trained_to]
+    if to_come:
+        yield Finding("note", run.snapshots, f"to come: steps {', '.join(to_come)}")
+
+
+def _evaluation(run: RunDir, config: Config | None, done: bool) -> Found:
+    for path in sorted(run.samples.glob("*/[!.]*.npz")):
+        yield from readable(path, load_samples)
+    yield from _scores(run, config, (yield from _num_prompts(run, config)))
+    certificate = yield from _certificate(run)
+    planned = []
+    if config and certificate:
+        yield from _planned_parts(run, config, probe_name(certificate), done)
+        planned = [job.samples for job in make_jobs(run, config, probe_name(certificate))]
+    names = [path.name for path in _parts(run)]
+    for path in sorted({*run.samples.glob("*/[!.]*.npz")} - {*planned}):
+        if not is_sampled_for(path, names):
+            what = "no scores of it; scripts/evaluate.py with its settings makes them"
+            yield Finding("missing" if done else "note", path, what)
+
+
+def _num_prompts(run: RunDir, config: Config | None) -> Reading:
+    """Of the captions and every set that the run has asked or plans: {name: how many}."""
+    asked = None
+    if run.prompts.exists():
+        asked = yield from readable(run.prompts, lambda path: run.read_prompts())
+    if config is None:
+        return {}
+    prompts = {**(asked or {}), **config.evaluate.prompts}
+    everything = replace(config, evaluate=replace(config.evaluate, prompts=prompts))
+    try:
+        return {name: len(own) for name, own in questions_of(everything).items()}
+    except Mistake as mistake:  # the config alone was checked when it was read
+        yield Finding("damaged", run.prompts, str(mistake))
+        return {}
+
+
+def _scores(run: RunDir, config: Config | None, prompts: Mapping[str, int]) -> Found:
+    real = config is not None and isinstance(config.world, PhotosConfig)
+    for path in _parts(run):
+        table = yield from readable(path, read_part)
+        if table is not None:
+            yield from damaged(path, wrong_part(path.name, table, prompts, real))
+            if is_outdated(path):
+                yield Finding("note", path, OUTDATED)
+    for path in overlapping(_parts(run)):
+        what = "its images are part of another of the same settings; read_run_scores has them once"
+        yield Finding("note", path, what)
+    yield from hidden_hashes(run)
+
+
+def _parts(run: RunDir) -> list[Path]:
+    return sorted(run.scores.glob("[!.]*.parquet"))
+
+
+def _certificate(run: RunDir) -> Reading:
+    """The probe's certificate; None if there is no whole probe."""
+    if not run.probe.exists():
+        level: Level = "missing" if _parts(run) or run.probe.is_symlink() else "note"
+        what = "not there; if the run was copied, copy the folder of runs with its .shared/ too"
+        yield Finding(level, run.probe, "to come" if level == "note" else what)
+        return None
+    what = damage(run.probe) or ""
+    yield from damaged(run.probe, what)
+    return None if what else read_json(run.probe / "certificate.json")
+
+
+def _planned_parts(run: RunDir, config: Config, probe: str, done: bool) -> Found:
+    """`done` may be said of an evaluation with other settings, which left no part of these."""
+    parts = planned_parts(run, config, probe)
+    absent = [part for part in parts if not part.is_file()]
+    own = [plan.scores_file(run, probe) for plan in make_plans(config)]
+    if done and absent and {*absent} <= {*unknown_to_older_versions(run, config, probe)}:
+        more = f" and {len(absent) - 1} others" if len(absent) > 1 else ""
+        what = f"not there{more}, as in runs of older versions; scripts/evaluate.py makes it"
+        yield Finding("note", absent[0], what)
+    elif done and (not _parts(run) or any(part.is_file() for part in own)):
+        for part in absent:
+            yield Finding("missing", part, "planned by evaluate; scripts/evaluate.py makes it")
+    elif absent:
+        yield Finding("note", run.scores, f"to come: {len(absent)} of {len(parts)} parts")
+    for plan in make_plans(config):
+        samples = plan.samples_file(run)
+        if plan.scores_file(run, probe).is_file() and not samples.is_file():
+            yield Finding("missing", samples, "scored, but not there; move its scores away too")
+
+
+def _leftovers(run: RunDir, status: Mapping[str, Any]) -> Found:
+    held = [name for name in ("train", "evaluate") if run.is_held(name)]
+    for writer in status:
+        if _is(status, writer, "running") and writer not in held:
+            what = f"{writer} is said to be running, but its process has died"
+            yield Finding("note", run.path / "status.json", what)
+    for path in sorted(run.path.rglob("*.broken-*")):
+        yield Finding("note", path, "moved aside: damaged, or of a training that was abandoned")
+    unfinished = [*run.path.rglob(".*.tmp*"), *run.path.glob(".*.reserve")]
+    for path in sorted(unfinished) if not held else ():
+        yield Finding("note", path, "left behind by a writer that was killed")
+    for path in sorted(run.samples.glob("*/*.tiles")) if "evaluate" not in held else ():
+        what = "drawn so far for an evaluation that is not finished; the same command goes on"
+        yield Finding("note", path, what)
+
+
+def _is(status: Mapping[str, Any], writer: str, state: str) -> bool:
+    entry = status.get(writer)
+    return isinstance(entry, dict) and entry.get("state") == state

@@ -1,0 +1,120 @@
+"""What is asked of every snapshot of a model of bumps: centres of each section of its world."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from analysis.figures.centres import centre_figure, median_distances
+from data_gen.bumps.config import BumpsConfig
+from data_gen.bumps.sections import Section, sections
+from data_gen.bumps.world import BumpWorld, in_frame
+from diffusion.prompts import NULL_COORDINATE
+from studies.worlds.prompt_sets import PLAIN, prompts_of
+
+
+@dataclass(frozen=True)
+class CentreQuestion:
+    """One section: image k has a centre of its own, the same at every snapshot.
+
+    Attributes:
+        start: the number of the section.
+        seed: of which centres are asked for.
+    """
+
+    world: BumpWorld
+    section: Section
+    start: int
+    seed: int
+
+    @property
+    def combination(self) -> str:
+        return self.section.name
+
+    @property
+    def split(self) -> str:
+        return "held_out" if self.section.held_out else "train"
+
+    def labels(self, count: int) -> Float[Tensor, "count 2"]:
+        return self.section.labels(self.world, self.seed, count)
+
+    def asked(self, count: int) -> Sequence[tuple[str, Mapping[str, float]]]:
+        """Targets in px; nan: none."""
+        config, labels = self.world.config, self.labels(count)
+        centres = labels.where(in_frame(config, labels), torch.nan).tolist()
+        return [
+            (prompt_of(config, label), {"x": x, "y": y})
+            for label, (x, y) in zip(labels, centres, strict=True)
+        ]
+
+
+class BumpExam:
+    """seed: of which centres are asked for, `evaluate.seed`."""
+
+    concepts = ("x", "y")
+    compared = "combination"
+    templates: Mapping[str, str] = {}
+
+    def __init__(self, config: BumpsConfig, seed: int):
+        self.config, world = config, BumpWorld(config)
+        self.centres = tuple(
+            CentreQuestion(world, section, i, seed) for i, section in enumerate(sections(world))
+        )
+        self.questions = {PLAIN: self.centres}
+        self.image_shape = (1, config.image_size_px, config.image_size_px)
+
+    @property
+    def chance(self) -> Mapping[str, float]:
+        """Of centres guessed anywhere on a torus of this size; at the border of a plane less."""
+        single = 2 / self.config.image_size_px
+        return {"x": single, "y": single, "joint": single**2}
+
+    @property
+    def shown(self) -> Mapping[int, str]:
+        """All sections, each with its first centre."""
+        return {q.start: f"{q.combination}: {prompts_of(q, 1)[0]}" for q in self.centres}
+
+    @property
+    def held_out(self) -> Sequence[int]:
+        return [question.start for question in self.centres if question.section.held_out]
+
+    @property
+    def identity(self) -> Any:
+        names = [question.combination for question in self.centres]
+        return names, self.config.image_size_px, self.config.periodic
+
+    def asked(self, count: int) -> Float[Tensor, "n 2"]:
+        return torch.cat([question.labels(count) for question in self.centres])
+
+    def facts(self, scores: pd.DataFrame) -> dict[str, str]:
+        medians = median_distances(scores)
+        text = ", ".join(f"{section} {px:.2f}" for section, px in medians.items())
+        return {"median distance from the centre asked for, px": text}
+
+    def distance(
+        self, shown: Float[Tensor, "m 2"], asked: Float[Tensor, " 2"]
+    ) -> Float[Tensor, " m"]:
+        """Squared, in px²; a coordinate that one names and the other does not counts as N px.
+
+        Rounded, so that labels equally far on a tiling are equally far.
+        """
+        size, off = self.config.image_size_px, (shown - asked).abs()
+        off = torch.minimum(off, size - off) if self.config.periodic else off
+        named, wanted = in_frame(self.config, shown), in_frame(self.config, asked[None])
+        off = torch.where(named & wanted, off, torch.where(named ^ wanted, float(size), 0.0))
+        return off.square().sum(1).round(decimals=4)
+
+    def figures(self, scores: pd.DataFrame) -> dict[str, Any]:
+        return {"centres": centre_figure(scores, self.config.image_size_px)}
+
+
+def prompt_of(config: BumpsConfig, label: Float[Tensor, " 2"]) -> str:
+    """As `CoordinatePrompts` reads it, to the last bit: "12.5 3", or "12.5 -" of a stripe."""
+    shown = in_frame(config, label[None])[0].tolist()
+    numbers = [np.format_float_positional(x, trim="-") for x in label.numpy()]
+    return " ".join(n if s else NULL_COORDINATE for n, s in zip(numbers, shown, strict=True))

@@ -1,0 +1,70 @@
+"""What a world of bumps gives an experiment: renders, of any centre."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+
+from classifiers.bump_certificate import compare_with_bump_oracle
+from classifiers.bump_oracle import BumpOracle
+from classifiers.heads import Head
+from classifiers.probe import Batch, Probe
+from classifiers.probe_config import ProbeConfig
+from data_gen.bumps.config import BumpsConfig
+from data_gen.bumps.sections import sections
+from data_gen.bumps.world import BumpWorld, check_leaks, draw
+from studies.scoring.probing import (
+    DEGRADED_SHARE,
+    ORACLE_NOISE,
+    ORACLE_RATE,
+    ProbeImages,
+    rendered_parts,
+)
+from studies.worlds.bumps.exam import prompt_of
+from studies.worlds.bumps.probing import bump_batch, bump_curves, bump_heads
+from studies.worlds.images import Training
+
+
+class BumpImages:
+    """Renders, as many as are asked for."""
+
+    images_are = "renders"
+    advice = "make the world easier to read"
+
+    def __init__(self, config: BumpsConfig):
+        self.world = config
+
+    @cached_property
+    def labelled(self) -> BumpWorld:
+        return BumpWorld(self.world)
+
+    @property
+    def heads(self) -> Mapping[str, Head]:
+        return bump_heads(self.world)
+
+    def training(self) -> Training:
+        labels = self.labelled.labels[self.labelled.select("train")]
+        captions = [prompt_of(self.world, label) for label in labels]
+        leaks = check_leaks(self.labelled, labels).lines()
+        return Training(draw(self.world, labels), captions, labels, leaks)
+
+    def probe_images(self, config: ProbeConfig) -> ProbeImages:
+        return rendered_parts(partial(bump_batch, self.world), config)
+
+    def second_opinion(
+        self, config: ProbeConfig, probe: Probe, certificate: Batch
+    ) -> dict[str, Any]:
+        """What the oracle reads in the same renders, and both under noise and blur."""
+        (images, _), oracle = certificate, BumpOracle(self.world)
+        limit = oracle.limit(ORACLE_RATE, config.seed, ORACLE_NOISE, len(images))
+        count = len(images) // DEGRADED_SHARE
+        return {
+            "oracle": compare_with_bump_oracle(probe, oracle, images, limit),
+            "degradation": bump_curves(self.world, probe, oracle, limit, config.seed, count),
+        }
+
+    def originals(self, seed: int, count: int) -> Sequence[np.ndarray]:
+        """Of the centres that are asked for."""
+        labels = [part.labels(self.labelled, seed, count) for part in sections(self.labelled)]
+        return [draw(self.world, own).permute(0, 2, 3, 1).numpy() for own in labels]

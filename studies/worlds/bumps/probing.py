@@ -1,0 +1,56 @@
+"""What the probe of a world of bumps learns to read, and what the oracle says of it."""
+
+import dataclasses
+from typing import Any
+
+import torch
+
+from classifiers.bump_certificate import bump_degradation_curves
+from classifiers.bump_oracle import BumpOracle
+from classifiers.heads import Coordinate
+from classifiers.probe import Batch, Probe
+from data_gen.bumps.config import BumpsConfig
+from data_gen.bumps.world import EXAMPLES, draw
+from ground import streams
+
+LOOKS = ("kind", "image_size_px", "image", "sigma_x", "sigma_y", "polarity", "periodic")
+
+
+def bump_heads(config: BumpsConfig) -> dict[str, Coordinate]:
+    """x and y, which may be absent where the world has stripes alone."""
+    head = Coordinate(config.image_size_px, config.periodic, nullable=_has_nulls(config))
+    return {"x": head, "y": head}
+
+
+def bump_looks(config: BumpsConfig) -> dict[str, Any]:
+    """What one image looks like, not which images there are."""
+    fields = dataclasses.asdict(config)
+    return {**{name: fields[name] for name in LOOKS}, "nulls": _has_nulls(config)}
+
+
+def bump_batch(config: BumpsConfig, seed: int, purpose: str, start: int, count: int) -> Batch:
+    """Renders, uint8 (count, 1, h, w), of centres anywhere in the frame, and x and y in px.
+
+    Not only centres of the tiling, and held-out ones too. Where the world has stripes alone, all
+    kinds of examples in turn; a coordinate that is absent is nan.
+    """
+    index = torch.arange(start, start + count)
+    centres = streams.uniform(seed, purpose, 0, index, 2) * config.image_size_px
+    if _has_nulls(config):
+        example = index % len(EXAMPLES)
+        absent = torch.stack((example >= 2, example % 2 == 1), 1)  # as `world.example_of` numbers
+        centres[absent] = torch.nan
+    return draw(config, centres.nan_to_num(nan=-2.0 * config.image_size_px)), centres
+
+
+def bump_curves(
+    config: BumpsConfig, probe: Probe, oracle: BumpOracle, limit: float, seed: int, count: int
+) -> dict[str, list[dict[str, Any]]]:
+    """How both instruments read `count` renders under noise and blur."""
+    images, centres = bump_batch(config, seed, "degradation", 0, count)
+    images = images.permute(0, 2, 3, 1).contiguous()
+    return bump_degradation_curves(probe, oracle, limit, images, centres, seed)
+
+
+def _has_nulls(config: BumpsConfig) -> bool:
+    return config.examples != "2d"

@@ -1,0 +1,122 @@
+"""What is asked of every snapshot and how answers are compared, of a world of any kind.
+
+All of it is known without the files of photographs; the images themselves are in images.py.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import pandas as pd
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from analysis.figures.run import trajectory_figure
+from analysis.tables.trajectory import concept_trajectories, prompt_effect
+from diffusion.memoriser import hamming
+from studies.worlds.prompt_sets import PLAIN, Questions, Terms, all_questions, prompts_of
+
+
+class Exam(Protocol):
+    """The questions of a set come one after the other, with equally many images each.
+
+    Attributes:
+        questions: the captions or, of bumps, the centres of sections, under PLAIN; then other sets.
+        templates: how each set is written, by the name that tables give it; none of bumps.
+        concepts: what is read in every image.
+        image_shape: (channels, size, size).
+        compared: the column of scores that tables and figures tell apart: split, or combination.
+        chance: accuracy of guessing evenly, per concept and joint.
+        shown: numbers of the plain questions that a sample grid shows, and what each is called.
+        held_out: numbers of those that ask for what training never shows.
+        identity: equal for worlds whose scores can be drawn beside each other.
+    """
+
+    @property
+    def questions(self) -> Questions: ...
+    @property
+    def templates(self) -> Mapping[str, str]: ...
+    @property
+    def concepts(self) -> Sequence[str]: ...
+    @property
+    def image_shape(self) -> tuple[int, int, int]: ...
+    @property
+    def compared(self) -> str: ...
+    @property
+    def chance(self) -> Mapping[str, float]: ...
+    @property
+    def shown(self) -> Mapping[int, str]: ...
+    @property
+    def held_out(self) -> Sequence[int]: ...
+    @property
+    def identity(self) -> Any: ...
+
+    def asked(self, count: int) -> Tensor:
+        """(n, k), of `count` images of every plain question what the memoriser is asked for: the
+        number of each value, or coordinates."""
+
+    def distance(self, shown: Tensor, asked: Tensor) -> Tensor:
+        """(m,), how far what m images show, (m, k), is from what is asked, (k,)."""
+
+    def figures(self, scores: pd.DataFrame) -> dict[str, Any]:
+        """What is drawn beside accuracy and samples."""
+
+    def facts(self, scores: pd.DataFrame) -> dict[str, str]:
+        """What is said beside accuracy."""
+
+
+class CaptionExam:
+    """All combinations of a world that has captions, each by its caption, and sets of prompts."""
+
+    compared = "split"
+
+    def __init__(self, world: Terms, prompts: Mapping[str, str]):
+        self.world, self.prompts = world, prompts
+        self.concepts, self.image_shape = world.space.names, world.image_shape
+        self.questions: Questions = all_questions(world, prompts)
+
+    @property
+    def templates(self) -> Mapping[str, str]:
+        return {"captions": " ".join(self.world.captioner.templates[0]), **self.prompts}
+
+    @property
+    def chance(self) -> Mapping[str, float]:
+        single = {name: 1 / len(values) for name, values in self.world.space.items()}
+        return {**single, "joint": 1 / len(self.world.space)}
+
+    @property
+    def shown(self) -> Mapping[int, str]:
+        """Captions of held-out combinations; of all, if none is held out."""
+        captions = self.questions[PLAIN]
+        places = self.held_out or range(len(captions))
+        return {i: prompts_of(captions[i], 1)[0] for i in places}
+
+    @property
+    def held_out(self) -> Sequence[int]:
+        return [self.world.space.index(c) for c in self.world.split.held_out]
+
+    @property
+    def identity(self) -> Any:
+        return self.world.space.values, self.world.split
+
+    def asked(self, count: int) -> Int[Tensor, "n concepts"]:
+        return value_places(self.world).repeat_interleave(count, 0)
+
+    def distance(self, shown: Tensor, asked: Tensor) -> Tensor:
+        return hamming(shown, asked)
+
+    def figures(self, scores: pd.DataFrame) -> dict[str, Any]:
+        if not self.held_out:
+            return {}
+        return {"trajectories": trajectory_figure(concept_trajectories(scores))}
+
+    def facts(self, scores: pd.DataFrame) -> dict[str, str]:
+        effects = prompt_effect(scores)
+        told = [f"{concept} {effect:.2f}" for concept, effect in effects.items()]
+        text = ", ".join(told) or "nothing to compare: every concept has one value"
+        return {"effect of prompts, P(v | asked v) - P(v | asked another)": text}
+
+
+def value_places(world: Terms) -> Int[Tensor, "combinations concepts"]:
+    """The place of every value of every combination."""
+    return torch.tensor([world.space.value_indices(c) for c in world.space.combinations])

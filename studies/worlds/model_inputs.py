@@ -1,0 +1,233 @@
+"""What a world's words and images are to a model: its prompts, its conditioner, its inputs."""
+
+import copy
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from data_gen.bumps.config import BumpsConfig
+from data_gen.dataset import Dataset
+from data_gen.factors import FACTORS
+from data_gen.scenes import class_tables
+from data_gen.vectors import ENTRIES, class_vector, coordinates, one_hot, vector
+from data_gen.wording import Captioned
+from data_gen.world import World
+from diffusion.conditioning import NumberConditioner, TextConditioner
+from diffusion.model_config import Size
+from diffusion.prompts import (
+    CoordinatePrompts,
+    NumberPrompts,
+    Prompts,
+    TextPrompts,
+    build_tokenizer,
+)
+from diffusion.text_encoders import build_text_encoder, fit_length, load_text_encoder
+from ground import streams
+from ground.endings import Mistake
+
+NUMBERS = ("vector", "one_hot", "embeddings", "coordinates")  # the kinds that read no text
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """One way of telling a model what to draw.
+
+    Attributes:
+        kind: `model.conditioning`.
+        prompts: words → inputs.
+        build: width of h (text encoders have one of their own) → a new conditioner that reads
+            these inputs. Its weights come from the global generator: fork it.
+    """
+
+    kind: str
+    prompts: Prompts
+    build: Callable[[int], TextConditioner | NumberConditioner]
+
+
+def make_conditioning(
+    world: Captioned, kind: str, size: Size, name: str | None = None, frozen: bool = True
+) -> Conditioning:
+    """The conditioning of a kind (`model.conditioning`) for a world.
+
+    size: of a text encoder of our own. name, frozen: of a pretrained one (`load_text_encoder`).
+    Raises Mistake for numbers that cannot tell some concept, and for an encoder not to be had.
+    """
+    if kind in NUMBERS:
+        return _of_numbers(world, kind)
+    if kind == "pretrained":
+        encoder, tokenizer = load_text_encoder(name or "")
+        fit_length(tokenizer, encoder, _longest_captions(world, tokenizer))
+        return Conditioning(
+            kind,
+            TextPrompts(tokenizer),
+            lambda width: TextConditioner(encoder if frozen else copy.deepcopy(encoder), frozen),
+        )
+    tokenizer = build_tokenizer(world.captioner.vocabulary, world.captioner.max_words)
+    return Conditioning(
+        kind,
+        TextPrompts(tokenizer),
+        lambda width: TextConditioner(build_text_encoder(size, kind, tokenizer)),
+    )
+
+
+def bump_conditioning(config: BumpsConfig) -> Conditioning:
+    """Sinusoidal encodings of the centre (x, y) in px: what the images of a world of bumps are told
+    are its labels as they are, and prompts are two numbers."""
+    spans, periodic = [(0.0, float(config.image_size_px))] * 2, [config.periodic] * 2
+    prompts = CoordinatePrompts(spans, periodic)
+    return Conditioning(
+        "coordinates",
+        prompts,
+        lambda width: NumberConditioner(
+            "coordinates", width, prompts.nulls, {}, spans=spans, periodic=periodic
+        ),
+    )
+
+
+def condition_rows(
+    world: Captioned, data: Dataset, conditioning: Conditioning
+) -> tuple[Tensor, Int[Tensor, " n"]]:
+    """What the n images of a training set are told: the inputs of the conditioner, one row per
+    condition, and for each image which row is its own.
+
+    Of text, the captions. Of numbers, those of the image as far as its caption names them: what
+    it leaves out is the default, and a wrong word stands for its class mean. Shuffled captions
+    shuffle the numbers with them.
+    """
+    if conditioning.kind not in NUMBERS:
+        return conditioning.prompts.inputs(data.captions), data.caption
+    order = torch.arange(len(data))
+    if world.captions.shuffled:  # as data_gen.dataset.shuffled does
+        order = streams.permutation(world.seed, "captions.shuffled", 0, len(data))
+    layout = _Layout(world, conditioning.kind)
+    rows = _image_rows(world, data, conditioning.kind)[order]
+    shown = _value_places(world)[data.combination[order]]
+    said = _said(world, data.captions)[data.caption]
+    for i, concept in enumerate(world.space.names):
+        entries, means = layout.entries[concept], layout.means[concept]
+        unsaid, wrong = said[:, i] < 0, (said[:, i] >= 0) & (said[:, i] != shown[:, i])
+        rows[unsaid, entries] = layout.default[entries]
+        rows[wrong, entries] = means[said[wrong, i]]
+    return rows, torch.arange(len(data))
+
+
+class _Layout:
+    """Where rows of k numbers of one kind say what of a world.
+
+    Attributes:
+        entries: concept → its places in a row.
+        means: concept → float32 (values, entries), the numbers at the class mean of each value.
+        spans: lowest and highest of each of the k numbers, for coordinates.
+        default: float32 (k,), the row of a prompt that says nothing.
+    """
+
+    def __init__(self, world: Captioned, kind: str):
+        widths = _widths(world, kind)
+        ends = dict(zip(widths, itertools.accumulate(widths.values()), strict=True))
+        self.entries = {n: slice(ends[n] - widths[n], ends[n]) for n in world.space.names}
+        rows, places = _class_rows(world, kind), _value_places(world).unbind(dim=1)
+        self.means = {
+            name: torch.stack([rows[place == v][0] for v in place.unique()])[:, self.entries[name]]
+            for name, place in zip(world.space.names, places, strict=True)
+        }
+        numbers = {n: w for n, w in widths.items() if kind == "coordinates"}
+        self.spans = [
+            (FACTORS[n].low, FACTORS[n].high) for n, w in numbers.items() for _ in range(w)
+        ]
+        self.default = torch.zeros(rows.shape[1])
+        if self.spans:  # what is not said lies outside of its span
+            self.default = torch.tensor([2 * low - high for low, high in self.spans])
+
+    def words(self, world: Captioned) -> dict[str, dict[str, float]]:
+        """What every word of the captions sets, as `NumberPrompts` takes it."""
+        words: dict[str, dict[str, float]] = {filler: {} for filler in world.captioner.fillers}
+        for name, values in world.space.items():
+            places = range(len(self.default))[self.entries[name]]
+            for value, mean in zip(values, self.means[name].tolist(), strict=True):
+                said = {str(i): number for i, number in zip(places, mean, strict=True)}
+                words.update(dict.fromkeys(world.captioner.words[value], said))
+        return words
+
+
+def _of_numbers(world: Captioned, kind: str) -> Conditioning:
+    layout = _Layout(world, kind)
+    default, words = layout.default.tolist(), layout.words(world)
+    counts = [len(values) for values in world.space.values]
+    return Conditioning(
+        kind,
+        NumberPrompts(default, words),
+        lambda width: NumberConditioner(
+            kind, width, default, words, counts=counts, spans=layout.spans
+        ),
+    )
+
+
+def _widths(world: Captioned, kind: str) -> dict[str, int]:
+    """Numbers of every factor, in the order of a row. Mistake for a concept that has none."""
+    counts = {name: len(values) for name, values in world.space.items()}
+    widths = counts
+    if kind == "coordinates":
+        widths = {name: FACTORS[name].channels for name in counts}
+    if kind == "vector":
+        others = {name: FACTORS[name].channels for name in ENTRIES}
+        widths = {"shape": max(2, counts.get("shape", 0)), **others}
+        widths |= {name: 0 for name in counts if name not in widths}  # no entry in the paper
+    for name, count in counts.items():
+        if count > 1 and not widths[name]:
+            raise Mistake(
+                f"model.conditioning: {kind} has no number for the concept {name}; allowed "
+                f"one_hot, embeddings, captions, captions_contextual, pretrained"
+            )
+    return widths
+
+
+def _class_rows(world: Captioned, kind: str) -> Float[Tensor, "combinations k"]:
+    """The rows at the class means of every combination."""
+    if kind == "vector" and isinstance(world, World):
+        return class_vector(world)
+    if kind == "coordinates" and isinstance(world, World):
+        tables = class_tables(world)
+        return torch.cat([tables[n][0] for n in world.space.names if FACTORS[n].channels], dim=1)
+    return one_hot(world.space, torch.arange(len(world.space)))
+
+
+def _image_rows(world: Captioned, data: Dataset, kind: str) -> Float[Tensor, "n k"]:
+    if kind == "vector" and isinstance(world, World):
+        return vector(world, data)
+    if kind == "coordinates" and isinstance(world, World):
+        return coordinates(world, data)
+    return one_hot(world.space, data.combination)
+
+
+def _value_places(world: Captioned) -> Int[Tensor, "combinations concepts"]:
+    return torch.tensor([world.space.value_indices(c) for c in world.space.combinations])
+
+
+def _said(world: Captioned, captions: Sequence[str]) -> Int[Tensor, "captions concepts"]:
+    """Place of the value that a caption names for each concept; −1: none."""
+    said = [world.captioner.parse(caption) for caption in captions]
+    return torch.tensor(
+        [
+            [
+                values.index(named[name]) if name in named else -1
+                for name, values in world.space.items()
+            ]
+            for named in said
+        ]
+    )
+
+
+def _longest_captions(world: Captioned, tokenizer: Any) -> list[str]:
+    """One of every template, with the words of most tokens."""
+
+    def longest(values: Sequence[str]) -> str:
+        words = [word for value in values for word in world.captioner.words[value]]
+        return max(words, key=lambda word: len(tokenizer(word).input_ids))
+
+    words = [longest(values) for values in world.space.values]
+    return [world.captioner.write(words, i) for i in range(len(world.captioner.templates))]

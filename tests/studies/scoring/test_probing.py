@@ -1,0 +1,146 @@
+"""A probe is made once, in sight, for all runs of a world; a whole one is read by anybody."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+import torch
+
+import studies.scoring.probing as module
+from classifiers.certificate import load_probe
+from classifiers.probe_config import ProbeConfig
+from ground.endings import Mistake, Preempted
+from ground.locks import locked
+from studies.run.directory import RunDir
+from studies.scoring.probe_training import Lines
+from studies.scoring.probing import ProbeImages, ensure_probe, labelled_batch, probe_directory
+
+LOCK = ".evaluate.lock"
+CONFIG = ProbeConfig(steps=4, batch_size=8, width=8, gate=0.0, certificate_images=64)
+
+
+class Source:
+    """What a world offers its probe, without its oracle; `drawn` are the steps of training."""
+
+    images_are, advice = "renders", "nothing"
+
+    def __init__(self, world):
+        self.world, self.heads, self.drawn = world, dict(world.space.items()), []
+
+    def probe_images(self, config: ProbeConfig) -> ProbeImages:
+        def draw(step):
+            self.drawn.append(step)
+            return labelled_batch(self.world, 0, "train", step * 8, 8)
+
+        parts = (labelled_batch(self.world, 0, part, 0, 64) for part in ("fit", "limit", "test"))
+        return ProbeImages(draw, *parts)
+
+    def second_opinion(self, config, probe, certificate):
+        return {}
+
+
+@pytest.fixture
+def source(tiny_world) -> Source:
+    return Source(tiny_world)
+
+
+def test_a_whole_probe_is_found_without_a_lock(source, tmp_path, monkeypatch):
+    first, second = (RunDir(tmp_path / name) for name in ("first", "second"))
+    assert ensure_probe(first, source, CONFIG)
+    files = {*tmp_path.rglob("*")}
+
+    def refuse(*_):
+        raise Mistake("locked")
+
+    monkeypatch.setattr(module, "locked", refuse)  # as another user's file
+    second.path.mkdir()
+    assert not ensure_probe(second, source, CONFIG)
+    assert second.probe.resolve() == first.probe.resolve()
+    monkeypatch.setattr(RunDir, "locked", refuse)
+    assert not ensure_probe(first, source, CONFIG)
+    assert {*tmp_path.rglob("*")} - files == {second.path, second.probe, second.path / LOCK}
+
+
+def test_a_run_behind_a_link_finds_its_probe(source, tmp_path, monkeypatch):
+    """Its siblings are those of the directory itself, whatever it is called."""
+    for folder in ("disk/big", "runs"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "runs" / "big").symlink_to(tmp_path / "disk" / "big")
+    run = RunDir(tmp_path / "runs" / "big")
+    assert ensure_probe(run, source, CONFIG)
+    assert os.readlink(run.probe).startswith("../.shared/probe-")
+    assert load_probe(run.probe)
+    monkeypatch.chdir(tmp_path / "disk" / "big")
+    for name in (".", "../big", str(tmp_path / "disk" / "big")):
+        assert not ensure_probe(RunDir(type(tmp_path)(name)), source, CONFIG)
+    assert not list((tmp_path / "disk" / "big").glob(".shared"))
+
+
+def test_a_stop_keeps_the_training_and_says_so(source, tmp_path):
+    run, said = RunDir(tmp_path / "run"), []
+    with pytest.raises(Preempted, match="stopped after 1 of 4 steps of the probe"):
+        ensure_probe(run, source, CONFIG, said.append, deadline=time.monotonic())
+    assert said == ["probe: training it, 4 steps of 8 images"]
+    source.drawn.clear()
+    assert ensure_probe(run, source, CONFIG, said.append)
+    assert source.drawn == [1, 2, 3]
+    assert said[1:] == [
+        "probe: training it, 4 steps of 8 images, going on with what is kept of it",
+        "probe: certifying it",
+    ]
+    assert not list(run.shared.glob("*.state")) and not list(run.shared.glob(".*.state"))
+    stopped = load_probe(run.probe)[0].state_dict()
+    other = RunDir(tmp_path / "elsewhere" / "run")
+    ensure_probe(other, source, CONFIG)
+    whole = load_probe(other.probe)[0].state_dict()
+    assert all(torch.equal(stopped[name], whole[name]) for name in whole)
+
+
+def test_a_signal_stops_it_between_two_steps(source, tmp_path):
+    run = RunDir(tmp_path / "run")
+    draw = source.probe_images(CONFIG).draw
+
+    def interrupt(step):
+        if step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return draw(step)
+
+    parts = source.probe_images(CONFIG)
+    source.probe_images = lambda config: ProbeImages(
+        interrupt, parts.fitted, parts.limit, parts.certificate
+    )
+    with pytest.raises(Preempted, match="stopped after 3 of 4 steps"):
+        ensure_probe(run, source, CONFIG)
+
+
+def test_who_waits_for_another_says_so(source, tmp_path):
+    run, said, order = RunDir(tmp_path / "run"), [], []
+    directory = probe_directory(run, source.world, CONFIG)
+
+    def wait():
+        with module._alone(directory, said.append):
+            order.append("second")
+
+    with locked(directory.with_name(f".{directory.name}.lock")):
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        deadline = time.monotonic() + 60
+        while not said and time.monotonic() < deadline:
+            time.sleep(0.01)
+        order.append("first")
+    waiting.join(timeout=60)
+    assert said == ["probe: another process is making it; waiting for it"]
+    assert order == ["first", "second"]
+
+
+def test_lines_forecast_once_steps_are_measured_and_then_every_minute():
+    said, now = [], [0.0]
+    lines = Lines(1000, said.append, lambda: now[0])
+    for step in range(1, 101):  # the first step takes 100 s, the others 2 s each
+        now[0] += 100 if step == 1 else 2
+        lines.tell(step)
+    assert said[0] == "probe: step 11 of 1000, 2 s per step, about 1978 s to go"
+    assert said[1] == "probe: step 41 of 1000, 2 s per step, about 1918 s to go"
+    assert len(said) == 3  # at steps 11, 41 and 71
