@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from data_gen.concepts import ConceptSpace
-from data_gen.reserved import check_word, composed, is_word
+from data_gen.reserved import check_word, is_word
 from ground.endings import Mistake, nearest
+from ground.text import composed
 
 AGREEING = ("a", "an")
 ARTICLES = (*AGREEING, "the")

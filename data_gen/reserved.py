@@ -7,6 +7,7 @@ import re
 import unicodedata
 
 from ground.endings import Mistake
+from ground.text import composed
 
 AND, NOT = "AND", "NOT"  # join the terms of composed prompts
 WORDS = {
@@ -50,11 +51,6 @@ def check_concept_name(name: str, key: str) -> None:
             f"or digit, as captions and figures need"
         )
     _check(name, CONCEPTS, key)
-
-
-def composed(text: str) -> str:
-    """A text as Unicode composes it (NFC), so that it equals others that look the same."""
-    return unicodedata.normalize("NFC", text)
 
 
 def is_word(text: str) -> bool:

@@ -8,8 +8,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from data_gen.reserved import AND, NOT, composed
+from data_gen.reserved import AND, NOT
 from ground.endings import Mistake
+from ground.text import composed
 
 MOST_WEIGHT = 1000.0
 EXAMPLE = "'a red circle:2 AND NOT a small circle:0.5'"

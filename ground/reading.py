@@ -10,8 +10,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
-from data_gen.reserved import composed
 from ground.endings import Mistake, nearest
+from ground.text import composed
 
 MERGE = "tag:yaml.org,2002:merge"  # <<, which may come with several mappings
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_gen.reserved import composed
 from ground.endings import Mistake, nearest
+from ground.text import composed
 
 FILE_NAME = "file_name"  # the column of Hugging Face's metadata.csv and metadata.jsonl
 

@@ -10,8 +10,8 @@ from itertools import combinations
 from pathlib import Path
 
 from data_gen.photos.attributes import Row
-from data_gen.reserved import composed
 from ground.endings import Mistake
+from ground.text import composed
 
 SUFFIXES = tuple(".png .jpg .jpeg .webp .bmp .gif .tif .tiff .ppm .pgm .jp2 .avif".split())
 HIDDEN = ("__MACOSX", "@eaDir")  # folders that systems put beside images, as they do .thumbnails

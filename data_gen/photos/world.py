@@ -12,12 +12,13 @@ from data_gen.captions import CaptionConfig, Captioner
 from data_gen.concepts import Combination, ConceptSpace, check_values
 from data_gen.photos.attributes import Row, read_table
 from data_gen.photos.matching import check_folder
-from data_gen.reserved import check_concept_name, composed
+from data_gen.reserved import check_concept_name
 from data_gen.sets import read_set
 from data_gen.splits import Split, make_split, share_out
 from data_gen.word_rates import read_rates
 from ground.endings import Mistake
 from ground.files import hash_file, hash_json
+from ground.text import composed
 
 SPLITS = ("train", "validation", "held_out")
 
