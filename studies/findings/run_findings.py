@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.figures.other_prompts import prompt_figure
 from analysis.figures.run import accuracy_figure, sample_grid_figure
 from analysis.figures.style import save_figure, short_count
-from analysis.tables.other_prompts import prompt_figure, prompt_rows
+from analysis.tables.other_prompts import prompt_rows
 from analysis.tables.trajectory import (
     accuracy_curves,
     final_accuracy,

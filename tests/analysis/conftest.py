@@ -14,6 +14,17 @@ def make_scores() -> Make:
     return _make_scores
 
 
+@pytest.fixture
+def prompt_scores() -> pd.DataFrame:
+    """Two snapshots of captions, of a set that is right where they are wrong, and of a partial."""
+    right = np.random.default_rng(1).random((2, 3, 24, 2)) < 0.8
+    splits = ("train", "train", "held_out")
+    captions = _make_scores(right, splits=splits)
+    pairs = _make_scores(~right, splits=splits).assign(intervention="pairs", prompt="a AND b")
+    partial = _make_scores(right[:, :1, :, :1], splits=("partial",)).assign(intervention="shapes")
+    return pd.concat([captions, pairs, partial], ignore_index=True)
+
+
 def _make_scores(
     right: np.ndarray,
     *,

@@ -1,32 +1,19 @@
-"""Sets of prompts beside the captions: differences image by image, as text and as a figure."""
+"""Sets of prompts beside the captions: differences image by image, and as text."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.tables.other_prompts import prompt_curves, prompt_figure, prompt_rows
+from analysis.tables.other_prompts import prompt_curves, prompt_rows
 from analysis.tables.trajectory import accuracy_curves, joint_differences
-from tests.analysis.figures.test_run import assert_legible
-
-SPLITS = ("train", "train", "held_out")
-
-
-@pytest.fixture
-def scores(make_scores) -> pd.DataFrame:
-    """Two snapshots of captions, of a set that is right where they are wrong, and of a partial."""
-    right = np.random.default_rng(1).random((2, 3, 24, 2)) < 0.8
-    captions = make_scores(right, splits=SPLITS)
-    pairs = make_scores(~right, splits=SPLITS).assign(intervention="pairs", prompt="a AND b")
-    partial = make_scores(right[:, :1, :, :1], splits=("partial",)).assign(intervention="shapes")
-    return pd.concat([captions, pairs, partial], ignore_index=True)
 
 
 def only(scores: pd.DataFrame, name: str) -> pd.DataFrame:
     return scores[scores["intervention"] == name]
 
 
-def test_differences_are_those_of_the_accuracies(scores):
-    own, captions = only(scores, "pairs"), only(scores, "none")
+def test_differences_are_those_of_the_accuracies(prompt_scores):
+    own, captions = only(prompt_scores, "pairs"), only(prompt_scores, "none")
     found = joint_differences(own, captions).set_index(["step", "split"])
     curves = [accuracy_curves(table) for table in (own, captions)]
     accuracy = [c[c["measure"] == "joint"].set_index(["step", "split"])["accuracy"] for c in curves]
@@ -60,19 +47,19 @@ def test_pairs_that_all_differ_alike_have_an_interval_with_width(make_scores, ow
     assert found[["low", "high"]].tolist() == pytest.approx(ends, abs=5e-4)
 
 
-def test_images_are_compared_with_their_own_number_whatever_the_order(scores):
-    own, captions = only(scores, "pairs"), only(scores, "none")
+def test_images_are_compared_with_their_own_number_whatever_the_order(prompt_scores):
+    own, captions = only(prompt_scores, "pairs"), only(prompt_scores, "none")
     shuffled = captions.sample(frac=1, random_state=0)
     expected = joint_differences(own, captions)
     pd.testing.assert_frame_equal(joint_differences(own, shuffled), expected)
     with pytest.raises(ValueError, match="no images in common"):
-        joint_differences(only(scores, "shapes"), captions)
+        joint_differences(only(prompt_scores, "shapes"), captions)
 
 
-def test_curves_hold_every_set_and_the_captions_as_they_are_elsewhere(scores):
-    curves = prompt_curves(scores)
+def test_curves_hold_every_set_and_the_captions_as_they_are_elsewhere(prompt_scores):
+    curves = prompt_curves(prompt_scores)
     assert list(curves["prompts"].unique()) == ["captions", "pairs", "shapes"]
-    plain = accuracy_curves(only(scores, "none")).query("measure == 'joint'")
+    plain = accuracy_curves(only(prompt_scores, "none")).query("measure == 'joint'")
     ours = curves.query("prompts == 'captions'")
     columns = ["step", "split", "accuracy", "low", "high"]
     assert ours[columns].to_numpy().tolist() == plain[columns].to_numpy().tolist()
@@ -80,8 +67,8 @@ def test_curves_hold_every_set_and_the_captions_as_they_are_elsewhere(scores):
     assert known.to_dict() == {"captions": False, "pairs": True, "shapes": False}
 
 
-def test_rows_are_the_last_snapshot_training_first(scores):
-    curves = prompt_curves(scores)
+def test_rows_are_the_last_snapshot_training_first(prompt_scores):
+    curves = prompt_curves(prompt_scores)
     written = {"captions": "a {color} {shape}", "pairs": "a {color} AND a {shape}", "shapes": "x"}
     rows = prompt_rows(curves, written)
     assert [(row["prompts"], row["split"]) for row in rows] == [
@@ -93,11 +80,3 @@ def test_rows_are_the_last_snapshot_training_first(scores):
     assert rows[3]["minus captions"].startswith(f"{last['difference']:+.3f} [")
     assert [rows[i]["minus captions"] for i in (0, 1, 4)] == ["-", "-", "-"]
     assert rows[3]["written"] == "a {color} AND a {shape}"
-
-
-def test_figure_has_a_panel_per_split_and_a_line_per_set(scores):
-    figure = prompt_figure(prompt_curves(scores))
-    titles = ["held-out combinations", "training combinations", "partial prompts"]
-    assert [panel.get_title() for panel in figure.axes] == titles
-    assert [len(panel.get_lines()) for panel in figure.axes] == [2, 2, 1]
-    assert_legible(figure)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from analysis.tables.agreement import agreement, sure_accuracy, sure_rows
-from analysis.tables.other_prompts import CAPTIONS
+from analysis.tables.other_prompts import PLAIN
 from analysis.tables.trajectory import BASELINES, accuracy_curves, final_accuracy, format_accuracy
 from classifiers.probe import Probe
 from classifiers.scores import SCHEMA
@@ -56,7 +56,7 @@ def test_measures_and_columns_of_accuracy():
 def test_names_of_runs_splits_and_sets_of_prompts():
     """What `analysis`, which imports none of the others, takes for granted."""
     assert BASELINES == RESERVED_NAMES
-    assert {CAPTIONS, "captions"} == {*RESERVED_SETS}
+    assert {PLAIN, "captions"} == {*RESERVED_SETS}
 
 
 @pytest.mark.parametrize("name", ["type", "half", "training", "keys", "color"])
