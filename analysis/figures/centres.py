@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis.figures.style import PALETTE, figure_style, panels_of
-from analysis.tables.trajectory import BASELINES
+from analysis.tables.centres import last_asked
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +28,7 @@ def centre_figure(scores: pd.DataFrame, size_px: int) -> Figure:
         nearest to the first.
     size_px: of the image.
     """
-    asked = _last(scores)
+    asked = last_asked(scores)
     splits = list(asked["split"].unique())
     with figure_style():
         figure, panels = panels_of(len(splits), columns=4, panel_height_in=2.0)
@@ -40,23 +40,6 @@ def centre_figure(scores: pd.DataFrame, size_px: int) -> Figure:
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=len(handles))
     return figure
-
-
-def median_distances(scores: pd.DataFrame) -> pd.Series:
-    """Median distance in px of read centres from those asked for, per split, at the last step of
-    all runs; of images in which all that was asked for is there, and the probe is sure."""
-    asked = _last(scores)
-    off = (asked["predicted_value"] - asked["target_value"]).where(asked["predicted"].notna())
-    images = [asked[key] for key in ("split", "run", "combination", "sample")]
-    squares = (off**2).groupby(images, sort=False).sum(min_count=1)
-    whole = off.notna().groupby(images, sort=False).min()
-    return (squares[whole] ** 0.5).groupby("split", sort=False).median()
-
-
-def _last(scores: pd.DataFrame) -> pd.DataFrame:
-    """Rows that ask for a place, of the last step of each run."""
-    asked = scores[~scores["run"].isin(BASELINES) & scores["target_value"].notna()]
-    return asked[asked["step"] == asked.groupby("run")["step"].transform("max")]
 
 
 def _draw(panel: Axes, rows: pd.DataFrame, size_px: int) -> None:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 Make = Callable[..., pd.DataFrame]
+NAN = float("nan")
 
 
 @pytest.fixture
@@ -23,6 +24,22 @@ def prompt_scores() -> pd.DataFrame:
     pairs = _make_scores(~right, splits=splits).assign(intervention="pairs", prompt="a AND b")
     partial = _make_scores(right[:, :1, :, :1], splits=("partial",)).assign(intervention="shapes")
     return pd.concat([captions, pairs, partial], ignore_index=True)
+
+
+@pytest.fixture
+def centre_scores() -> pd.DataFrame:
+    """Images of two splits at the last step of a run, whose centres are read more or less well."""
+    rows = [
+        ("train", 0, (1.0, 2.0), (4.0, 6.0)),  # 5 px off
+        ("train", 1, (1.0, 2.0), (1.0, 3.0)),  # 1
+        ("train", 2, (1.0, 2.0), (1.0, 8.0)),  # 6
+        ("train", 3, (1.0, 2.0), (NAN, 2.0)),  # no x: not counted
+        ("band", 0, (1.0, 2.0), None),  # unsure: not counted
+        ("band", 1, (3.0, NAN), (3.5, NAN)),  # a stripe alone: half a pixel
+    ]
+    others = [("train", 0, (0.0, 0.0), (9.0, 9.0))]
+    tables = [_centre_scores(rows), _centre_scores(others, step=4)]
+    return pd.concat([*tables, _centre_scores(others, run="render")])
 
 
 def _make_scores(
@@ -60,3 +77,22 @@ def _make_scores(
         for (step, combination, sample, concept), value in np.ndenumerate(right)
     ]
     return pd.DataFrame(rows)
+
+
+def _centre_scores(rows: list[tuple], run: str = "a", step: int = 8) -> pd.DataFrame:
+    """A row per image: split, sample, asked x and y, read x and y; None for unsure."""
+    records = []
+    for split, sample, asked, read in rows:
+        for i, concept in enumerate("xy"):
+            unsure = read is None
+            value = 0.0 if unsure else read[i]
+            records.append(
+                dict(
+                    **dict(run=run, step=step, split=split, combination=split, sample=sample),
+                    concept=concept,
+                    predicted=None if unsure else "none" if np.isnan(value) else "elsewhere",
+                    target_value=asked[i],
+                    predicted_value=value,
+                )
+            )
+    return pd.DataFrame(records)

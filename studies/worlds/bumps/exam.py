@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from analysis.figures.centres import centre_figure, median_distances
+from analysis.figures.centres import centre_figure
+from analysis.tables.centres import median_distances
 from data_gen.bumps.config import BumpsConfig
 from data_gen.bumps.sections import Section, sections
 from data_gen.bumps.world import BumpWorld, in_frame
