@@ -13,8 +13,8 @@ import numpy as np
 from scipy import stats
 
 from analysis.measures.intervals import binomial_bounds, mean_over_seeds
+from analysis.measures.paired import bonett_price_interval
 from analysis.measures.swing_test import mean_swing_test
-from analysis.tables.paired import bonett_price_interval
 
 IMAGES = (8, 16, 32, 64, 128, 384)
 CHANCES = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.measures.intervals import binomial_bounds
-from analysis.tables.paired import bonett_price_interval
+from analysis.measures.paired import bonett_price_interval
 
 BASELINES = ("render", "memoriser")  # values of `run` that are no run
 SPLITS = ("train", "held_out", "partial")
@@ -65,7 +65,7 @@ def joint_differences(scores: pd.DataFrame, reference: pd.DataFrame) -> pd.DataF
 
 def _paired_interval(difference: pd.Series) -> pd.Series:
     """difference: 1 or −1 where one of a pair alone is right, else 0."""
-    first, second = (difference > 0).sum(), (difference < 0).sum()
+    first, second = int((difference > 0).sum()), int((difference < 0).sum())
     low, high = bonett_price_interval(first, second, len(difference), 0.95)
     return pd.Series({"difference": difference.mean(), "low": low, "high": high})
 
