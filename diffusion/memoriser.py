@@ -16,14 +16,14 @@ from diffusion.objectives import per_image, target
 CHUNK = 1024  # images in float64 at once
 
 
-def hamming(shown: Int[Tensor, "m k"], asked: Int[Tensor, " k"]) -> Int[Tensor, " m"]:
-    """In how many concepts combinations differ from the asked one."""
+def differing(shown: Int[Tensor, "m k"], asked: Int[Tensor, " k"]) -> Int[Tensor, " m"]:
+    """Number of concepts in which combinations differ from the asked one."""
     return (shown != asked).sum(1)
 
 
 class Memoriser:
-    """E[x_0 | x_t] over the training images of the nearest combinations, as a network would put
-    it out: x_0 = Σ_i w_i x_i, w = softmax_i(−‖x_t − √ᾱ_t x_i‖² / (2 (1 − ᾱ_t))).
+    """Posterior mean E[x_0 | x_t] over the training images of the nearest combinations, as a
+    network would put it out: x_0 = Σ_i w_i x_i, w = softmax_i(−‖x_t − √ᾱ_t x_i‖² / (2 (1 − ᾱ_t))).
 
     Args:
         images: the training set.
@@ -39,7 +39,7 @@ class Memoriser:
         values: Real[Tensor, "n k"],
         alphas_cumprod: Float[Tensor, " timesteps"],
         prediction: Prediction = "epsilon",
-        distance: Callable[[Tensor, Tensor], Tensor] = hamming,
+        distance: Callable[[Tensor, Tensor], Tensor] = differing,
     ):
         self.images, self.prediction, self.distance = images, prediction, distance
         self.alphas_cumprod = alphas_cumprod.double()
@@ -51,7 +51,8 @@ class Memoriser:
         t: Int[Tensor, "..."],
         asked: Real[Tensor, "n k"],
     ) -> Float[Tensor, "n c h w"]:
-        """t: one timestep for all, or one each. asked: a combination per row; see `candidates`."""
+        """Put out what `prediction` names. t: one timestep for all, or one each. asked: a
+        combination per row; see `candidates`."""
         alpha, sigma = self._constants(t.expand(len(x_t)))
         x_0 = torch.empty_like(x_t, dtype=torch.float64)
         different, which = torch.unique(asked, dim=0, return_inverse=True)
@@ -79,7 +80,7 @@ def posterior_mean(
     alpha: Float[Tensor, "n 1 1 1"],
     sigma: Float[Tensor, "n 1 1 1"],
 ) -> Float[Tensor, "n c h w"]:
-    """float64 E[x_0 | x_t = α x_0 + σ ε] in [−1, 1] for x_0 uniform over the images.
+    """Posterior mean E[x_0 | x_t = α x_0 + σ ε] in [−1, 1], float64, x_0 uniform over the images.
 
     In units of grey levels, k = 127.5 (x + 1), and with ‖y − α k‖² expanded to be a matrix product.
     Its terms are up to 10⁶ times their difference near t = 0, so they need float64. The softmax is

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from analysis.figures.run import trajectory_figure
 from analysis.tables.trajectory import concept_trajectories, prompt_effect
-from diffusion.memoriser import hamming
+from diffusion.memoriser import differing
 from studies.worlds.prompt_sets import PLAIN, Questions, Terms, all_questions, prompts_of
 
 
@@ -103,7 +103,7 @@ class CaptionExam:
         return value_places(self.world).repeat_interleave(count, 0)
 
     def distance(self, shown: Tensor, asked: Tensor) -> Tensor:
-        return hamming(shown, asked)
+        return differing(shown, asked)
 
     def figures(self, scores: pd.DataFrame) -> dict[str, Any]:
         if not self.held_out:
