@@ -1,4 +1,4 @@
-"""The value that a stated share of further images is beyond, learned from some like them.
+"""Limits beyond which an instrument is unsure: what a stated share of further images exceeds.
 
 The share holds for any distribution and any number of images: of n + 1 values drawn alike, the
 last is as likely at any of the n + 1 ranks (split conformal prediction, Vovk et al. 2005). A plain
@@ -12,13 +12,14 @@ from torch import Tensor
 
 
 def limit_of(values: Float[Tensor, " n"], rate: float) -> Float[Tensor, ""]:
-    """What one more value is beyond with probability `expected_rate(n, rate)`: one of the values,
-    at most the largest, whatever the rate: without a limit, noise would pass too."""
+    """Limit that one more value is beyond with probability `expected_rate(n, rate)`: one of the
+    values, at most the largest, whatever the rate: without a limit, noise would pass too."""
     return values.sort().values[-_ranks_beyond(len(values), rate)]
 
 
 def expected_rate(count: int, rate: float) -> float:
-    """rate, to within 1 / (count + 1), or, of fewer values than `least(rate)`, 1 / (count + 1)."""
+    """Rate kept by `limit_of`: to within 1 / (count + 1) the one asked for, or, of fewer values
+    than `least(rate)`, 1 / (count + 1)."""
     return _ranks_beyond(count, rate) / (count + 1)
 
 

@@ -1,4 +1,4 @@
-"""Which images are no scene: those that a probe sees unlike every render it was made for.
+"""When a probe is unsure: of images that it sees unlike every render that it was made for.
 
 Distances of Mahalanobis in the features that a network's last layer reads, to the nearest of the
 kinds it knows, with one covariance for all (Lee et al. 2018, arXiv:1807.03888, eq. 2). A classifier
@@ -34,7 +34,7 @@ class Familiarity(nn.Module):
 
     @torch.no_grad()
     def fit(self, features: Float[Tensor, "n d"], kind: Int[Tensor, " n"]) -> None:
-        """To features of scenes; kind: the number of each one's kind. Every kind must be there."""
+        """Fit to features of scenes; kind: the number of each one's. Every kind must be there."""
         counts = torch.bincount(kind, minlength=len(self.means))
         if not counts.all():
             raise Mistake(
@@ -53,14 +53,15 @@ class Familiarity(nn.Module):
         self.means.copy_(means)
 
     def distance(self, features: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
-        """To the nearest kind, in standard deviations; nan for features that are no numbers."""
+        """Distance to the nearest kind, in standard deviations; nan where features are no
+        numbers."""
         x, means = features @ self.whitening, self.means @ self.whitening
         # without matrix products, whose rounding would grow with the distance from 0
         return torch.cdist(x, means, compute_mode="donot_use_mm_for_euclid_dist").amin(1)
 
     def set_limit(self, features: Float[Tensor, "n d"], rate: float) -> None:
-        """So that a share `rate` of further scenes is beyond it: see `limit_of`. features: of other
-        scenes than those fitted to."""
+        """Set the limit so that a share `rate` of further scenes is beyond it: see `limit_of`.
+        features: of other scenes than those fitted to."""
         self.limit.copy_(limit_of(self.distance(features), rate))
 
     def is_unfamiliar(self, features: Float[Tensor, "n d"]) -> Bool[Tensor, " n"]:

@@ -1,4 +1,8 @@
-"""Which words each image gets: templates, synonyms, words left out and wrong words, drawn."""
+"""Wording of an image's caption: how its template, synonyms, dropped and wrong words are drawn.
+
+A wrong word names another value of its concept, each as likely. For images of training combinations
+it is drawn anew where the caption would fit held-out combinations alone.
+"""
 
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
