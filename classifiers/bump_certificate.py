@@ -25,7 +25,7 @@ def read_by_probe(probe: Probe) -> Reader:
 
 
 def read_by_oracle(oracle: BumpOracle, limit: float) -> Reader:
-    """limit: as `BumpOracle.read` takes it."""
+    """Reader of centres by the oracle. limit: as `BumpOracle.read` takes it."""
 
     def read(images: UInt8[Tensor, "n h w c"]) -> Centres:
         seen = oracle.read(images)
@@ -37,8 +37,8 @@ def read_by_oracle(oracle: BumpOracle, limit: float) -> Reader:
 def compare_with_bump_oracle(
     probe: Probe, oracle: BumpOracle, images: UInt8[Tensor, "n c h w"], limit: float
 ) -> dict[str, Any]:
-    """Per coordinate, on renders: how often the two agree to 1 px where neither is unsure, and how
-    far apart they are there, median, in px."""
+    """Compare both instruments on renders, per coordinate: how often the two agree to 1 px where
+    neither is unsure, and how far apart they are there, median, in px."""
     readers = (read_by_probe(probe), read_by_oracle(oracle, limit))
     (ours, unsure), (theirs, others) = (read(images.permute(0, 2, 3, 1)) for read in readers)
     sure = ~(unsure | others)

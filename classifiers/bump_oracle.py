@@ -51,7 +51,7 @@ class BumpReadings:
 
 @dataclass(frozen=True)
 class Peak:
-    """Per row a profile: its centre in px and its amplitude, float64 (n,)."""
+    """Peak of each row's profile: its centre in px and its amplitude, float64 (n,)."""
 
     centre: Float[Tensor, " n"]
     amplitude: Float[Tensor, " n"]

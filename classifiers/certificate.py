@@ -55,8 +55,8 @@ def certify(probe: Probe, batch: Batch, of: str = "renders") -> dict[str, Any]:
 
 
 def unsure_limit(count: int, rate: float) -> dict[str, Any]:
-    """From how many images the probe knows when to be unsure, of what share of true ones it was
-    to be, and of what share it will be: more, where they are too few."""
+    """Limit of a probe as numbers: from how many images it knows when to be unsure, of what share
+    of true ones it was to be, and of what share it will be: more, where they are too few."""
     return {"num_images": count, "rate": rate, "expected_rate": expected_rate(count, rate)}
 
 
@@ -67,8 +67,8 @@ def _lower_bound(share: float, count: int) -> float:
 
 
 def no_scenes(images: UInt8[Tensor, "n c h w"]) -> dict[str, UInt8[Tensor, "n c h w"]]:
-    """As many images that are no scene of the world: noise as samplers start from it, single
-    colors, and two scenes at once, each half transparent."""
+    """Images that are no scene of the world, as many of each kind: noise as samplers start from it,
+    single colors, and two scenes at once, each half transparent."""
     index, channels = torch.arange(len(images)), images.shape[1]
     normal = streams.normal(0, "no_scene.noise", 0, index, images[0].numel()).view(images.shape)
     color = streams.uniform(0, "no_scene.blank", 0, index, channels)[:, :, None, None]
@@ -87,8 +87,9 @@ def _unsure(probe: Probe, images: UInt8[Tensor, "n _ h w"]) -> float:
 def compare_with_oracle(
     probe: Probe, oracle: Oracle, images: UInt8[Tensor, "n 3 h w"], limit: float
 ) -> dict[str, Any]:
-    """Per concept of the oracle's world, on renders: how often either is unsure, and how often
-    the two agree where neither is. limit: the oracle's, see `Oracle.read`."""
+    """Compare both instruments on renders: how often both are sure of all concepts of the oracle's
+    world, and, per concept, how often they agree where neither is unsure. limit: the oracle's, see
+    `Oracle.read`."""
     ours, theirs = probe.read(images).indices(), _oracle_indices(oracle, images, limit)
     both = (ours >= 0) & (theirs >= 0)
     agreement = ((ours == theirs) & both).sum(0) / both.sum(0)
@@ -127,8 +128,9 @@ def _head_certificate(head: Head, probabilities: Tensor, target: Tensor) -> dict
 def coordinate_certificate(
     head: Coordinate, probabilities: Float[Tensor, "n v"], target: Float[Tensor, " n"]
 ) -> dict[str, Any]:
-    """accuracy: share read right (`Coordinate.is_right`). error_px: how far off, where there is a
-    coordinate and one was read. calibration_error: of the probability given to what was read."""
+    """Certificate of one coordinate. accuracy: share read right (`Coordinate.is_right`). error_px:
+    how far off, where there is a coordinate and one was read. calibration_error: of the probability
+    given to what was read."""
     read = head.read(probabilities)
     right, off = head.is_right(read, target), head.offset(read, target).abs()
     off = off[~off.isnan()]

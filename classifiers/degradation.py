@@ -61,7 +61,7 @@ def degradation(
 
 
 def judged_by(targets: Int[Tensor, "n c"], reader: Reader) -> Judge:
-    """What a reader of places says, against the true ones."""
+    """Judge of what a reader of places says, against the true ones."""
 
     def judge(degraded: UInt8[Tensor, "n h w 3"]) -> Verdicts:
         read = reader(degraded)
@@ -78,7 +78,8 @@ def degraded_rows(
     noises: Sequence[float] = NOISES,
     blurs_px: Sequence[float] = BLURS_PX,
 ) -> list[Degraded]:
-    """The same of any images, about which `judge` says what is read right and what is unsure."""
+    """Rows of any images under each level of noise and of blur, about which `judge` says what is
+    read right and what is unsure."""
     rows = []
     for level in noises:
         noisy = with_noise(images, level, seed, "degradation.noise")

@@ -114,7 +114,7 @@ class State:
 
 
 def coverage_of(kinds: Kinds, pose: Float[Tensor, "n 4"], canvas: Canvas) -> Float[Tensor, "n p"]:
-    """float32 in [0, 1], as the renderer draws it, pixels in one row."""
+    """Coverage of each pixel, float32 in [0, 1], as the renderer draws it, pixels in one row."""
     x, y, size, rotation = pose.unbind(1)
     colorless = pose.new_zeros(len(pose), 3)
     scenes = Scenes(
@@ -141,7 +141,7 @@ def make_bank(
 def best_starts(
     images: Float[Tensor, "n c pixels"], bank: Bank
 ) -> tuple[Float[Tensor, "n g"], Float[Tensor, "n g 4"]]:
-    """Per group the largest sum of squares that a template explains, and its pose."""
+    """Largest sum of squares that a template of each group explains, and that template's pose."""
     products = _centred(images).flatten(0, 1) @ bank.templates  # folded: twice as fast as batched
     explained = products.view(*images.shape[:2], -1).square().sum(1)
     scores, place = explained.view(len(images), *bank.poses.shape[:2]).max(2)

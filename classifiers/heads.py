@@ -33,7 +33,7 @@ class Coordinate:
 
     @property
     def places(self) -> int:
-        """How many there are, none not counted."""
+        """Number of places, none not counted."""
         return self.image_size_px + (not self.periodic)
 
     def __len__(self) -> int:
@@ -69,15 +69,15 @@ class Coordinate:
         return (off + size / 2).remainder(size) - size / 2 if self.periodic else off
 
     def is_right(self, px: Float[Tensor, " n"], target: Float[Tensor, " n"]) -> Tensor:
-        """bool (n,): within WITHIN_PX, or none where there is none."""
+        """Whether each is right, bool (n,): within WITHIN_PX, or none where there is none."""
         near = self.offset(px, target).abs() <= WITHIN_PX
         return near | (px.isnan() & target.isnan())
 
     def outcomes(
         self, probabilities: Float[Tensor, "n v"], target: Float[Tensor, " n"]
     ) -> Float[Tensor, "n 3"]:
-        """What is given to each of READ_AS: to places within WITHIN_PX of the target, to others,
-        and to none."""
+        """Probability given to each of READ_AS: to places within WITHIN_PX of the target, to
+        others, and to none."""
         places = torch.arange(self.places).to(target)
         near = self.offset(*torch.broadcast_tensors(places, target[:, None])).abs() <= WITHIN_PX
         p = probabilities.double()

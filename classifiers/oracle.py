@@ -86,7 +86,7 @@ class Oracle:
         return limit_at(lambda noisy: self.read(noisy).residual, images, rate, seed, noise)
 
     def class_places(self) -> dict[str, Float[Tensor, " v"]]:
-        """concept → float32 (values,), the class means, as `Readings.places` has its readings."""
+        """Class means by concept, float32 (values,), as `Readings.places` has its readings."""
         concepts = [(name, c) for name, c in self.config.concepts.items() if FACTORS[name].channels]
         means = {name: torch.from_numpy(place(name, concept).mean) for name, concept in concepts}
         return {name: p for name in means if (p := self._place(name, means)) is not None}

@@ -82,7 +82,7 @@ class Probe(nn.Module):
         )
 
     def features(self, images: Float[Tensor, "n _ h w"]) -> Float[Tensor, "n d"]:
-        """images: float32 in [0, 1], in color or gray. What the heads read."""
+        """Features that the heads read. images: float32 in [0, 1], in color or gray."""
         maps = self.trunk(images.expand(-1, 3, -1, -1) * 2 - 1)
         parts = [maps.mean((2, 3)), maps.amax((2, 3))]
         if self.coordinates:
@@ -97,12 +97,12 @@ class Probe(nn.Module):
         }
 
     def forward(self, images: Float[Tensor, "n _ h w"]) -> dict[str, Float[Tensor, "n v"]]:
-        """images: float32 in [0, 1]. Returns logits per concept."""
+        """Logits per concept. images: float32 in [0, 1]."""
         return self.logits(self.features(images))
 
     @torch.no_grad()
     def read(self, images: UInt8[Tensor, "n _ h w"], batch_size: int = 512) -> ProbeReadings:
-        """images: uint8 in [0, 255]."""
+        """Read images: uint8 in [0, 255]."""
         self.eval()
         chunks = [chunk.float() / 255 for chunk in images.split(batch_size)]
         features = torch.cat([self.features(chunk) for chunk in chunks])

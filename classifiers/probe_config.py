@@ -36,7 +36,7 @@ class ProbeConfig:
 
 
 def check_probe(config: ProbeConfig) -> None:
-    """Ranges of every number."""
+    """Check the range of every number. Raises Mistake."""
     for key, low, high in (
         ("steps", 2, 10**7),
         ("batch_size", 2, 2**20),

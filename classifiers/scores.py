@@ -187,8 +187,8 @@ def part_bytes(scores: pd.DataFrame, facts: Mapping[str, str]) -> bytes:
 
 
 def read_part(path: Path) -> pd.DataFrame:
-    """One part. Mistake names a file that is not as it was written: not what its hash says or, in
-    an older version's part that has lost it, its pages' checksums."""
+    """Read one part. Mistake names a file that is not as it was written: not what its hash says or,
+    in an older version's part that has lost it, its pages' checksums."""
     with _readable(path):
         data = path.read_bytes()
         file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)

@@ -54,12 +54,14 @@ class Spans:
     def offset(
         self, numbers: Float[Tensor, "n c"], period: Float[Tensor, "n 1"] | None = None
     ) -> Float[Tensor, "n b c"]:
-        """From every mean; of angles the shortest way around the period, nan where it is nan."""
+        """Offset from each mean; of angles the shortest way around the period, nan where it is
+        nan."""
         offset = numbers[:, None] - self.mean
         return offset if period is None else wrapped(offset, period[:, None])
 
     def distance(self, offset: Float[Tensor, "n b c"]) -> Float[Tensor, "n b"]:
-        """To every box; of boxes that hold the number, the nearer mean is nearer. nan: inf."""
+        """Distance to each box; of those that hold the number, the nearer mean is nearer. nan:
+        inf."""
         beyond = (offset.abs() - self.spread).clamp(min=0)
         return (beyond.norm(dim=2) + 1e-3 * offset.norm(dim=2)).nan_to_num(torch.inf)
 
@@ -75,7 +77,7 @@ class Spans:
 
 
 def wrapped(angle: Tensor, period: Tensor) -> Tensor:
-    """Into [−period / 2, period / 2)."""
+    """Wrap angles into [−period / 2, period / 2)."""
     return (angle + period / 2).remainder(period) - period / 2
 
 

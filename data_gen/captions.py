@@ -67,7 +67,7 @@ class Captioner:
         template: int = 0,
         articles: bool = True,
     ) -> str:
-        """('circle', 'blue', 'small') → 'a small blue circle'.
+        """Write a caption: ('circle', 'blue', 'small') → 'a small blue circle'.
 
         words: one per concept, in the order of the concepts; None leaves it out.
         """
@@ -95,7 +95,7 @@ class Captioner:
         return tuple(said for value in values for said in self.words[value])
 
     def parse(self, caption: str) -> dict[str, str]:
-        """{concept: value} named by a caption, in any order; partial captions name fewer.
+        """Read a caption, its words in any order, as {concept: value}; partial captions name fewer.
 
         Raises Mistake for an unknown word, two values of one concept, more words than the
         longest template has, or none that names a value.
@@ -120,7 +120,7 @@ class Captioner:
 
 
 def default_template(names: Sequence[str]) -> str:
-    """'a {size} {color} {shape}', for whatever concepts there are."""
+    """Template 'a {size} {color} {shape}', for whatever concepts there are."""
     known = [name for name in ORDER if name in names]
     return " ".join(["a", *(f"{{{n}}}" for n in (*known, *(n for n in names if n not in ORDER)))])
 

@@ -96,7 +96,7 @@ class ConceptSpace:
         return tuple(values.index(value) for values, value in pairs)
 
     def read_words(self, words: list[str], key: str) -> dict[str, str]:
-        """{concept: value} of some value words in any order. Raises Mistake, naming `key`."""
+        """Read value words in any order as {concept: value}. Raises Mistake, naming `key`."""
         found: dict[str, str] = {}
         for word in words:
             if word not in self.words:
@@ -108,7 +108,7 @@ class ConceptSpace:
         return found
 
     def read_combination(self, text: str, key: str) -> Combination:
-        """'blue circle small' → one value per concept, in the order of the concepts."""
+        """Read 'blue circle small' as one value per concept, in the order of the concepts."""
         found = self.read_words(text.split(), key)
         missing = [name for name in self.names if name not in found]
         if missing:
@@ -116,7 +116,7 @@ class ConceptSpace:
         return tuple(found[name] for name in self.names)
 
     def read_pattern(self, text: str, key: str) -> frozenset[Combination]:
-        """'blue circle|square' → all combinations with these values; '' → all."""
+        """Read 'blue circle|square' as all combinations with these values, '' as all."""
         allowed: dict[str, set[str]] = {}
         for group in text.split():
             words = group.split("|")

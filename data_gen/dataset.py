@@ -48,7 +48,7 @@ def training_set(world: World) -> Dataset:
 
 
 def shuffled(world: Captioned, data: Dataset) -> Dataset:
-    """The same images with each other's captions: the control."""
+    """Give the images each other's captions: the control."""
     order = streams.permutation(world.seed, "captions.shuffled", 0, len(data))
     return replace(data, caption=data.caption[order])
 
@@ -63,7 +63,7 @@ def shuffled_captions(
 
 
 def labelled_set(world: World, seed: int, purpose: str, start: int, count: int) -> Dataset:
-    """`count` images, every combination in turn, held-out ones too: for probes and ceilings.
+    """Draw `count` images, every combination in turn, held-out ones too: for probes and ceilings.
 
     Numbers (start … start + count − 1) of the stream (seed, purpose); never for training a
     generative model.

@@ -31,12 +31,12 @@ def period(shape: str, triangle: str) -> float:
 
 
 def periods(triangle: str) -> tuple[float, ...]:
-    """Of all shapes, in the order of their words."""
+    """Periods of all shapes in degrees, in the order of their words: see `period`."""
     return tuple(period(shape, triangle) for shape in SHAPES)
 
 
 def as_seen(angle: Any, low: float, high: float, turn: Any) -> Any:
-    """Of the angles that look the same, the one in [low, high], else the one nearest to it.
+    """Angle in [low, high] among those that look the same, else the one nearest to it.
 
     angle, turn: arrays or tensors of float64, degrees; turn: the shape's period. nan where that is
     nan: nothing of a disc is in a range of angles, as nothing of it is outside.
@@ -79,7 +79,7 @@ class Lookalikes:
         self.values = np.array([space.value_indices(c) for c in space.combinations])
 
     def pairs(self, first: np.ndarray, second: np.ndarray, exactly: bool) -> np.ndarray:
-        """bool (n, m): may combination first[i] draw an image of second[j]?
+        """Tell, as bool (n, m), whether combination first[i] may draw an image of second[j].
 
         exactly: are all its images such, equally often?
         """

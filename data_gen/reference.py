@@ -1,4 +1,4 @@
-"""The same scenes drawn with Pillow, polygon by polygon: a second opinion on render.py.
+"""Second opinion on render.py: the same scenes drawn with Pillow, polygon by polygon.
 
 Shares no formula with the signed distances: corners are placed by their angles, and area and
 centroid are then measured and put right. Supersampled; without blur and noise.
@@ -136,7 +136,7 @@ def _round(painter: _Painter, shape: str, r: float, line: float) -> Image.Image:
 
 
 def render(scenes: Scenes, canvas: Canvas, supersample: int = 4) -> Float[Tensor, "n 3 h w"]:
-    """float32 images in [0, 1]."""
+    """Render scenes as float32 images in [0, 1]."""
     background = scenes.background[:, :, None, None]
     contrast = scenes.color[:, :, None, None] - background
     return background + coverage(scenes, canvas, supersample)[:, None] * contrast

@@ -43,7 +43,7 @@ class Canvas:
 
 
 def render(scenes: Scenes, canvas: Canvas) -> Float[Tensor, "n 3 h w"]:
-    """float32 images in [0, 1]."""
+    """Render scenes as float32 images in [0, 1]."""
     return _composite(scenes, coverage(scenes, canvas))
 
 

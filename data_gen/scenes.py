@@ -97,7 +97,7 @@ def _kind(world: World, name: str, combination: Tensor, u: Tensor) -> Tensor:
 
 @lru_cache(maxsize=8)
 def class_tables(world: World) -> dict[str, tuple[Tensor, ...]]:
-    """Per concept and combination: mean and spread, float32 (K, channels); of kinds int64 (K,)."""
+    """Mean and spread per concept and combination, float32 (K, channels); of kinds int64 (K,)."""
     value = torch.tensor([world.space.value_indices(c) for c in world.space.combinations])
     tables: dict[str, tuple[Tensor, ...]] = {}
     for i, (name, concept) in enumerate(world.config.concepts.items()):

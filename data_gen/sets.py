@@ -33,7 +33,7 @@ def read_set(space: ConceptSpace, text: str, key: str) -> CombinationSet:
 
 
 def hamming(a: Combination, b: Combination) -> int:
-    """In how many concepts two combinations differ."""
+    """Number of concepts in which two combinations differ."""
     return sum(x != y for x, y in zip(a, b, strict=True))
 
 

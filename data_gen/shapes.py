@@ -40,13 +40,14 @@ def square(x: Tensor, y: Tensor, r: Tensor) -> Tensor:
 
 
 def triangle(x: Tensor, y: Tensor, r: Tensor) -> Tensor:
-    """Equilateral; inradius r·√(π / (3√3))."""
+    """Equilateral triangle; inradius r·√(π / (3√3))."""
     sides = torch.maximum(-y, x.abs() * (math.sqrt(3) / 2) + y / 2)
     return sides - r * math.sqrt(math.pi / (3 * math.sqrt(3)))
 
 
 def isosceles(x: Tensor, y: Tensor, r: Tensor) -> Tensor:
-    """Base = height = r·√(4π/√3), the base .7776 r below the centre (arXiv:2406.19370's code)."""
+    """Isosceles triangle, base = height = r·√(4π/√3), the base .7776 r below the centre
+    (arXiv:2406.19370's code)."""
     base = r * math.sqrt(4 * math.pi / math.sqrt(3))
     bottom = base / (2 * math.sqrt(3))
     slope = x.abs() * (2 / math.sqrt(5)) + (y - (base - bottom)) / math.sqrt(5)

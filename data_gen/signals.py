@@ -69,7 +69,7 @@ def _gap(world: World, concept: str, first: str, second: str, distance: Tensor) 
 
 
 def mean_gap(world: World, concept: str) -> float:
-    """Over all pairs of values. Raises Mistake if there is one value only."""
+    """Mean gap over all pairs of values. Raises Mistake if there is one value only."""
     gaps = [gap.mean for gap in pixel_gaps(world, concept)]
     if not gaps:
         raise Mistake(f"world.concepts.{concept}: has one value; a signal needs two or more")
@@ -87,7 +87,7 @@ def _images(world: World, concept: str, value: str, index: Tensor) -> Float[Tens
 
 
 def sensitivity(world: World, factor: str) -> float:
-    """E‖∂image/∂z‖₂ of a number z of the scene, per its unit, by forward-mode autograd.
+    """Sensitivity E‖∂image/∂z‖₂ to a number z of the scene, per its unit, by forward-mode autograd.
 
     Of a color, every channel on its own and then their mean.
     """

@@ -44,7 +44,7 @@ def vector(world: World, data: Dataset) -> Float[Tensor, "n entries"]:
 
 
 def class_vector(world: World) -> Float[Tensor, "combinations entries"]:
-    """`vector` at the class means of every combination: the prompts of held-out ones too."""
+    """Condition `vector` at every combination's class means: the prompts of held-out ones too."""
     index = torch.arange(len(world.space))
     tables = class_tables(world)
     numbers = {

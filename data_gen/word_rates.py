@@ -18,7 +18,8 @@ class Rates:
 
 
 def read_rates(space: ConceptSpace, config: CaptionConfig) -> Rates:
-    """Raises Mistake for unknown concepts, rates out of [0, 1], and captions left without words."""
+    """Read the rates of a config. Raises Mistake for unknown concepts, rates out of [0, 1], and
+    captions left without words."""
     if not 0 <= config.drop_article <= 1:
         raise Mistake(f"captions.drop_article: got {config.drop_article}, allowed 0 to 1")
     drop = _table(space, config.drop_word, "captions.drop_word")

@@ -103,7 +103,7 @@ class World:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """(channels, height, width)."""
+        """Shape of an image: (channels, height, width)."""
         return (3, self.config.image_size_px, self.config.image_size_px)
 
     @property

@@ -14,7 +14,7 @@ LossOf = Callable[[nn.Module], Tensor]
 
 
 def compile_checked(model: nn.Module, loss_of: LossOf, precision: str) -> nn.Module:
-    """`model` compiled. Raises Mistake if its gradient of `loss_of(model)` is another one.
+    """Compile `model`. Raises Mistake if its gradient of `loss_of(model)` is another one.
 
     Compilers have returned wrong gradients without a word (pytorch#140913); a training that they
     spoil looks like one that learns badly.

@@ -53,13 +53,14 @@ def compose(asked: str | Composition) -> Composition:
 
 
 def needs_null(composition: Composition, guidance_scale: float) -> bool:
-    """True if its images depend on the null condition; False for one prompt of weight 1 in all."""
+    """Return True if images depend on the null condition; False for one prompt of weight 1 in
+    all."""
     weights = [guidance_scale * weight for _, weight in composition.terms]
     return weights != [1.0] or not composition.terms[0][0].strip()
 
 
 def parse_composition(text: str) -> Composition:
-    """'a circle AND NOT a red circle:0.5' → terms of weight 1 and −.5.
+    """Read a text such as 'a circle AND NOT a red circle:0.5': terms of weight 1 and −.5.
 
     AND and NOT in capitals, as words of their own; after a term a colon and its weight, 0 or more.
     Text without any of these is a plain prompt, "" too. Accents are composed (Unicode NFC), as
@@ -74,7 +75,7 @@ def parse_composition(text: str) -> Composition:
 
 
 def add_terms(text: str, also: Sequence[str], never: Sequence[str]) -> str:
-    """`text` AND each of `also` AND NOT each of `never`, checked."""
+    """Write `text` AND each of `also` AND NOT each of `never`, checked."""
     written = f" {AND} ".join([text, *also, *(f"{NOT} {term}" for term in never)])
     return str(parse_composition(written))
 

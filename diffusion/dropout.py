@@ -47,7 +47,7 @@ def _drops_attention(module: nn.Module) -> bool:
 
 @contextmanager
 def images_at(seed: int, step: int, place: Int[Tensor, " n"]) -> Iterator[None]:
-    """Within, exchanged layers see the images at these places of the batch of a step.
+    """Show exchanged layers, within, the images at these places of the batch of a step.
 
     place: int64, on the device of the model.
     """
@@ -60,7 +60,7 @@ def images_at(seed: int, step: int, place: Int[Tensor, " n"]) -> Iterator[None]:
 
 
 class ImageDropout(nn.Dropout):
-    """What `nn.Dropout` is, with masks that belong to images."""
+    """Dropout as `nn.Dropout`, with masks that belong to images."""
 
     purpose: str
 
@@ -69,7 +69,7 @@ class ImageDropout(nn.Dropout):
 
 
 def drop(x: Float[Tensor, "n ..."], rate: float, purpose: str) -> Float[Tensor, "n ..."]:
-    """x with a share `rate` of its numbers 0, the others enlarged so that the mean stays.
+    """Return x with a share `rate` of its numbers 0, the others enlarged so that the mean stays.
 
     rate: in [0, 1), rounded down to a multiple of 2⁻¹⁶.
     """

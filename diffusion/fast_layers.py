@@ -65,7 +65,8 @@ _compute_dtype: torch.dtype | None = None  # a global, of which torch.compile kn
 
 @contextmanager
 def convolutions_in(dtype: torch.dtype) -> Iterator[None]:
-    """Within, fast layers on a CPU convolve in `dtype`; what they take and give stays as it is."""
+    """Let fast layers on a CPU convolve in `dtype` within; what they take and give stays as it
+    is."""
     global _compute_dtype
     before, _compute_dtype = _compute_dtype, dtype
     try:
@@ -113,7 +114,7 @@ class FastConv2d(nn.Conv2d):
         return self.convolve(x).to(self.weight)
 
     def convolve(self, x: Tensor) -> Tensor:
-        """`forward` on a CPU, but for the dtype of the result: that of the moment."""
+        """Convolve as `forward` on a CPU, but for the dtype of the result: that of the moment."""
         return _convolve(
             x,
             self.weight,
@@ -139,7 +140,7 @@ class FastGroupNorm(nn.GroupNorm):
 
 
 class FastResnetBlock2D(ResnetBlock2D):
-    """conv2(σ(norm2(conv1(σ(norm1(x))) + embedding))) + shortcut(x)."""
+    """Residual block conv2(σ(norm2(conv1(σ(norm1(x))) + embedding))) + shortcut(x)."""
 
     @staticmethod
     def covers(module: ResnetBlock2D) -> bool:

@@ -107,7 +107,7 @@ def _check_numbers(there: Any, here: Any) -> None:
 
 
 def kind_of(conditioner: Conditioner) -> str:
-    """What its inputs are and how they become h, in words."""
+    """Name what a conditioner's inputs are and how they become h."""
     if isinstance(conditioner, TextConditioner):
         encoder = conditioner.text_encoder
         return f"captions through {type(encoder).__name__}, pooled by {encoder.config.pooling}"

@@ -49,7 +49,7 @@ def group_norm(
     silu: bool = False,
     dtype: torch.dtype | None = None,
 ) -> Float[Tensor, "n c h w"]:
-    """norm(x + shift), through SiLU if asked, in `dtype` (x's, if not given).
+    """Group norm of x + shift, through SiLU if asked, in `dtype` (x's, if not given).
 
     Hooks of `norm` are not called.
     """
@@ -134,7 +134,7 @@ def group_norm_implementation(device: torch.device) -> str:
 
 @functools.cache
 def library() -> Any:
-    """group_norm.c, compiled for this processor and loaded; None, with a warning, if it can't be.
+    """Compile group_norm.c for this processor and load it; None, with a warning, if it can't be.
 
     Loaded after torch, whose threads it then uses.
     """

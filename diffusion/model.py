@@ -28,7 +28,7 @@ class Denoiser(nn.Module):
         speed_up(unet)
 
     def encode(self, inputs: Tensor) -> Condition:
-        """inputs: int64 (n, l) token ids, or float32 (n, k) numbers; as `conditioner` reads."""
+        """Encode int64 (n, l) token ids, or float32 (n, k) numbers; as `conditioner` reads."""
         return self.conditioner(inputs)
 
     def predict(
@@ -37,7 +37,7 @@ class Denoiser(nn.Module):
         t: Tensor,
         condition: Condition,
     ) -> Float[Tensor, "n c h w"]:
-        """x_t: float32; t: (n,) timesteps, whole or not. Returns what it was trained to.
+        """Predict what the network was trained to. x_t: float32; t: (n,) timesteps, whole or not.
 
         Weights in another precision compute in that; samplers go on in that of x_t.
         """
@@ -81,7 +81,7 @@ def networks(model: Denoiser) -> dict[str, nn.Module]:
 
 
 def frozen_networks(model: Denoiser) -> list[str]:
-    """Names of those that training leaves as they are."""
+    """Names of the networks that training leaves as they are."""
     return [
         name
         for name, part in networks(model).items()
@@ -109,7 +109,7 @@ def build_model(
 
 
 def build_unet(config: ModelConfig, image_shape: Sequence[int], tokens: int | None) -> UNet:
-    """diffusers' U-Net for images (channels, size, size).
+    """Build diffusers' U-Net for images (channels, size, size).
 
     tokens: width of what is read by cross-attention, and of h, which then passes an MLP into the
         time embedding; None: h alone, added to the time embedding as it is.

@@ -11,8 +11,9 @@ GAMMA_LIMIT = 15.0  # e^−15 is what float32, in which diffusers keeps ᾱ, can
 
 @dataclass(frozen=True)
 class ObjectiveConfig:
-    """ddpm (Ho et al. 2020): plain mean squared error at discrete timesteps, on a fixed schedule.
-    variational (Kingma et al. 2021): bits per dimension in continuous time, on a learned schedule.
+    """Objective ddpm (Ho et al. 2020): plain mean squared error at discrete timesteps, on a fixed
+    schedule; or variational (Kingma et al. 2021): bits per dimension in continuous time, on a
+    learned schedule.
 
     `linear` spends more of training on strong noise than `squaredcos_cap_v2` does, and there the
     large traits of an image, its color and size, are decided: small models obey prompts for these

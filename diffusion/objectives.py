@@ -38,7 +38,7 @@ class Objective(nn.Module, ABC):
 
     @abstractmethod
     def timestep_quartile(self, t: Shaped[Tensor, " n"]) -> Int[Tensor, " n"]:
-        """int64 in 0 … 3: the quarter of the time axis, the least noise first."""
+        """Quarter of the time axis, int64 in 0 … 3, the least noise first."""
 
 
 def build_objective(config: ObjectiveConfig) -> Objective:
@@ -96,7 +96,7 @@ class Ddpm(Objective):
         eps: Float[Tensor, "n c h w"],
         t: Int[Tensor, " n"],
     ) -> Float[Tensor, " n"]:
-        """Mean over channels and pixels, at x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε (eq. 4)."""
+        """Mean squared error of each image, at x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε (eq. 4)."""
         alpha, sigma = per_image(self.alpha[t]), per_image(self.sigma[t])
         wanted = target(self.config.prediction, x_0, eps, alpha, sigma)
         return _square(wanted - predict(alpha * x_0 + sigma * eps, t)).mean(1)
@@ -162,14 +162,15 @@ class Variational(Objective):
         eps: Float[Tensor, "n c h w"],
         t: Float[Tensor, " n"],
     ) -> Float[Tensor, " n"]:
-        """½ γ'(t) (ε − ε̂(z_t))² in nats, mean over dimensions (section 4)."""
+        """Loss ½ γ'(t) (ε − ε̂(z_t))² in nats, mean over dimensions (section 4)."""
         gamma = per_image(self.gamma(t))
         z_t = torch.sigmoid(-gamma).sqrt() * x_0 + torch.sigmoid(gamma).sqrt() * eps
         predicted = predict(z_t, t * self.config.num_timesteps - 1)
         return 0.5 * self.slope.abs() * _square(eps - predicted).mean(1)
 
     def scheduler(self) -> DDPMScheduler:
-        """ᾱ_i = sigmoid(−γ((i + 1) / num_timesteps)); diffusers keeps it in float32."""
+        """Scheduler of ᾱ_i = sigmoid(−γ((i + 1) / num_timesteps)), which diffusers keeps in
+        float32."""
         slope, gamma_0 = self.slope.abs().item(), self.gamma_0.item()
         count = self.config.num_timesteps
         t = torch.arange(count + 1, dtype=torch.float64) / count
@@ -202,7 +203,7 @@ def prior_loss(gamma_1: Float[Tensor, ""], x_0: Float[Tensor, "n c h w"]) -> Flo
 
 
 def reconstruction_loss(gamma_0: Float[Tensor, ""]) -> Float[Tensor, "256"]:
-    """float64 E[−log p(x | z_0)] in nats of a pixel, for each of its 256 levels x.
+    """Expectation E[−log p(x | z_0)] in nats of a pixel, float64, for each of its 256 levels x.
 
     p(x | z_0) ∝ q(z_0 | x) over all levels (Kingma et al. 2021, section 3.3); with ε the noise of
     z_0 and s its size in levels, q(z_0 | x + m) / q(z_0 | x) = exp(m ε / s − m² / 2s²). The
@@ -220,13 +221,13 @@ def reconstruction_loss(gamma_0: Float[Tensor, ""]) -> Float[Tensor, "256"]:
 def antithetic(
     u: Float[Tensor, ""], place: Int[Tensor, " n"], batch_size: int
 ) -> Float[Tensor, " n"]:
-    """t_i = (u + i / batch_size) mod 1 of the images at places i of a batch, u uniform in [0, 1):
+    """Times t_i = (u + i / batch_size) mod 1 of images at places i of a batch, u uniform in [0, 1):
     each uniform, together evenly spread (Kingma et al. 2021, appendix I.1)."""
     return (u + place / batch_size) % 1
 
 
 def build_scheduler(config: ObjectiveConfig, betas: list[float] | None = None) -> DDPMScheduler:
-    """betas: in place of the schedule that the config names."""
+    """Build the scheduler of a config. betas: in place of the schedule that the config names."""
     return DDPMScheduler(
         num_train_timesteps=config.num_timesteps,
         beta_schedule=config.schedule,

@@ -10,7 +10,8 @@ from diffusion.train_config import TrainConfig
 
 
 def build_optimizer(model: DiffusionModel, config: TrainConfig) -> torch.optim.AdamW:
-    """Of all trained weights. A learned noise schedule is not decayed: 0 is no place for it."""
+    """Build AdamW of all trained weights. A learned noise schedule is not decayed: 0 is no place
+    for it."""
     schedule = {id(parameter) for parameter in model.objective.parameters()}
     trained = [p for p in model.parameters() if p.requires_grad]
     groups: list[dict[str, Any]] = [

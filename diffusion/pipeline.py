@@ -64,7 +64,7 @@ class ConceptPipeline(DiffusionPipeline):
     def of(
         cls, model: DiffusionModel, prompts: Prompts, null_learned: bool | None = None
     ) -> "ConceptPipeline":
-        """The parts of a model in training; nothing is copied.
+        """Make a pipeline of the parts of a model in training; nothing is copied.
 
         A learned noise schedule is stored as it is, not averaged, whichever weights are loaded.
         """
@@ -79,7 +79,7 @@ class ConceptPipeline(DiffusionPipeline):
     def from_run(
         cls, run: str | Path, step: int | None = None, weights: str = "ema"
     ) -> "ConceptPipeline":
-        """The snapshot of one step (None: the last). weights: "ema" or "raw".
+        """Load the snapshot of one step (None: the last). weights: "ema" or "raw".
 
         Raises Mistake if the run has no complete snapshot of that step.
         """
@@ -89,7 +89,7 @@ class ConceptPipeline(DiffusionPipeline):
     def from_pretrained(
         cls, directory: str | Path, weights: str = "raw", **options: Any
     ) -> "ConceptPipeline":
-        """One snapshot directory, on the CPU. weights: "ema" or "raw"; else Mistake.
+        """Load one snapshot directory, on the CPU. weights: "ema" or "raw"; else Mistake.
 
         options: as diffusers takes them. torch_dtype: in which the networks compute; samplers go
         on in float32.
@@ -100,7 +100,7 @@ class ConceptPipeline(DiffusionPipeline):
 
     @classmethod
     def load(cls, directory: Path, weights: str) -> "ConceptPipeline":
-        """One snapshot directory, on the GPU if there is one; weights: "ema" or "raw"."""
+        """Load one snapshot directory, on the GPU if there is one; weights: "ema" or "raw"."""
         diffusers.utils.logging.disable_progress_bar()  # four small files need none
         pipeline = cls.from_pretrained(directory, weights)
         return pipeline.to("cuda" if torch.cuda.is_available() else "cpu")
@@ -202,7 +202,7 @@ class ConceptPipeline(DiffusionPipeline):
 
 
 def to_pixels(x_0: Float[Tensor, "n c h w"], made_by: str) -> UInt8[Tensor, "n h w c"]:
-    """From [−1, 1] to [0, 255], on the CPU.
+    """Convert images from [−1, 1] to [0, 255], on the CPU.
 
     made_by: snapshot, sampler and its steps. Raises Mistake, which begins with it, if a number is
     not finite: it would become a black or white pixel, and be scored like one.

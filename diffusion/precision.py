@@ -1,4 +1,4 @@
-"""In which arithmetic to train: float32, or bf16 where a measurement finds it faster.
+"""Arithmetic to train in: float32, or bf16 where a measurement finds it faster.
 
 Weights, their gradients and averages are float32 in either.
 """

@@ -115,7 +115,7 @@ class Processes:
                 tracker.finish()
 
     def any(self, flag: bool) -> bool:
-        """True on every process as soon as `flag` is true on one."""
+        """Return True on every process as soon as `flag` is true on one."""
         if self.world_size == 1:
             return flag
         count = torch.tensor(int(flag))
@@ -194,7 +194,7 @@ class Processes:
 
 @contextmanager
 def partners() -> Iterator[None]:
-    """A process that is gone shows as an error of the network: say so in one line."""
+    """Say in one line that another process is gone, which shows as an error of the network."""
     try:
         yield
     except RuntimeError as error:

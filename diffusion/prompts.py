@@ -49,7 +49,7 @@ def build_tokenizer(vocabulary: Sequence[str], max_words: int) -> PreTrainedToke
 
 
 def tokenize(tokenizer: Any, captions: Sequence[str]) -> Int[Tensor, "n l"]:
-    """int64 ids, all rows of the tokenizer's full length."""
+    """Tokenize captions: int64 ids, all rows of the tokenizer's full length."""
     return tokenizer(list(captions), padding="max_length", return_tensors="pt").input_ids
 
 
@@ -144,7 +144,7 @@ class CoordinatePrompts:
 
     @property
     def nulls(self) -> list[float]:
-        """A number below each span."""
+        """Number below each span, which stands for the null."""
         return [2 * low - high for low, high in self.spans]
 
     def inputs(self, prompts: Sequence[str]) -> Float[Tensor, "n k"]:

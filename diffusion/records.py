@@ -40,7 +40,7 @@ class Step:
 
 @dataclass(frozen=True)
 class ImageLosses:
-    """Of the images of one process.
+    """Losses of the images of one process.
 
     loss: float32 (n,); quartile: int64 (n,), of the time, 0 to 3; combination: int64 (n,).
     """
@@ -50,7 +50,7 @@ class ImageLosses:
     combination: Tensor
 
     def labelled(self, combinations: Sequence[str]) -> list[tuple[str, str, float]]:
-        """(quartile's name, combination's name, loss) of every image."""
+        """List (quartile's name, combination's name, loss) of every image."""
         columns = (self.quartile.tolist(), self.combination.tolist(), self.loss.tolist())
         return [
             (f"loss/quartile {q + 1}", f"loss/{combinations[c]}", loss)
@@ -170,7 +170,7 @@ def _gpu_memory(device: torch.device) -> Row:
 
 
 def mean_by_label(images: Iterable[tuple[str, str, float]]) -> dict[str, float]:
-    """{label: mean loss}, sorted. Sums are exact, so that no order of images changes a bit."""
+    """Map labels to mean losses, sorted. Sums are exact: no order of images changes a bit."""
     groups: dict[str, list[float]] = {}
     for quartile, combination, loss in images:
         groups.setdefault(quartile, []).append(loss)

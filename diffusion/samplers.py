@@ -188,7 +188,7 @@ def solver_timesteps(
 
 
 def step_noise(seed: int, index: Int[Tensor, " n"], shape: tuple[int, ...]) -> Noise:
-    """t ↦ standard normal (n, *shape): for every image a function of (seed, t, its index) alone.
+    """Noise t ↦ standard normal (n, *shape), for every image a function of (seed, t, its index).
 
     index: on the CPU, in [0, 2³²).
     """

@@ -1,4 +1,4 @@
-"""From noise to images: guidance and composition, the loop over timesteps, fixed tiles."""
+"""Sampling from noise to images: guidance and composition, the loop over timesteps, fixed tiles."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +19,8 @@ def guided(
     null_inputs: Shaped[Tensor, "1 k"],
     scale: float,
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """(x_t, t) ↦ null + scale · (conditional − null) (Ho & Salimans 2022): `composed` of one."""
+    """Guided prediction (x_t, t) ↦ null + scale · (conditional − null) (Ho & Salimans 2022):
+    `composed` of one."""
     weights = torch.full((len(inputs), 1), scale, dtype=torch.float64)
     return composed(denoiser, inputs[:, None], weights, null_inputs)
 
@@ -30,8 +31,8 @@ def composed(
     weights: Float[Tensor, "n terms"],
     null_inputs: Shaped[Tensor, "1 k"],
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """(x_t, t) ↦ null + Σ_i w_i (conditional_i − null) (Liu et al. 2022, eq. 11 and 14), all terms
-    and the null in one batch.
+    """Composed prediction (x_t, t) ↦ null + Σ_i w_i (conditional_i − null) (Liu et al. 2022, eq. 11
+    and 14), all terms and the null in one batch.
 
     inputs, null_inputs: raw rows for `denoiser.encode`. weights: float64, of every image its own;
     negative: NOT. One term of weight 1 asks the network for the condition alone, no terms or

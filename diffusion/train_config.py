@@ -123,13 +123,14 @@ def _square_of_mean_root(a: int, a_parts: int, b: int, b_parts: int) -> int:
 
 
 def depends_on_max_steps(config: TrainConfig) -> bool:
-    """True if more steps would move the snapshots already taken, or change the learning rate."""
+    """Return True if more steps would move the snapshots already taken, or change the learning
+    rate."""
     moving = "linear" in config.snapshots or "sqrt" in config.snapshots
     return moving or config.learning_rate_decay != "none"
 
 
 def check_train(config: TrainConfig) -> None:
-    """Ranges of every number and the schedule."""
+    """Check the range of every number, and the schedule. Raises Mistake."""
     for key, low, high in (
         ("max_steps", 1, 10**8 - 1),
         ("batch_size", 1, 2**31),

@@ -12,7 +12,7 @@ from diffusion.precision import Precision, casting
 
 @dataclass(frozen=True)
 class TrainingData:
-    """n images under m different conditions.
+    """Training images, n of them, under m different conditions.
 
     Attributes:
         images: uint8 (n, c, h, w) in [0, 255].

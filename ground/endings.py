@@ -15,7 +15,7 @@ class Heard(Mistake):
 
 
 class Preempted(BaseException):
-    """Asked to stop: everything finished is saved, and the same command goes on from there.
+    """Stop on request: everything finished is saved, and the same command goes on from there.
 
     Command lines exit with status 75. No Exception, so that no library swallows it on its way.
     """
@@ -26,7 +26,7 @@ class DamageWarning(UserWarning):
 
 
 def nearest(word: str, allowed: tuple[str, ...]) -> str:
-    """' (did you mean X?)' for the closest allowed word, else nothing."""
+    """Hint ' (did you mean X?)' at the closest allowed word; '' if none is close."""
     close = get_close_matches(word, allowed, n=1, cutoff=0.6)
     return f" (did you mean {close[0]!r}?)" if close else ""
 

@@ -44,7 +44,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Raises Mistake, naming the file, if it is missing or no JSON."""
+    """Read a JSON file. Raises Mistake, naming the file, if it is missing or no JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -54,7 +54,8 @@ def read_json(path: Path) -> Any:
 
 
 def write_directory(path: Path, fill: Callable[[Path], None], **facts: Any) -> None:
-    """`fill` a temporary directory, add the manifest (`facts` and hashes), rename it to `path`.
+    """Fill a temporary directory by `fill`, add the manifest (`facts`, hashes), rename it to
+    `path`.
 
     Another directory already standing at `path` is moved aside, never deleted.
     """
@@ -81,7 +82,7 @@ def _same_manifest(path: Path, other: Path) -> bool:
 
 
 def remove_directory(path: Path) -> None:
-    """Under a temporary name first, so that a kill leaves no directory that looks damaged."""
+    """Remove a directory; it is renamed first, so that a kill leaves none that looks damaged."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     os.replace(path, temporary)
     shutil.rmtree(temporary)
@@ -94,7 +95,7 @@ def remove_unfinished(folder: Path) -> None:
 
 
 def hashes(directory: Path) -> dict[str, str]:
-    """{relative path: SHA-256} of every file but the manifest."""
+    """Map every file but the manifest to its hash: {relative path: SHA-256}."""
     files = {str(f.relative_to(directory)): f for f in _files(directory)}
     return {name: hash_file(file) for name, file in files.items() if name != MANIFEST}
 
@@ -105,8 +106,8 @@ def hash_file(path: Path) -> str:
 
 
 def digest_file(path: Path) -> Path:
-    """Where the SHA-256 of a single file is: hidden, so that readers of its directory pass it
-    over."""
+    """Path of the hidden file that keeps the SHA-256 of a single file; readers of its directory
+    pass it over."""
     return path.with_name(f".{path.name}.sha256")
 
 
@@ -116,7 +117,7 @@ def hash_json(value: Any) -> str:
 
 
 def is_complete(directory: Path) -> bool:
-    """True if the manifest is there and every file still has its hash."""
+    """Return True if the manifest is there and every file still has its hash."""
     return damage(directory) is None
 
 

@@ -59,7 +59,7 @@ def _take_now(descriptor: int) -> None:
 
 
 def is_locked(path: Path) -> bool:
-    """True if a process holds a lock file. To ask keeps nobody from taking it."""
+    """Return True if a process holds a lock file. To ask keeps nobody from taking it."""
     try:
         stream = path.open("rb")
     except FileNotFoundError:

@@ -52,8 +52,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def check_name(name: str, refused: tuple[str, ...]) -> None:
-    """Mistake for the name of an experiment or study that can name no folder of its own; `refused`
-    are such names, * standing for any letters."""
+    """Refuse the name of an experiment or study that can name no folder of its own. Raises Mistake.
+    `refused` are such names, * standing for any letters."""
     if not re.fullmatch(r"\w[\w.=+-]*", name) or any(fnmatch(name, one) for one in refused):
         raise Mistake(
             f"name: got {name!r}, allowed letters, digits, _ . = + -, but not "
@@ -62,7 +62,7 @@ def check_name(name: str, refused: tuple[str, ...]) -> None:
 
 
 def read_as(kind: Any, value: Any, key: str) -> Any:
-    """`value` as an instance of the type `kind`. Mistake names `key` and what is allowed.
+    """Read `value` as an instance of the type `kind`. Mistake names `key` and what is allowed.
 
     Texts in lists and mappings, with their keys, are words and their sets, and composed (Unicode
     NFC). A field's text of its own may be a path and stays as it is.
@@ -140,7 +140,7 @@ def _word(kind: Any, value: Any, key: str) -> Any:
 
 
 def as_mapping(value: Any, key: str) -> Mapping[str, Any]:
-    """`value`, a mapping from texts. Mistake names `key`."""
+    """Read `value` as a mapping from texts. Mistake names `key`."""
     if not isinstance(value, Mapping):
         raise Mistake(f"{key}: got {value!r}, allowed a mapping of keys to values")
     for name in value:

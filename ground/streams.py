@@ -64,7 +64,7 @@ def _blocks(
 def words(
     seed: int, purpose: str, step: int, index: Int[Tensor, " n"], width: int
 ) -> Int[Tensor, "n width"]:
-    """`width` 32-bit words per index. seed in [0, 2⁶⁴), step and index in [0, 2³²)."""
+    """Draw `width` 32-bit words per index. seed in [0, 2⁶⁴), step and index in [0, 2³²)."""
     parts = _blocks(seed, purpose, step, index, -(-width // 4))
     return torch.stack(parts, dim=-1).flatten(1)[:, :width]
 
@@ -72,14 +72,15 @@ def words(
 def uniform(
     seed: int, purpose: str, step: int, index: Int[Tensor, " n"], width: int = 1
 ) -> Float[Tensor, "n width"]:
-    """float32 uniforms in [0, 1) on a grid of 2⁻²⁴: the same bits on every device."""
+    """Draw float32 uniforms in [0, 1) on a grid of 2⁻²⁴: the same bits on every device."""
     return (words(seed, purpose, step, index, width) >> 8).to(torch.float32) * 2.0**-24
 
 
 def normal(
     seed: int, purpose: str, step: int, index: Int[Tensor, " n"], width: int
 ) -> Float[Tensor, "n width"]:
-    """float32 standard normals (Box–Muller); across devices equal up to rounding in log and cos."""
+    """Draw float32 standard normals (Box–Muller), equal across devices up to rounding in log and
+    cos."""
     pairs = -(-width // 2)
     u = uniform(seed, purpose, step, index, 2 * pairs)
     radius = torch.sqrt(-2.0 * torch.log1p(-u[:, :pairs]))
@@ -90,7 +91,7 @@ def normal(
 def coarse_normal(
     seed: int, purpose: str, step: int, index: Int[Tensor, " n"], width: int
 ) -> Float[Tensor, "n width"]:
-    """float32 standard normals of 16 bits each, within ±4.4, for noise on millions of pixels.
+    """Draw float32 standard normals of 16 bits each, within ±4.4, for noise on millions of pixels.
 
     By the inverse of the distribution function; three times as fast as `normal`.
     """
@@ -101,7 +102,7 @@ def coarse_normal(
 def coarse_uniform(
     seed: int, purpose: str, step: int, index: Int[Tensor, " n"], width: int
 ) -> Float[Tensor, "n width"]:
-    """float32 uniforms in [0, 1) on a grid of 2⁻¹⁶, for masks of millions of numbers."""
+    """Draw float32 uniforms in [0, 1) on a grid of 2⁻¹⁶, for masks of millions of numbers."""
     return _halves(seed, purpose, step, index, width).mul_(2.0**-16).add_(0.5)
 
 
@@ -118,7 +119,7 @@ def _halves(
 def integers(
     seed: int, purpose: str, step: int, index: Int[Tensor, " n"], high: int
 ) -> Int[Tensor, " n"]:
-    """int64 in [0, high), high ≤ 2³¹, from 32 bits (bias below high · 2⁻³²)."""
+    """Draw int64 in [0, high), high ≤ 2³¹, from 32 bits (bias below high · 2⁻³²)."""
     return (words(seed, purpose, step, index, 1)[:, 0] * high) >> 32
 
 

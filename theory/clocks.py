@@ -41,6 +41,7 @@ def convert(
     learning_rate: float | None = None,
     d: int | None = None,
 ) -> Times:
-    """`time` of the clock `source`, read off the clock `target`. Raises Mistake as above."""
+    """Convert `time` of the clock `source` to the clock `target`. Raises Mistake as
+    `flow_time_per_unit` does."""
     source_unit = flow_time_per_unit(source, learning_rate, d)
     return time * (source_unit / flow_time_per_unit(target, learning_rate, d))

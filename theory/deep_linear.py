@@ -22,7 +22,7 @@ from ground.endings import Mistake
 def mode_start(
     v_1: Float[Tensor, "*modes width"], v_2: Float[Tensor, "*modes width"]
 ) -> tuple[Float[Tensor, "*modes"], Float[Tensor, "*modes"]]:
-    """u and the imbalance c."""
+    """Start of a mode: u = v₁·v₂ and the imbalance c."""
     return (v_1 * v_2).sum(-1), (v_1 + v_2).norm(dim=-1) * (v_1 - v_2).norm(dim=-1)
 
 
@@ -32,7 +32,7 @@ def balanced_mode(
     moment: Float[Tensor, "*modes"],
     t: Float[Tensor, " times"],
 ) -> Float[Tensor, "*modes times"]:
-    """u(t) for v₁ = v₂ at the start, u_0 > 0: du/dt = 2u(s − λu), a logistic to s/λ."""
+    """Mode u(t) for v₁ = v₂ at the start, u_0 > 0: du/dt = 2u(s − λu), a logistic to s/λ."""
     end = (s / moment)[..., None]
     return end / (1 + (end / u_0[..., None] - 1) * torch.exp(-2 * s[..., None] * t))
 
@@ -44,7 +44,7 @@ def mode_time(
     moment: Float[Tensor, "*modes"],
     imbalance: Float[Tensor, "*modes"],
 ) -> Float[Tensor, "*modes"]:
-    """When a mode that started at u_0 is at u, for an imbalance c above 0.
+    """Time at which a mode that started at u_0 is at u, for an imbalance c above 0.
 
     2u = c·sinh θ and tanh(θ/2) integrate its equation. u and u_0 lie on one side of s/λ. Raises
     Mistake where they do not, or where c is 0 (`balanced_mode`).

@@ -35,7 +35,8 @@ class MatrixPath(NamedTuple):
 
 
 class Method(NamedTuple):
-    """advance: (velocity, U, step) → U. limit: largest stable step · rate of a decay."""
+    """Method of integration. advance: (velocity, U, step) → U. limit: largest stable step · rate of
+    a decay."""
 
     advance: Callable[[Velocity, Tensor, float], Tensor]
     order: int
@@ -132,7 +133,7 @@ METHODS = {"euler": Method(_euler, 1, 2.0), "rk4": Method(_rk4, 4, 2.785)}
 def check_steps(
     flow: SymmetricFlow, U_0: Tensor, step: float, num_steps: int, every: int, method: str
 ) -> None:
-    """Mistake for steps at or beyond the stability of the method, and unknown methods."""
+    """Raises Mistake for steps at or beyond the stability of the method, and unknown methods."""
     if method not in METHODS:
         raise Mistake(f"method: got {method!r}, allowed are {', '.join(METHODS)}")
     if num_steps < 1 or every < 1 or num_steps % every:

@@ -32,7 +32,7 @@ def reduce_layers(
     frame: Float[Tensor, "runs dim dim"],
     s: int,
 ) -> list[Float[Tensor, "runs _ _"]]:
-    """[W b] of every layer for inputs z and outputs in the axes of `frame`: concepts first, then at
+    """Layers [W b] for inputs z and outputs in the axes of `frame`: concepts first, then at
     most as many rows as the last layer has columns."""
     dim, reduced = frame.shape[1], list(layers)
     first = reduced[0]
@@ -68,7 +68,7 @@ class Batches:
 
 
 def join(batches: Sequence[Batches], dtype: torch.dtype) -> Batches:
-    """The runs of one after those of another."""
+    """Join the runs of one after those of another."""
     columns = zip(*((part.inputs, part.metric, part.whole) for part in batches), strict=True)
     return Batches(*(torch.cat([part.to(dtype) for part in parts], dim=1) for parts in columns))
 

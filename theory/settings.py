@@ -74,7 +74,8 @@ class Setting:
 
     @property
     def flow_time(self) -> float:
-        """Of one step: 2 lr/dim, as mse_loss is a mean over coordinates and squares have slope 2.
+        """Flow time of one step: 2 lr/dim, as mse_loss is a mean over coordinates and squares have
+        slope 2.
 
         In this time dW/dt = −(W − I) A for one layer (arXiv:2410.08309, Theorem 4.1).
         """
@@ -82,7 +83,8 @@ class Setting:
 
 
 def largest_stable_lr(task: SimTask, network: Network) -> float:
-    """Above this no full-batch descent can settle where the network is the identity on all data.
+    """Learning rate above which no full-batch descent can settle where the network is the identity
+    on all data.
 
     The loss curves there by 2 L λ/dim or more, however the layers share the identity among them:
     each adds a rank-one change that the others pass on, and what they pass on multiplies to 1 or
@@ -100,7 +102,7 @@ def largest_stable_lr(task: SimTask, network: Network) -> float:
 
 
 def check_settings(settings: Sequence[Setting]) -> None:
-    """Mistake unless each has a stable step size and all can be trained together."""
+    """Raises Mistake unless each has a stable step size and all can be trained together."""
     for setting in settings:
         got, largest = setting.training.lr, largest_stable_lr(setting.task, setting.network)
         if setting.training.method == "flow":  # exact for one layer, whatever the step

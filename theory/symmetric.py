@@ -27,7 +27,7 @@ from theory.clocks import flow_time_per_unit
 
 @dataclass(frozen=True)
 class SymmetricFlow:
-    """Which flow. A: (d, d), or (runs, d, d) for another one in each run.
+    """Flow of the symmetric network. A: (d, d), or (runs, d, d) for another one in each run.
 
     power: 1 as in the paper's equation, 2 (A² in place of A) as in its released figures.
     clock: "printed" or "flow".
@@ -43,19 +43,19 @@ class SymmetricFlow:
         return torch.linalg.matrix_power(self.A, self.power)
 
     def velocity(self, U: Float[Tensor, "*runs d width"]) -> Float[Tensor, "*runs d width"]:
-        """dU per unit of the clock."""
+        """Velocity dU per unit of the clock."""
         half = (_identity(U) - U @ U.mT) @ self.moment
         return flow_time_per_unit(self.clock) * (half + half.mT) @ U
 
     def training_loss(self, W: Float[Tensor, "*runs d d"]) -> Float[Tensor, "*runs"]:
-        """½‖(W − I)A^{1/2}‖² with the A in use: what the flow descends."""
+        """Loss ½‖(W − I)A^{1/2}‖² with the A in use: what the flow descends."""
         error = W - _identity(W)
         moment = self.moment[:, None] if W.ndim == 4 and self.moment.ndim == 3 else self.moment
         return ((error @ moment) * error).sum((-2, -1)) / 2
 
 
 def loss_at(W: Float[Tensor, "*runs d d"], x: Float[Tensor, " d"]) -> Float[Tensor, "*runs"]:
-    """½‖Wx − x‖²: the loss at one point, such as the probe outside the training distribution."""
+    """Loss ½‖Wx − x‖² at one point, such as the probe outside the training distribution."""
     return (W @ x - x).square().sum(-1) / 2
 
 

@@ -84,7 +84,7 @@ class SimTask:
 
 
 def check_one_of(key: str, got: str, kinds: object) -> None:
-    """Mistake unless `got` is one of the strings of the Literal `kinds`."""
+    """Raises Mistake unless `got` is one of the strings of the Literal `kinds`."""
     if got not in get_args(kinds):
         raise Mistake(f"{key}: got {got!r}, allowed are {', '.join(get_args(kinds))}")
 
@@ -122,7 +122,7 @@ def check_exclusion(task: SimTask) -> None:
 
 
 def whole_numbers(key: str, values: Iterable[SupportsIndex]) -> list[int]:
-    """Of a list, an array or a tensor. Mistake, naming `key`, for anything else."""
+    """Whole numbers of a list, an array or a tensor. Mistake, naming `key`, for anything else."""
     try:
         return [index(value) for value in values]
     except TypeError:
@@ -141,19 +141,19 @@ def as_seeds(seeds: Iterable[SupportsIndex]) -> Int[Tensor, " runs"]:
 
 
 def cluster_means(task: SimTask) -> Float[Tensor, "clusters s"]:
-    """float64, in concept coordinates; that of the cluster at the origin comes last."""
+    """Means in concept coordinates, float64; that of the cluster at the origin comes last."""
     means = torch.diag(torch.tensor(task.mu, dtype=torch.float64))
     return pad(means, (0, 0, 0, task.num_clusters - task.s))
 
 
 def corners(task: SimTask) -> Float[Tensor, "corners s"]:
-    """float64 x̂(v) = Σ v_p mu_p e_p for all v ∈ {0,1}^s, counted in binary: 0…0 first, the probe
-    1…1 last."""
+    """Corners x̂(v) = Σ v_p mu_p e_p, float64, for all v ∈ {0,1}^s, counted in binary: 0…0 first,
+    the probe 1…1 last."""
     return torch.tensor(list(product(*((0.0, mu) for mu in task.mu))), dtype=torch.float64)
 
 
 def probe(task: SimTask) -> Float[Tensor, " s"]:
-    """float64 x̂, in concept coordinates."""
+    """Probe x̂ in concept coordinates, float64."""
     return torch.tensor(task.mu, dtype=torch.float64)
 
 

@@ -21,8 +21,8 @@ _CHARACTER_IN, _LINE_IN = 0.062, 0.15  # of 8 pt text, at most
 
 
 def agreement_figure(table: pd.DataFrame) -> Figure:
-    """Over training images seen: how often probe and oracle say the same where neither is unsure,
-    with the 95 % interval of "joint", and how often each is unsure.
+    """Agreement over training images seen: how often probe and oracle say the same where neither is
+    unsure, with the 95 % interval of "joint", and how often each is unsure.
 
     table: as `agreement.agreement` returns it, of one run. Snapshots at which one of them is unsure
     of everything leave a gap.

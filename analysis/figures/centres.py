@@ -18,7 +18,7 @@ _MARKERS = ("o", "^", "s")
 
 
 def centre_figure(scores: pd.DataFrame, size_px: int) -> Figure:
-    """At the last step of all runs, coordinates as they were read against those asked for: a panel
+    """Coordinates as they were read against those asked for, at the last step of all runs: a panel
     per split, a colour per concept, a grey band where what is read is right.
 
     Coordinates that are read as absent, or of which the probe is unsure, have no point; the title

@@ -53,8 +53,8 @@ def font_file(text: str) -> str:
 def choose_fonts(
     characters: Iterable[str], fonts: Mapping[str, frozenset[int]], most: int = MOST
 ) -> tuple[list[str], set[str]]:
-    """At most so many fonts, one by one that with most of what is still missing, the first of
-    equals; and what none of them has. fonts: name → code points, the preferred first."""
+    """Choose at most so many fonts, one by one that with most of what is still missing, the first
+    of equals; and tell what none of them has. fonts: name → code points, the preferred first."""
     missing, chosen = {*characters}, list[str]()
     while missing and fonts and len(chosen) < most:
         counts = {name: sum(ord(c) in points for c in missing) for name, points in fonts.items()}

@@ -47,7 +47,7 @@ _STYLE: dict[Any, Any] = {
 
 
 def colors_of(count: int) -> list[Any]:
-    """As many colours: the palette's, or if there are too few, from dark to light."""
+    """Choose `count` colours: the palette's, or if there are too few, from dark to light."""
     if count <= len(PALETTE):
         return list(PALETTE[:count])
     from matplotlib import colormaps
@@ -57,7 +57,7 @@ def colors_of(count: int) -> list[Any]:
 
 @contextmanager
 def figure_style() -> Iterator[None]:
-    """Everything of a figure is made, and saved, within."""
+    """Context within which everything of a figure is made, and saved."""
     import matplotlib
 
     with matplotlib.rc_context(_STYLE):
@@ -75,7 +75,7 @@ def new_figure(height_in: float) -> Figure:
 def panels_of(
     count: int, columns: int, panel_height_in: float, one_y_axis: bool = True
 ) -> tuple[Figure, list[Axes]]:
-    """`count` panels, in as even rows of at most `columns` as there can be."""
+    """Make a figure of `count` panels, in as even rows of at most `columns` as there can be."""
     rows = math.ceil(count / columns)
     columns = math.ceil(count / rows)
     figure = new_figure(rows * panel_height_in + 0.5)
@@ -86,7 +86,7 @@ def panels_of(
 
 
 def images_seen_axis(panel: Axes, images_seen: pd.Series) -> None:
-    """Logarithmic from the first snapshot after 0 on; 0 stands to its left, after a break."""
+    """Make an axis logarithmic from the first snapshot after 0 on; 0 stands left, after a break."""
     positive = images_seen[images_seen > 0]
     first, last = (positive.min(), positive.max()) if len(positive) else (1, 10)
     decades = 10.0 ** np.arange(np.ceil(np.log10(first)), np.floor(np.log10(last)) + 1)
@@ -129,7 +129,7 @@ def save_figure(figure: Figure, path: Path) -> None:
 def write_figure(
     figure: Figure, target: Path | IO[bytes], kind: str, metadata: dict[str, None] | None = None
 ) -> None:
-    """At 200 dpi, with the system's fonts for what the figures' own has not."""
+    """Write a figure at 200 dpi, with the system's fonts for what the figures' own has not."""
     use_fonts_for(figure)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # of which we have warned

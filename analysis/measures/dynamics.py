@@ -13,7 +13,8 @@ from numpy import ndarray
 
 
 class Rise(NamedTuple):
-    """height: how much, ≥ 0. start, end: places in time; equal where nothing rises."""
+    """Rise of each curve. height: how much, ≥ 0. start, end: places in time; equal where nothing
+    rises."""
 
     height: ndarray
     start: ndarray
@@ -26,7 +27,8 @@ class Turns(NamedTuple):
 
 
 class Swing(NamedTuple):
-    """swings: whether. height: largest fall from a peak, 0 without one. peak, trough: places."""
+    """Swing of each curve. swings: whether. height: largest fall from a peak, 0 without one. peak,
+    trough: places."""
 
     swings: ndarray
     height: ndarray
@@ -35,7 +37,7 @@ class Swing(NamedTuple):
 
 
 def largest_rise(curves: Float[ndarray, "*runs times"]) -> Rise:
-    """max over i ≤ j of L_j − L_i, with the first such i and j."""
+    """Largest rise L_j − L_i over i ≤ j, with the first such i and j."""
     lowest = np.minimum.accumulate(curves, axis=-1)
     with np.errstate(invalid="ignore"):
         above = curves - lowest
@@ -46,7 +48,8 @@ def largest_rise(curves: Float[ndarray, "*runs times"]) -> Rise:
 
 
 def relative_rise(losses: Float[ndarray, "*runs times"]) -> Rise:
-    """ρ = max_{i≤j}(L_j − L_i) / L_0: how non-monotone a loss is, as a share of its start.
+    """Relative rise ρ = max_{i≤j}(L_j − L_i) / L_0: how non-monotone a loss is, as a share of its
+    start.
 
     Raises ValueError for curves that start at 0 or below, which have no such share.
     """
@@ -92,7 +95,7 @@ def swing(
 
 
 def bow(paths: Float[ndarray, "*runs times 2"], arrived: float = 0.95) -> Float[ndarray, "*runs"]:
-    """B: mean of c_2 − c_1 up to the first time with both ≥ `arrived`, or over all times."""
+    """Bow B: mean of c_2 − c_1 up to the first time with both ≥ `arrived`, or over all times."""
     finite = np.isfinite(paths).all((-2, -1))
     paths = np.where(finite[..., None, None], paths, 0)
     there = (paths >= arrived).all(-1)
@@ -107,7 +110,8 @@ def ordered_pairs(corners: Int[ndarray, "corners s"]) -> Int[ndarray, "pairs 2"]
 
 
 class OrderViolations(NamedTuple):
-    """share: of the ordered pairs violated. largest: max of L(u) − L(v) − slack; ≤ 0 if none is."""
+    """Violations of an order. share: of the ordered pairs violated. largest: max of L(u) − L(v) −
+    slack; ≤ 0 if none is."""
 
     share: ndarray
     largest: ndarray

@@ -1,4 +1,4 @@
-"""When is a concept learned? Per run, and over runs of which some have not learned it in time.
+"""Learning times of a concept: per run, and over runs of which some have not learned it in time.
 
 Learning times are log-normal over runs, ln T ~ N(μ, s²), and each is known to lie in a bracket
 (low, high] between two checkpoints: (t_J, ∞) for a run that has not learned by the last one t_J,
@@ -21,7 +21,7 @@ from analysis.measures.intervals import Interval
 
 
 class LearningTimes(NamedTuple):
-    """time: NaN where censored. (low, high]: the bracket."""
+    """Learning times of runs. time: NaN where censored. (low, high]: the bracket."""
 
     time: ndarray
     low: ndarray
@@ -30,7 +30,7 @@ class LearningTimes(NamedTuple):
 
 @dataclass(frozen=True)
 class Fit:
-    """estimate and 95 % interval, NaN where more than half of the runs are censored."""
+    """Estimate and 95 % interval, NaN where more than half of the runs are censored."""
 
     estimate: float
     interval: Interval
@@ -41,7 +41,7 @@ class Fit:
 def learning_times(
     t: Float[ndarray, " times"], accuracy: Float[ndarray, "*runs times"], threshold: float = 0.8
 ) -> LearningTimes:
-    """When the isotonic fit (PAVA) of an accuracy crosses `threshold`, linear in ln t.
+    """Times at which the isotonic fit (PAVA) of an accuracy crosses `threshold`, linear in ln t.
 
     t: increasing, above 0. Raises ValueError for other times and for values that are not finite.
     """
@@ -70,7 +70,7 @@ def learning_time_interval(
     threshold: float = 0.8,
     num_draws: int = 999,
 ) -> Interval:
-    """95 % interval of one run's time: its images redrawn, one draw for all times.
+    """Interval (95 %) of one run's time: its images redrawn, one draw for all times.
 
     right: 1 where image k is right at time j, else 0. Censored draws count as 0 or infinity.
     """
@@ -83,7 +83,7 @@ def learning_time_interval(
 
 
 def typical_time(low: Float[ndarray, " runs"], high: Float[ndarray, " runs"]) -> Fit:
-    """e^μ over runs, and its interval, from the brackets of `learning_times`."""
+    """Typical time e^μ over runs, and its interval, from the brackets of `learning_times`."""
     fit = _fit(low, high, np.ones(len(low)), np.empty((len(low), 0)))
     ends = Interval(*(float(np.exp(end)) for end in fit.interval))
     return Fit(float(np.exp(fit.estimate)), ends, fit.runs, fit.censored)
@@ -92,7 +92,7 @@ def typical_time(low: Float[ndarray, " runs"], high: Float[ndarray, " runs"]) ->
 def signal_law(
     low: Float[ndarray, " runs"], high: Float[ndarray, " runs"], signal: Float[ndarray, " runs"]
 ) -> Fit:
-    """β1 of μ = β0 + β1 ln(signal): the exponent with which learning times depend on a signal."""
+    """Exponent β1 of μ = β0 + β1 ln(signal), with which learning times depend on a signal."""
     return _fit(low, high, np.log(signal), np.ones((len(low), 1)))
 
 

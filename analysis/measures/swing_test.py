@@ -1,4 +1,4 @@
-"""Do runs swing by? A test of non-monotone curves whose only unit of evidence is a run.
+"""Test of whether runs swing by: rise where they should only fall. The unit of evidence is a run.
 
 Whatever non-increasing curve lies beneath, noise rises most where it is flat: the null is the
 largest rise of the runs' noise alone. Noise of a run may be correlated in time as it likes, for
@@ -19,8 +19,9 @@ FEW = 8  # runs; 2^7 sign patterns resolve no better than multinomial weights, w
 
 
 class SwingTest(NamedTuple):
-    """rise: D, the largest rise of the runs' mean, from `start` to `end`. relative: D as a share of
-    that mean's first value, NaN where this is not above 0. p: how often the null rises as much."""
+    """Result of `mean_swing_test`. rise: D, the largest rise of the runs' mean, from `start` to
+    `end`. relative: D as a share of that mean's first value, NaN where this is not above 0. p: how
+    often the null rises as much."""
 
     rise: float
     relative: float
@@ -78,7 +79,7 @@ def rising_runs(
 
 
 def chance_of_count(rising: int, runs: int, rate: float = 0.05) -> float:
-    """P(Bin(runs, rate) ≥ rising): how often so many would rise by chance."""
+    """Probability P(Bin(runs, rate) ≥ rising) that so many rise by chance."""
     return float(stats.binom.sf(rising - 1, runs, rate))
 
 

@@ -1,4 +1,4 @@
-"""From an effect and its interval to a word: holds, fails or undecided.
+"""Verdicts on an effect and its interval: holds, fails or undecided.
 
 Four rules for shares of runs, by their 95 % Clopper–Pearson interval:
 

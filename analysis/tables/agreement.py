@@ -88,7 +88,7 @@ def sure_accuracy(probe: pd.DataFrame, oracle: pd.DataFrame) -> pd.DataFrame:
 
 
 def sure_rows(table: pd.DataFrame) -> list[dict[str, str]]:
-    """`sure_accuracy` of one run as text, by column, a row per snapshot.
+    """Text of `sure_accuracy` of one run, by column, a row per snapshot.
 
     "sure" is the least share of sure images among the concepts. A cell reads "0.980 [0.950,
     0.994]", or "-" where no image is sure.
@@ -121,7 +121,7 @@ def _sure_and_same(both: pd.DataFrame) -> pd.DataFrame:
 
 
 def format_agreement(table: pd.DataFrame) -> str:
-    """One snapshot of `agreement` as a line: 'joint 0.995 [0.990, 0.998] of 1476, …'."""
+    """Text of one snapshot of `agreement`, a line: 'joint 0.995 [0.990, 0.998] of 1476, …'."""
     shares = [
         f"{row['measure']} {row['agreement']:.3f} [{row['low']:.3f}, {row['high']:.3f}] "
         f"of {row['count']}"
@@ -166,7 +166,8 @@ def _readings(rows: pd.DataFrame) -> dict[str, dict[str, str | None]]:
 
 
 def not_as_asked(asked: dict[str, str], read: dict[str, str | None]) -> str:
-    """'square, large': what is read otherwise than asked; 'size unsure' of what is not read."""
+    """Text 'square, large' of what is read otherwise than asked; 'size unsure' of what is not
+    read."""
     other = [
         value or f"{concept} unsure" for concept, value in read.items() if value != asked[concept]
     ]

@@ -43,7 +43,7 @@ def _row(step: int | str, right: np.ndarray, levels: Sequence[float]) -> dict[st
 
 
 def format_differences(differences: pd.DataFrame, first: str, second: str) -> str:
-    """`paired_differences` as text, a line per row; first, second: what the two ways are called."""
+    """Text of `paired_differences`, a line per row; first, second: what the two ways are called."""
     table = pd.DataFrame(
         {
             "step": differences["step"].astype(str),

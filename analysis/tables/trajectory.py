@@ -88,7 +88,7 @@ def concept_trajectories(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def joint_right(scores: pd.DataFrame) -> pd.Series:
-    """True where every concept of an image is read as asked; a null prediction is wrong.
+    """Whether every concept of an image is read as asked; a null prediction is wrong.
 
     bool, by run, step, combination and sample: of rows that differ in nothing else but the concept.
     """
@@ -137,7 +137,7 @@ def final_accuracy(curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def format_accuracy(final: pd.DataFrame, concepts: Sequence[str]) -> str:
-    """`final_accuracy` as text: a line per split (and run, if there are several).
+    """Text of `final_accuracy`: a line per split (and run, if there are several).
 
     Columns: split, joint, then `concepts`; a cell reads "0.981 [0.972, 0.989]".
     """
@@ -203,7 +203,8 @@ def _means_with_intervals(values: pd.DataFrame, keys: list[str]) -> pd.DataFrame
 
 
 def in_reading_order(splits: Iterable[str]) -> list[str]:
-    """The different ones, first those of SPLITS in their order, then others as they come."""
+    """Splits in reading order, each once: first those of SPLITS in their order, then others as they
+    come."""
     different = list(dict.fromkeys(splits))
     return sorted(different, key=lambda s: SPLITS.index(s) if s in SPLITS else len(SPLITS))
 

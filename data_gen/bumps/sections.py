@@ -32,7 +32,7 @@ class Section:
 
 
 def sections(world: BumpWorld) -> tuple[Section, ...]:
-    """Those that have labels: by split, then by kind of example."""
+    """Sections that have labels: by split, then by kind of example."""
     found = []
     for s, split in enumerate(SPLITS):
         for e, example in enumerate(EXAMPLES):

@@ -37,13 +37,13 @@ def in_frame(config: BumpsConfig, labels: Float[Tensor, "n 2"]) -> Bool[Tensor, 
 
 
 def example_of(config: BumpsConfig, labels: Float[Tensor, "n 2"]) -> Int[Tensor, " n"]:
-    """int64 index into `EXAMPLES`: which coordinates each label names."""
+    """Index into `EXAMPLES`, int64: which coordinates each label names."""
     null_x, null_y = (~in_frame(config, labels)).long().unbind(1)
     return 2 * null_x + null_y
 
 
 def profile(config: BumpsConfig, mu: Float[Tensor, " n"], sigma: float) -> Float[Tensor, "n size"]:
-    """exp(−d² / 2σ²) of the distance d in px from mu to every pixel's centre, along one axis.
+    """Profile exp(−d² / 2σ²) along one axis, d the distance in px from mu to each pixel's centre.
 
     On a torus d is the circular distance: the nearest image alone, not a wrapped sum.
     """
@@ -75,13 +75,13 @@ def render(config: BumpsConfig, labels: Float[Tensor, "n 2"]) -> Float[Tensor, "
 
 
 def draw(config: BumpsConfig, labels: Float[Tensor, "n 2"]) -> UInt8[Tensor, "n 1 size size"]:
-    """What `render` gives in [0, 255], rounded to the nearest."""
+    """Images that `render` gives, in [0, 255], rounded to the nearest."""
     images = [(render(config, part) * 255).round().to(torch.uint8) for part in labels.split(CHUNK)]
     return torch.cat(images)
 
 
 def held_out_region(config: BumpsConfig, labels: Float[Tensor, "n 2"]) -> Int[Tensor, " n"]:
-    """int64 index into `SPLITS` of the held-out region each label lies in, 0 for none.
+    """Index into `SPLITS`, int64, of the held-out region each label lies in, 0 for none.
 
     Any label has an answer, not only those of the tiling.
     """
@@ -131,7 +131,7 @@ class BumpWorld:
         return len(self.labels)
 
     def select(self, split: str) -> Int[Tensor, " m"]:
-        """int64 indices of the labels of a split, ascending. Raises Mistake if it has none."""
+        """Indices of the labels of a split, int64, ascending. Raises Mistake if it has none."""
         used = tuple(SPLITS[i] for i in torch.unique(self.split).tolist())
         if split not in used:
             hint = nearest(split, used)
@@ -205,7 +205,7 @@ def records(
 
 
 def sensitivity(world: BumpWorld) -> dict[str, float]:
-    """E‖∂image/∂x‖ and E‖∂image/∂y‖ in 1/px: how strongly pixels speak of each coordinate.
+    """How strongly pixels speak of each coordinate: E‖∂image/∂x‖ and E‖∂image/∂y‖ in 1/px.
 
     The norm is L2 over pixels, the mean over training labels that show the coordinate. For a bump
     well inside the frame the integral over the plane is ‖∂image/∂x‖ = √(π σ_y / 2 σ_x); pixels

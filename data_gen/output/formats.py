@@ -54,7 +54,7 @@ class Format(ABC):
 
 
 def to_picture(image: np.ndarray) -> Image.Image:
-    """uint8 (channels, h, w) → RGB or grey."""
+    """Convert uint8 (channels, h, w) to a picture, RGB or grey."""
     return Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
 
 
@@ -72,7 +72,8 @@ def _rows(records: Records) -> list[dict[str, Any]]:
 
 
 class ImageFolder(Format):
-    """<split>/<chunk>/<place>.png and <split>/metadata.jsonl, for Hugging Face datasets."""
+    """Image folder for Hugging Face datasets: <split>/<chunk>/<place>.png and
+    <split>/metadata.jsonl."""
 
     suffix = "jsonl"
 
@@ -96,7 +97,7 @@ class ImageFolder(Format):
 
 
 class Parquet(Format):
-    """data/<split>-<chunk>.parquet; the image is PNG bytes, for Hugging Face datasets."""
+    """Parquet for Hugging Face datasets: data/<split>-<chunk>.parquet; the image is PNG bytes."""
 
     folder, suffix = "data", "parquet"
 
@@ -113,7 +114,7 @@ class Parquet(Format):
             )
 
     def finish(self, split: str, chunks: list[int], count: int) -> None:
-        """Nothing to join: the parts are the files."""
+        """Leave the parts as they are: they are the files."""
 
 
 def _arrow(values: list[Any]) -> pa.Array:
@@ -130,8 +131,9 @@ def _feature(kind: pa.DataType) -> dict[str, Any]:
 
 
 class Npz(Format):
-    """<split>.npz with dSprites' fields: imgs (n, h, w[, 3]), latents_values, latents_classes,
-    metadata (a JSON text, not a pickle); beside them every column of the other formats."""
+    """NumPy archive <split>.npz with dSprites' fields: imgs (n, h, w[, 3]), latents_values,
+    latents_classes, metadata (a JSON text, not a pickle); beside them every column of the other
+    formats."""
 
     suffix, copies = "npz", 2
 

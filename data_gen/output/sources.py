@@ -53,8 +53,8 @@ class Source(Protocol):
 
 
 class ShapeSource:
-    """train, validation; test: every combination in turn, held-out ones too; if numbers are held
-    out, unseen_numbers: training combinations with these."""
+    """Splits of a world of shapes: train, validation; test: every combination in turn, held-out
+    ones too; if numbers are held out, unseen_numbers: training combinations with these."""
 
     def __init__(self, world: World, test_images: int):
         self.world = world
@@ -138,7 +138,8 @@ def _short(row: Any) -> Any:
 
 
 class BumpSource:
-    """train; test: every other label of the world, with the region it lies in as its `split`."""
+    """Splits of a world of bumps: train; test: every other label of the world, with the region it
+    lies in as its `split`."""
 
     def __init__(self, world: BumpWorld):
         self.world = world
@@ -161,7 +162,8 @@ class BumpSource:
 
 
 class PhotoSource:
-    """train, validation; test: the images of held-out combinations."""
+    """Splits of a world of photographs: train, validation; test: the images of held-out
+    combinations."""
 
     def __init__(self, world: PhotoWorld):
         self.world = world

@@ -98,12 +98,12 @@ class PhotoTerms:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """(channels, height, width)."""
+        """Shape of an image: (channels, height, width)."""
         return (3, self.config.image_size_px, self.config.image_size_px)
 
 
 class PhotoWorld(PhotoTerms):
-    """… and the table, checked against the folder; no image is opened.
+    """World of photographs: terms and table, checked against the folder; no image is opened.
 
     Raises Mistake, naming key, file and line, for what cannot be such a world, and for files that
     hold something else than `PhotosConfig.contents` says.
