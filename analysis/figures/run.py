@@ -19,7 +19,7 @@ from analysis.figures.style import (
     new_figure,
     panels_of,
 )
-from analysis.tables.trajectory import SPLITS, in_reading_order
+from analysis.tables.trajectory import SPLITS, in_reading_order, mean_over_runs
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -69,7 +69,7 @@ def trajectory_figure(trajectories: pd.DataFrame) -> Figure:
     concepts = list(held_out["concept"].unique())
     if len(concepts) < 2:
         raise ValueError(f"needs held-out combinations of two or more concepts, got {concepts}")
-    means = _mean_over_runs(held_out, ["combination", "step", "concept"], "coordinate")
+    means = mean_over_runs(held_out, ["combination", "step", "concept"], "coordinate")
     paths = {str(name): path.unstack("concept") for name, path in means.groupby("combination")}
     pairs = list(combinations(concepts, 2))
     with figure_style():
@@ -119,12 +119,6 @@ def sample_grid_figure(
     return figure
 
 
-def _mean_over_runs(table: pd.DataFrame, keys: list[str], value: str) -> pd.Series:
-    """Mean of `value` by `keys`, where every run has it: no jump where a run ends."""
-    groups = table.groupby(keys, sort=True)[value]
-    return groups.mean()[groups.size() == table["run"].nunique()]
-
-
 def _draw_accuracy(panel: Axes, curves: pd.DataFrame, color: str, linestyle: str) -> None:
     runs = curves["run"].nunique()
     for _, run in curves.groupby("run"):
@@ -133,7 +127,7 @@ def _draw_accuracy(panel: Axes, curves: pd.DataFrame, color: str, linestyle: str
         panel.fill_between(x, run["low"], run["high"], color=color, alpha=0.25 / runs, linewidth=0)
         panel.plot(x, run["accuracy"], linestyle, color=color, linewidth=1.4 if runs == 1 else 0.5)
     if runs > 1:
-        mean = _mean_over_runs(curves, ["images_seen"], "accuracy")
+        mean = mean_over_runs(curves, ["images_seen"], "accuracy")
         panel.plot(mean.index, mean, linestyle, color=color, linewidth=1.8)
 
 

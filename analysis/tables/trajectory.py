@@ -136,6 +136,12 @@ def final_accuracy(curves: pd.DataFrame) -> pd.DataFrame:
     return curves[curves["step"] == last].reset_index(drop=True)
 
 
+def mean_over_runs(table: pd.DataFrame, keys: list[str], value: str) -> pd.Series:
+    """Mean of the column `value` by `keys`, where every run has it: no jump where a run ends."""
+    groups = table.groupby(keys, sort=True)[value]
+    return groups.mean()[groups.size() == table["run"].nunique()]
+
+
 def format_accuracy(final: pd.DataFrame, concepts: Sequence[str]) -> str:
     """Text of `final_accuracy`: a line per split (and run, if there are several).
 

@@ -7,6 +7,7 @@ from analysis.tables.trajectory import (
     concept_trajectories,
     final_accuracy,
     format_accuracy,
+    mean_over_runs,
     prompt_effect,
 )
 
@@ -246,3 +247,9 @@ def test_prompts_have_an_effect_on_images_that_are_read_as_no_scene():
         predicted=["x", None, None], probabilities=p, p_target=[0.9, 0.8, 0.3]
     )
     assert prompt_effect(scores)["shape"] == pytest.approx(0.5)
+
+
+def test_a_mean_over_runs_is_of_what_every_run_has():
+    rows = [("a", 0, 0.2), ("b", 0, 0.6), ("a", 1, 0.9)]
+    table = pd.DataFrame(rows, columns=["run", "step", "accuracy"])
+    assert mean_over_runs(table, ["step"], "accuracy").to_dict() == {0: pytest.approx(0.4)}
