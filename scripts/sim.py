@@ -13,7 +13,7 @@ MOST_PILOTS = 1000  # the seeds of the rules begin there
 
 @dataclass(frozen=True)
 class Arguments:
-    """What to study.
+    """Arguments of the command line.
 
     Attributes:
         config: the study's YAML file, such as configs/sim/fig02a.yaml.

@@ -1,5 +1,4 @@
-"""configs/sim/*.yaml: which runs of the structured identity mapping task, how they are drawn, and
-for which claims.
+"""Configs of configs/sim/: runs of the structured identity mapping task, their figures and claims.
 
 A file says what all runs share (`base`) and, by name, in what each differs: in `variants`, or in
 every combination of the axes of a `grid`.
@@ -26,7 +25,7 @@ RUN_KEYS = ("base", "variants", "grid")  # of a file, of which `SimConfig.runs` 
 
 @dataclass(frozen=True)
 class Seeds:
-    """Of the runs: count of them, from first on."""
+    """Seeds of the runs: `count` of them, from `first` on."""
 
     first: int = 1000
     count: int = 256
@@ -40,6 +39,7 @@ class Seeds:
 
     @property
     def all(self) -> range:
+        """Range of all seeds."""
         return range(self.first, self.first + self.count)
 
 
@@ -47,7 +47,9 @@ class Seeds:
 class Trained:
     """Multilayer perceptrons under gradient descent.
 
-    epochs: how long. records: at how many moments beside the start, about equally far apart.
+    Attributes:
+        epochs: how long.
+        records: at how many moments beside the start, about equally far apart.
     """
 
     task: SimTask = SimTask()
@@ -64,13 +66,13 @@ class Trained:
 
     @property
     def has_epochs(self) -> bool:
-        """Whether the end of every epoch is recorded."""
+        """True if the end of every epoch is recorded."""
         return self.records % self.epochs == 0
 
 
 @dataclass(frozen=True)
 class Symmetric:
-    """The network U Uᵀ under its flow, in the paper's printed clock.
+    """Symmetric network U Uᵀ under its flow, in the paper's printed clock.
 
     Attributes:
         mu: the probe x̂; a concept without signal has mu 0.
@@ -117,7 +119,7 @@ class Symmetric:
 
     @property
     def moment(self) -> tuple[float, ...]:
-        """a_p = sigma_p² + mu_p²/P, the diagonal of A."""
+        """Diagonal of A, a_p = sigma_p² + mu_p²/P."""
         clusters = sum(mu != 0 for mu in self.mu)
         return tuple(s**2 + m**2 / clusters for m, s in zip(self.mu, self.sigma, strict=True))
 
@@ -127,12 +129,12 @@ Run = Trained | Symmetric
 
 @dataclass(frozen=True)
 class SimConfig:
-    """One study of the task.
+    """Study of the task.
 
     Attributes:
         name: of its folder of results.
         question: what it is for.
-        runs: by name, what is run for every seed.
+        runs: what is run for every seed, by the name of the variant. Names are for people alone.
         figures: how it is drawn; names of studies/claims/sim/figures.py.
         claims: that are decided from it; names of claims.yaml.
     """
@@ -151,7 +153,7 @@ class SimConfig:
 
 
 def read_sim_config(path: Path) -> SimConfig:
-    """Raises Mistake for what is wrong, with its key and what is allowed."""
+    """Read a study. Raises Mistake for what is wrong, with its key and what is allowed."""
     data = read_yaml(path)
     try:
         return read_as(SimConfig, _with_runs(data), "")
@@ -160,7 +162,7 @@ def read_sim_config(path: Path) -> SimConfig:
 
 
 def _with_runs(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Base and variants, or grid, put together."""
+    """Put base and variants, or grid, together."""
     own = [field.name for field in fields(SimConfig) if field.name != "runs"]
     for key in data:
         if key not in (*own, *RUN_KEYS):
@@ -178,7 +180,7 @@ def _with_runs(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _all_of(grid: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """One value of each of the grid's axes, in all combinations; their names say which."""
+    """Combine one value of each of the grid's axes in every way; the names join theirs."""
     axes = [as_mapping(axis, f"grid.{key}") for key, axis in as_mapping(grid, "grid").items()]
     if not axes:
         raise Mistake("grid: got no axis, allowed are one and more")
@@ -194,8 +196,10 @@ def _all_of(grid: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _merged(base: Any, change: Any, key: str) -> Any:
-    """Mappings key by key; of anything else the change. Mistake, naming `key`, for a mapping and
-    something else."""
+    """Merge mappings key by key, and take the change of anything else.
+
+    Raises Mistake, naming `key`, for a mapping and something else.
+    """
     if not isinstance(base, Mapping) and not isinstance(change, Mapping):
         return change
     merged = {**as_mapping(base, key), **as_mapping(change, key)}
@@ -206,7 +210,7 @@ def _merged(base: Any, change: Any, key: str) -> Any:
 
 @contextmanager
 def named(variant: str) -> Iterator[None]:
-    """Mistakes of its run say whose they are."""
+    """Let Mistakes about a run say whose they are."""
     try:
         yield
     except Mistake as mistake:
@@ -214,5 +218,5 @@ def named(variant: str) -> Iterator[None]:
 
 
 def on_pilot_seeds(config: SimConfig, count: int) -> SimConfig:
-    """For a look: seeds 0 to count − 1, on which no claim is decided."""
+    """Return the study for a look: seeds 0 to count − 1, on which no claim is decided."""
     return replace(config, seeds=Seeds(0, count))

@@ -1,4 +1,4 @@
-"""What theory says of the very runs of a study: the same seeds, initial weights and points."""
+"""Theory of the very runs of a study: of the same seeds, initial weights and points."""
 
 from collections.abc import Iterator
 from typing import Literal, TypeGuard
@@ -29,19 +29,22 @@ AT_ONCE = 64  # seeds whose points are drawn together
 
 
 def moment(run: Trained) -> Tensor:
-    """What clocks one layer, float64: A, or with biases the augmented M̃, of the population."""
+    """Return what clocks one layer, float64: A, or with biases the augmented M̃.
+
+    It is that of the population.
+    """
     return augmented_moment(run.task) if run.network.bias else second_moment(run.task)
 
 
 def strengths(run: Run) -> np.ndarray:
-    """a_p of the A in use, (s,)."""
+    """Return a_p of the A in use, (s,)."""
     if isinstance(run, Symmetric):
         return np.array(run.moment) ** run.power
     return second_moment(run.task).diagonal().numpy()
 
 
 def flow_times(run: Run, t: np.ndarray) -> np.ndarray:
-    """Recorded times (epochs, or the printed clock) in flow time."""
+    """Convert recorded times (epochs, or the printed clock) to flow time."""
     if isinstance(run, Symmetric):
         return convert(t, "printed", "flow")
     steps = t * Setting(run.task, run.network, run.training).steps_per_epoch
@@ -49,12 +52,16 @@ def flow_times(run: Run, t: np.ndarray) -> np.ndarray:
 
 
 def is_one_layer(run: Run) -> TypeGuard[Trained]:
+    """Tell whether Theorem 4.1 speaks of a run."""
     return isinstance(run, Trained) and run.network.num_layers == 1
 
 
 def one_layer_paths(run: Trained, seeds: range, t: np.ndarray, of: Moment) -> np.ndarray:
-    """Theorem 4.1's outputs at the probe, (seed, time, s): from every seed's initial weights, with
-    the second moment of the population or of the points that the seed trains on."""
+    """Return Theorem 4.1's outputs at the probe, (seed, time, s).
+
+    They start from every seed's initial weights, and have the second moment of the population or
+    of the points that the seed trains on.
+    """
     parts = [
         _one_layer(run, seeds[at : at + AT_ONCE], t, of) for at in range(0, len(seeds), AT_ONCE)
     ]
@@ -74,15 +81,18 @@ def _one_layer(run: Trained, seeds: range, t: np.ndarray, of: Moment) -> np.ndar
 
 
 def is_two_layers(run: Run) -> TypeGuard[Trained]:
-    """Whether Saxe et al.'s modes are its own: linear, without biases."""
+    """Tell whether a run has Saxe et al.'s modes: two layers, linear, without biases."""
     if not isinstance(run, Trained) or run.network.bias:
         return False
     return run.network.is_linear and run.network.num_layers == 2
 
 
 def times_alone(run: Trained, seeds: range, level: float) -> np.ndarray:
-    """When each concept's output reaches `level` of its target, in flow time, (seed, s), were it
-    alone, from every seed's initial weights (`mode_time`); nan where it starts beyond."""
+    """Return when each concept's output would reach `level` of its target, were it alone.
+
+    Times are flow times, (seed, s), from every seed's initial weights (`mode_time`); nan where it
+    starts beyond.
+    """
     which = torch.tensor(seeds)
     layers = draw_layers(run.network, run.task.dim, which)
     first, last = reduce_layers(layers, draw_frames(run.task, which), run.task.s)
@@ -94,8 +104,11 @@ def times_alone(run: Trained, seeds: range, level: float) -> np.ndarray:
 
 
 def lead(run: Trained, t: np.ndarray) -> float:
-    """How far descent runs ahead of the flow at most, over modes and epochs t, as a share of a
-    mode's start (`descent_lag_bound`); nan where a step is too long for that bound."""
+    """Return how far descent runs ahead of the flow at most, over modes and epochs t.
+
+    It is a share of a mode's start (`descent_lag_bound`); nan where a step is too long for that
+    bound.
+    """
     setting = Setting(run.task, run.network, run.training)
     x = mode_rates(moment(run))[0] * setting.flow_time
     if (x >= 1).any():
@@ -107,7 +120,10 @@ def lead(run: Trained, t: np.ndarray) -> float:
 def entries_alone(
     run: Symmetric, W_0: np.ndarray, t: np.ndarray
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """First stage of w_12, and both diagonals as if they were alone: (seed, time) by entry."""
+    """Yield both diagonals as if they were alone, and the first stage of w_12.
+
+    Each is an entry's name and its values, (seed, time).
+    """
     W, a, times = torch.from_numpy(W_0), torch.from_numpy(strengths(run)), torch.from_numpy(t)
     for k, entry in enumerate(("w_11", "w_22")):
         w, rate = W[:, k, k], a[k].expand(len(W))
