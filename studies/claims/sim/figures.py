@@ -1,17 +1,21 @@
-"""How studies are drawn: a name per kind of figure."""
+"""Figures of studies: a name per kind."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from analysis.figures.sim import curve_figure, interval_figure, path_figure, phase_figure
-from analysis.measures.intervals import FEWEST_SEEDS, clopper_pearson
-from studies.claims.sim import measures
-from studies.claims.sim.config import Symmetric
+from analysis.figures.sim import curve_figure, interval_figure, path_figure
+from analysis.measures.intervals import clopper_pearson
+from ground.endings import Mistake
+from studies.claims.evidence import mean_of_finite
+from studies.claims.sim import kinds, measures
+from studies.claims.sim.axes import grid_of, one_at_a_time
+from studies.claims.sim.axis_figures import factors, phase
+from studies.claims.sim.config import SimConfig, Symmetric
 from studies.claims.sim.exact import (
     entries_alone,
     flow_times,
@@ -19,18 +23,18 @@ from studies.claims.sim.exact import (
     one_layer_paths,
     strengths,
 )
-from studies.claims.sim.findings import mean_of_finite
+from studies.claims.sim.kinds import Kind, check_kind
 from studies.claims.sim.runs import corners as every_corner
 from studies.claims.sim.summary import of_times_alone
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from studies.claims.sim.findings import Study
+    from studies.claims.sim.runs import Study
 
 
 def paths(study: Study) -> Figure:
-    """Beside those of one layer, what Theorem 4.1 says of the same seeds."""
+    """Draw paths; beside those of one layer, what Theorem 4.1 says of the same seeds."""
     outputs, targets, exact = {}, {}, {}
     for name, run in study.config.runs.items():
         seen, shown = study.paths[name], _shown(study, name)
@@ -43,7 +47,7 @@ def paths(study: Study) -> Figure:
 
 
 def losses(study: Study) -> Figure:
-    """Test and training loss over their start."""
+    """Draw test and training loss over their start."""
     curves = {
         name: {"at the probe": _of_start(p.loss), "training": _of_start(p.train_loss)}
         for name, p in study.paths.items()
@@ -52,7 +56,7 @@ def losses(study: Study) -> Figure:
 
 
 def residuals(study: Study) -> Figure:
-    """What is left to learn of each concept; dashed, of one layer, at the rate a_k."""
+    """Draw what is left to learn of each concept; dashed, of one layer, at the rate a_k."""
     curves = {
         name: {f"concept {k}": e / e[:, :1] for k, e in enumerate(np.moveaxis(p.errors, 2, 0), 1)}
         for name, p in study.paths.items()
@@ -70,8 +74,10 @@ def residuals(study: Study) -> Figure:
 
 
 def entries(study: Study) -> Figure:
-    """Entries of W, and the loss at the probe over its start; dashed, what W(0) predicts: of the
-    diagonals if each were alone, of w_12 in its first stage."""
+    """Draw entries of W, and the loss at the probe over its start; dashed, what W(0) predicts.
+
+    That is of the diagonals if each were alone, and of w_12 in its first stage.
+    """
     curves = {
         name: {
             "w_11": p.W[..., 0, 0],
@@ -91,7 +97,7 @@ def entries(study: Study) -> Figure:
 
 
 def corners(study: Study) -> Figure:
-    """Loss at the corners, by how many concepts they combine; without concepts of no signal."""
+    """Draw losses at corners by how many concepts they combine, without those of no signal."""
     curves = {}
     for name, run in study.config.runs.items():
         p, signal = study.paths[name], measures.signals(run) != 0
@@ -105,7 +111,7 @@ def corners(study: Study) -> Figure:
 
 
 def swing_rates(study: Study) -> Figure:
-    """Share of runs whose first coordinate swings, against the width of U."""
+    """Draw the share of runs whose first coordinate swings, against the width of U."""
     rows: dict[str, list[tuple[float, float, float, float]]] = {}
     for name, run in study.config.runs.items():
         swung = study.of(measures.swings, name)
@@ -118,19 +124,19 @@ def swing_rates(study: Study) -> Figure:
 
 
 def rates(study: Study) -> Figure:
-    """Rates of ‖(W − I)e_k‖ in flow time over a_k, against a_k."""
+    """Draw rates of ‖(W − I)e_k‖ in flow time over a_k, against a_k."""
     ratios = {name: study.of(measures.rate_ratios, name) for name in study.paths}
     return _against_strengths(study, ratios, "rate of ‖(W − I)e_k‖ / a_k")
 
 
 def times(study: Study) -> Figure:
-    """Times of learning over those of Saxe et al.'s modes, against a_k."""
+    """Draw times of learning over those of Saxe et al.'s modes, against a_k."""
     ratios = {name: of_times_alone(study, name) for name in study.paths}
     return _against_strengths(study, ratios, "time of learning k / alone")
 
 
 def _against_strengths(study: Study, ratios: Mapping[str, np.ndarray], label: str) -> Figure:
-    """Means of (seed, s) by variant over the seeds that have them, with their intervals."""
+    """Draw means of (seed, s) by variant over the seeds that have them, with their intervals."""
     points = {}
     for name, ratio in ratios.items():
         a, fewest = strengths(study.config.runs[name]), np.isfinite(ratio).sum(0).min()
@@ -140,53 +146,8 @@ def _against_strengths(study: Study, ratios: Mapping[str, np.ndarray], label: st
     return interval_figure({"": points}, "a_k", label, level=1)
 
 
-def factors(study: Study) -> Figure:
-    """How often runs swing by, over what is varied: a panel for the last word but one of names."""
-    shares: dict[str, dict[str, list]] = {"loss rises": {}, "c_1 swings": {}}  # by factor
-    for name in study.paths:
-        seen = (_rising(study, name), study.of(measures.swings, name))
-        factor, _, value = name.rpartition(" ")
-        for rows, yes in zip(shares.values(), seen, strict=True):
-            ends = clopper_pearson(int(yes.sum()), len(yes))
-            rows.setdefault(factor, []).append((float(value), yes.mean(), *ends))
-    factors = shares["loss rises"]
-    points = {f: {k: np.array(rows[f]).T for k, rows in shares.items()} for f in factors}
-    return interval_figure(points, "", "share of runs")
-
-
-def phase(study: Study) -> Figure:
-    """How often the loss rises, how high, how far c_1 turns back, and whether runs have ended, over
-    the two axes of a grid."""
-    axes = zip(*(name.split(", ") for name in study.paths), strict=True)
-    rows, columns = ([*dict.fromkeys(axis)] for axis in axes)
-    measured: dict[str, Callable[[str], float]] = {
-        "share whose loss rises": lambda name: _rising(study, name).mean(),
-        "median rise of those / start": lambda name: _median_rise(study, name),
-        "mean fall of c_1 from its peak": (
-            lambda name: mean_of_finite(study.of(measures.swing_heights, name))[0]
-        ),
-        f"share ended (below {study.rules.left:g})": (
-            lambda name: measures.ended(study.paths[name], study.rules).mean()
-        ),
-    }
-    cells = {
-        what: np.array([[value(f"{row}, {column}") for column in columns] for row in rows])
-        for what, value in measured.items()
-    }
-    return phase_figure(cells, rows, columns, blank=f"< {FEWEST_SEEDS} rise")
-
-
-def _rising(study: Study, name: str) -> np.ndarray:
-    return measures.rising(study.paths[name], study.rules)
-
-
-def _median_rise(study: Study, name: str) -> float:
-    heights = measures.heights(study.paths[name])[_rising(study, name)]
-    return float(np.median(heights)) if len(heights) >= FEWEST_SEEDS else np.nan
-
-
 def _shown(study: Study, name: str) -> str:
-    """A variant's name, and how many of its runs are not drawn."""
+    """Return a variant's name, and how many of its runs are not drawn."""
     finite = measures.stays_finite(study.paths[name])
     return name if finite.all() else f"{name}, {(~finite).sum()} of {len(finite)} diverged"
 
@@ -220,15 +181,41 @@ def _curves(
     )
 
 
-FIGURES: Mapping[str, Callable[[Study], Figure]] = {
-    "paths": paths,
-    "losses": losses,
-    "residuals": residuals,
-    "entries": entries,
-    "corners": corners,
-    "swing_rates": swing_rates,
-    "rates": rates,
-    "times": times,
-    "factors": factors,
-    "phase": phase,
+class Drawing(NamedTuple):
+    """Kind of figure.
+
+    Attributes:
+        draw: draws it.
+        kind: of the runs that it can show.
+        arranged: raises Mistake unless the runs differ as it asks.
+    """
+
+    draw: Callable[[Study], Figure]
+    kind: Kind
+    arranged: Callable[[SimConfig], object] = lambda _: None
+
+
+FIGURES: Mapping[str, Drawing] = {
+    "paths": Drawing(paths, kinds.PLANE),
+    "losses": Drawing(losses, kinds.ANY),
+    "residuals": Drawing(residuals, kinds.MAP),
+    "entries": Drawing(entries, kinds.ENTRIES),
+    "corners": Drawing(corners, kinds.ANY),
+    "swing_rates": Drawing(swing_rates, kinds.SYMMETRIC),
+    "rates": Drawing(rates, kinds.LINEAR),
+    "times": Drawing(times, kinds.TWO_LAYERS),
+    "factors": Drawing(factors, kinds.ANY, one_at_a_time),
+    "phase": Drawing(phase, kinds.ANY, grid_of),
 }
+
+
+def check_figures(config: SimConfig) -> None:
+    """Raise Mistake for a figure that is unknown or cannot show the runs of `config`."""
+    for name in config.figures:
+        if name not in FIGURES:
+            raise Mistake(f"figures: got {name!r}, allowed {', '.join(FIGURES)}")
+        try:
+            FIGURES[name].arranged(config)
+            check_kind(FIGURES[name].kind, config, config.runs)
+        except Mistake as mistake:
+            raise Mistake(f"figures: {name} asks for {mistake}") from None

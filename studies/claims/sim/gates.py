@@ -1,4 +1,4 @@
-"""What must hold before a study's claims are decided at all."""
+"""Gate that must be open before a study's claims are decided at all."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,10 +7,9 @@ from pathlib import Path
 import torch
 
 from studies.claims.sim.config import SimConfig, Symmetric, Trained
-from studies.claims.sim.findings import Study
 from studies.claims.sim.measures import rising, swings
 from studies.claims.sim.rules import Rules
-from studies.claims.sim.runs import Paths, run_study
+from studies.claims.sim.runs import Paths, Study, run_study
 from theory.plain import train_plainly
 from theory.settings import Setting
 from theory.training import train
@@ -20,9 +19,11 @@ PLAIN_ERROR = 1e-10  # of outputs and losses over the whole run, in float64
 
 
 def open_gate(study: Study, folder: Path) -> str:
-    """Why the claims cannot be decided, or nothing: other seeds than the rules'; networks that are
-    not trained as the plain loop trains them; flows of which too few show the same at half the
-    step."""
+    """Return why the claims cannot be decided, or "".
+
+    Reasons are other seeds than the rules'; networks that are not trained as the plain loop
+    trains them; flows of which too few show the same at half the step.
+    """
     seeds = study.rules.seeds
     if study.config.seeds != seeds:
         return f"not the seeds {seeds.first} to {seeds.all.stop - 1}"
@@ -38,7 +39,7 @@ def _not_plain(config: SimConfig) -> Iterator[str]:
 
 
 def plain_error(run: Trained, seeds: range) -> float:
-    """Largest difference from torch's plain loop over the whole run, both in float64."""
+    """Return the largest difference from torch's plain loop over the whole run, in float64."""
     setting = Setting(run.task, run.network, replace(run.training, precision="float64"))
     last = run.epochs * setting.steps_per_epoch
     record = sorted({0, 1, setting.steps_per_epoch, last // 4, last // 2, last})
@@ -65,7 +66,7 @@ def _halved(run: Symmetric) -> Symmetric:
 
 
 def _agreement(run: Symmetric, paths: Paths, finer: Paths, rules: Rules) -> float:
-    """Share of runs that rise, and whose first coordinate swings, alike."""
+    """Return the share of runs that rise, and whose first coordinate swings, alike."""
     alike = rising(paths, rules) == rising(finer, rules)
     alike &= swings(run, paths, rules) == swings(run, finer, rules)
     return float(alike.mean())

@@ -1,26 +1,19 @@
-"""configs/sim/claims.yaml: the claims, and the numbers that decide them."""
+"""Rules of configs/sim/claims.yaml: the claims, and the numbers that decide them."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from ground.files import hash_file
 from ground.reading import read_as, read_yaml
+from studies.claims.claim import Entry
 from studies.claims.sim.config import Seeds
 
 RULES_FILE = Path(__file__).resolve().parents[3] / "configs" / "sim" / "claims.yaml"
 
 
 @dataclass(frozen=True)
-class Claim:
-    """claim: what is said. margin: δ of a rule about a difference."""
-
-    claim: str
-    margin: float = 0.0
-
-
-@dataclass(frozen=True)
 class Rules:
-    """The fields are explained in the file."""
+    """Numbers of the rules; the file explains each."""
 
     seeds: Seeds
     rise: float
@@ -32,13 +25,14 @@ class Rules:
     least_runs: int
     left: float
     same_share: float
-    claims: dict[str, Claim]
+    claims: dict[str, Entry]
 
 
 def read_rules(path: Path = RULES_FILE) -> Rules:
+    """Read the rules. Raises Mistake for a key that is missing, unknown or of another type."""
     return read_as(Rules, read_yaml(path), "")
 
 
 def rules_hash(path: Path = RULES_FILE) -> str:
-    """SHA-256 of the file, as 12 hexadecimal digits."""
+    """Return the SHA-256 of the file, as 12 hexadecimal digits."""
     return hash_file(path)[:12]

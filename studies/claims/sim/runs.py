@@ -1,8 +1,8 @@
-"""The runs of a study: computed once, kept as arrays (seed × time)."""
+"""Runs of a study: computed once, kept as arrays (seed × time)."""
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -15,6 +15,7 @@ from ground.endings import Mistake
 from ground.files import digest_file, hash_file, hash_json, whole_file, write_text
 from studies.claims.sim.config import Run, Seeds, SimConfig, Symmetric, Trained, named
 from studies.claims.sim.exact import moment
+from studies.claims.sim.rules import Rules
 from theory.closed_form import mode_rates
 from theory.integrator import check_steps, integrate
 from theory.settings import Setting, check_settings
@@ -27,7 +28,7 @@ SEEDS_AT_ONCE = 64  # one bite of work: between two the bar moves
 
 @dataclass(frozen=True)
 class Paths:
-    """What the runs of one variant did; float64, a row per seed.
+    """Paths of the runs of one variant; float64, a row per seed.
 
     Attributes:
         t: (time,), epochs of training; of flows, time of the printed clock.
@@ -52,12 +53,25 @@ class Paths:
 
     @property
     def loss(self) -> np.ndarray:
-        """(seed, time) at the probe."""
+        """Loss at the probe, (seed, time)."""
         return self.corner_losses[..., -1]
 
 
+@dataclass(frozen=True)
+class Study:
+    """Study that was run: its config, the paths of every variant by name, and the rules."""
+
+    config: SimConfig
+    paths: Mapping[str, Paths]
+    rules: Rules
+
+    def of(self, measure: Callable[[Run, Paths, Rules], np.ndarray], name: str) -> np.ndarray:
+        """Return a measure over seeds of the variant `name`."""
+        return measure(self.config.runs[name], self.paths[name], self.rules)
+
+
 def run_study(config: SimConfig, folder: Path) -> dict[str, Paths]:
-    """Paths of every variant; those that are in the folder already are read."""
+    """Return the paths of every variant; those that are in the folder already are read."""
     total = config.seeds.count * len(config.runs)
     with tqdm(total=total, desc=config.name, unit="run", disable=None) as bar:
         found = {}
@@ -68,7 +82,7 @@ def run_study(config: SimConfig, folder: Path) -> dict[str, Paths]:
 
 
 def _kept(run: Run, seeds: Seeds, folder: Path, bar: tqdm) -> Paths:
-    """Bites of seeds, each in a file of its own: a stop loses one of them at most."""
+    """Return paths in bites of seeds, each in a file of its own: a stop loses one at most."""
     parts = []
     for bite in _bites(seeds.all):
         file = folder / f"{_identity(run, bite)}.npz"
@@ -82,7 +96,7 @@ def _kept(run: Run, seeds: Seeds, folder: Path, bar: tqdm) -> Paths:
 
 
 def _bites(seeds: range) -> Iterator[range]:
-    """Cut at multiples: other numbers of seeds find the same files."""
+    """Yield seeds cut at multiples: other numbers of seeds find the same files."""
     start = seeds.start
     while start < seeds.stop:
         stop = min(seeds.stop, (start // SEEDS_AT_ONCE + 1) * SEEDS_AT_ONCE)
@@ -110,7 +124,7 @@ def _read(file: Path) -> Paths:
 
 
 def check_run(run: Run, seeds: range) -> None:
-    """Mistake for steps beyond stability, before the work."""
+    """Raise Mistake for steps beyond stability, before the work."""
     if isinstance(run, Trained):
         check_settings([Setting(run.task, run.network, run.training)])
     else:
@@ -164,7 +178,7 @@ def _flow(run: Symmetric, seeds: range) -> Paths:
 
 
 def _start(run: Symmetric, seeds: range) -> tuple[SymmetricFlow, torch.Tensor]:
-    """The flow, and U(0) of every seed."""
+    """Return the flow, and U(0) of every seed."""
     flow = SymmetricFlow(torch.diag(torch.tensor(run.moment, dtype=torch.float64)), run.power)
     draw = uniform_factors if run.init == "uniform" else gaussian_factors
     scale = 1 / run.init_scale if run.init == "uniform" else run.init_scale
@@ -172,7 +186,7 @@ def _start(run: Symmetric, seeds: range) -> tuple[SymmetricFlow, torch.Tensor]:
 
 
 def corners(s: int) -> np.ndarray:
-    """int64 (2^s, s): {0, 1}^s in binary order, as `Paths.corner_losses` has them."""
+    """Return {0, 1}^s, int64 (2^s, s), in binary order, as `Paths.corner_losses` has them."""
     return np.array(list(product((0, 1), repeat=s)))
 
 

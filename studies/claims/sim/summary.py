@@ -1,4 +1,4 @@
-"""What is found of every variant, claimed or not: findings.csv."""
+"""Findings of every variant, claimed or not: findings.csv."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -9,6 +9,7 @@ import pandas as pd
 from analysis.measures.intervals import FEWEST_SEEDS, clopper_pearson
 from analysis.measures.learning_times import Fit, signal_law, typical_time
 from analysis.measures.swing_test import mean_swing_test
+from studies.claims.evidence import DRAWS, mean_of_finite, share_difference
 from studies.claims.sim import measures
 from studies.claims.sim.config import Run, Symmetric, Trained
 from studies.claims.sim.exact import (
@@ -20,15 +21,20 @@ from studies.claims.sim.exact import (
     strengths,
     times_alone,
 )
-from studies.claims.sim.findings import DRAWS, Study, mean_of_finite, share_difference
-from studies.claims.sim.runs import Paths
+from studies.claims.sim.runs import Paths, Study
+from studies.claims.sim.variants import columns_of
 
 SWING_DRAWS = 999
 
 
 class Row(NamedTuple):
-    """A number with its 95 % interval; p: of a test, else nan. runs: how many it is over, without
-    those that diverged or never got there; with fewer than 8 it has no interval. 0 of a bound."""
+    """Number with its 95 % interval.
+
+    Attributes:
+        runs: how many it is over, without those that diverged or never got there; with fewer
+            than 8 it has no interval. 0 of a bound.
+        p: of a test, else nan.
+    """
 
     measure: str
     value: float
@@ -39,9 +45,11 @@ class Row(NamedTuple):
 
 
 def findings_table(study: Study) -> pd.DataFrame:
-    """A row per variant and measure; times and rates in flow time."""
+    """Return a row per variant and measure; times and rates in flow time."""
     rows = [
-        {"variant": name, **row._asdict()} for name in study.paths for row in _findings(study, name)
+        {"variant": name, **columns_of(study.config.runs[name]), **row._asdict()}
+        for name in study.paths
+        for row in _findings(study, name)
     ]
     return pd.DataFrame(rows)
 
@@ -76,7 +84,7 @@ def _findings(study: Study, name: str) -> Iterator[Row]:
 
 
 def _symmetric(study: Study, name: str) -> Iterator[Row]:
-    """What Appendix D of arXiv:2410.08309 rests on."""
+    """Yield what Appendix D of arXiv:2410.08309 rests on."""
     run, paths = study.config.runs[name], study.paths[name]
     yield _share("first stage within its bound", measures.within_first_stage(run, paths))
     swings, comparable = study.of(measures.swings, name), measures.are_comparable(paths)
@@ -87,7 +95,7 @@ def _symmetric(study: Study, name: str) -> Iterator[Row]:
 
 
 def _order(run: Run, paths: Paths) -> Iterator[Row]:
-    """Who is first, when, and how that depends on a."""
+    """Yield which concept is first, when, and how that depends on a."""
     a = strengths(run)[measures.signals(run) != 0]
     times = measures.arrivals(run, paths)
     for k in range(len(a)):
@@ -100,7 +108,7 @@ def _order(run: Run, paths: Paths) -> Iterator[Row]:
 
 
 def _one_layer(study: Study, name: str) -> Iterator[Row]:
-    """Against Theorem 4.1."""
+    """Yield how far one layer is from Theorem 4.1."""
     run = study.config.runs[name]
     assert is_one_layer(run)
     if run.training.method != "flow":
@@ -114,7 +122,10 @@ def _one_layer(study: Study, name: str) -> Iterator[Row]:
 
 
 def gaps(study: Study, name: str, moment: Moment) -> np.ndarray:
-    """Largest distance of a run's output from Theorem 4.1's, over the probe's norm: (seed,)."""
+    """Return the largest distance of a run's output from Theorem 4.1's over the probe's norm.
+
+    Its shape is (seed,).
+    """
     run, paths = study.config.runs[name], study.paths[name]
     assert is_one_layer(run)
     exact = one_layer_paths(run, study.config.seeds.all, paths.t, moment)
@@ -123,7 +134,7 @@ def gaps(study: Study, name: str, moment: Moment) -> np.ndarray:
 
 
 def of_times_alone(study: Study, name: str) -> np.ndarray:
-    """Times of learning over those that every concept would need alone, (seed, s)."""
+    """Return times of learning over those that every concept would need alone, (seed, s)."""
     run = study.config.runs[name]
     assert is_two_layers(run)
     alone = times_alone(run, study.config.seeds.all, measures.LEARNED)
@@ -131,7 +142,7 @@ def of_times_alone(study: Study, name: str) -> np.ndarray:
 
 
 def _mean_loss(paths: Paths) -> Iterator[Row]:
-    """Does the mean over runs rise? (`mean_swing_test`)"""
+    """Yield whether the mean over runs rises (`mean_swing_test`)."""
     losses = paths.loss[np.isfinite(paths.loss).all(1)]
     if len(losses) >= FEWEST_SEEDS:
         rng = np.random.default_rng(DRAWS)

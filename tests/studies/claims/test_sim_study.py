@@ -10,13 +10,13 @@ import pytest
 
 from ground.endings import Mistake
 from studies.claims.sim import measures
+from studies.claims.sim.axis_figures import phase
 from studies.claims.sim.config import Seeds, SimConfig, Symmetric, Trained
-from studies.claims.sim.figures import phase
-from studies.claims.sim.findings import Study
 from studies.claims.sim.gates import open_gate
 from studies.claims.sim.rules import read_rules, rules_hash
-from studies.claims.sim.runs import SEEDS_AT_ONCE, run_study
+from studies.claims.sim.runs import SEEDS_AT_ONCE, Study, run_study
 from studies.claims.sim.study import run_and_write
+from studies.claims.sim.variants import columns_of
 from theory.networks import Network
 from theory.settings import Training
 from theory.task import SimTask
@@ -24,6 +24,7 @@ from theory.task import SimTask
 TASK = SimTask(dim=4, num_points=64)
 ONE = Trained(TASK, Network(bias=False), Training(lr=0.1, batch_size=32), epochs=4, records=8)
 TWO = replace(ONE, network=Network(num_layers=2, width=4, bias=False, init_scale=2.0))
+RELU = replace(TWO, network=replace(TWO.network, activation="relu"))
 SEEDS = Seeds(0, 8)
 FLOW = Symmetric(mu=(1.0, 1.5), sigma=(0.05, 0.05), width=2, num_steps=200)
 
@@ -34,9 +35,12 @@ def study_of(runs, folder, figures=("paths",)) -> Study:
 
 
 def config_of(*runs, claims=(), figure="paths", seeds=SEEDS) -> SimConfig:
-    names = {"factors": ("epochs 4", "epochs 2"), "phase": ("a, 4", "a, 2")}.get(figure, ("a", "b"))
-    named = {name: run for name, run in zip(names, runs, strict=False)}
+    named = dict(zip("abcd", runs, strict=False))
     return SimConfig("small", "Does it run?", named, (figure,), seeds, claims)
+
+
+def scaled(run, scale):
+    return replace(run, network=replace(run.network, init_scale=scale))
 
 
 @pytest.mark.parametrize(
@@ -51,7 +55,7 @@ def config_of(*runs, claims=(), figure="paths", seeds=SEEDS) -> SimConfig:
         ((ONE,), "rates"),
         ((TWO, replace(TWO, epochs=2)), "times"),
         ((ONE, replace(ONE, epochs=2)), "factors"),
-        ((ONE, replace(ONE, epochs=2)), "phase"),
+        ((TWO, ONE, scaled(TWO, 1.0), scaled(ONE, 2.0)), "phase"),
     ],
 )
 def test_a_study_is_run_and_written(tmp_path, runs, figure):
@@ -60,7 +64,11 @@ def test_a_study_is_run_and_written(tmp_path, runs, figure):
     assert (tmp_path / f"{figure}.png").stat().st_size > 5000
     per_run = pd.read_csv(tmp_path / "runs.csv")
     assert len(per_run) == 8 * len(runs) and per_run["rise"].ge(0).all()
-    curves = pd.read_csv(tmp_path / "curves.csv")
+    curves, found = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("curves", "findings"))
+    for name, run in config.runs.items():
+        for table in (per_run, curves, found):
+            of_run = table[table["variant"] == name]
+            assert all(of_run[key].eq(value).all() for key, value in columns_of(run).items())
     assert curves["loss_10"].le(curves["loss_90"]).all()
     assert json.loads((tmp_path / "claims.json").read_text())["rules"] == rules_hash()
     assert "wrote" in lines[-1]
@@ -101,22 +109,26 @@ def test_a_file_of_other_arrays_is_named(tmp_path):
         run_study(config_of(ONE), tmp_path)
 
 
-def test_cells_are_placed_by_name(tmp_path, monkeypatch):
-    """Whatever the order in which the variants are written."""
+def test_cells_are_placed_by_settings(tmp_path, monkeypatch):
+    """Whatever the names, and the order in which the variants are written."""
     seen = {}
     monkeypatch.setattr(
-        "studies.claims.sim.figures.phase_figure", lambda *args, **_: seen.update(a=args)
+        "studies.claims.sim.axis_figures.phase_figure", lambda *args, **_: seen.update(a=args)
     )
-    names = ("L 1, scale 1", "L 2, scale 1", "L 1, scale 2", "L 2, scale 2")
-    runs = {name: replace(ONE, epochs=1 + 3 * i, records=4) for i, name in enumerate(names)}
+    networks = [Network(layers, init_scale=scale) for scale in (1.0, 2.0) for layers in (1, 2)]
+    names = ("L 2, scale 1", "L 2, scale 2", "b", "c")
+    runs = {
+        name: replace(ONE, network=network, epochs=1 + 3 * i, records=4)
+        for i, (name, network) in enumerate(zip(names, networks, strict=True))
+    }
     study = study_of(runs, tmp_path)
     phase(study)
     cells, rows, columns = seen["a"]
-    assert (rows, columns) == (["L 1", "L 2"], ["scale 1", "scale 2"])
+    assert (rows, columns) == (["scale 1", "scale 2"], ["L 1", "L 2"])
     shares = [measures.ended(study.paths[name], study.rules).mean() for name in names]
     assert len(set(shares)) > 2
     found = cells["share ended (below 0.05)"]
-    np.testing.assert_array_equal(found, np.reshape(shares, (2, 2)).T)
+    np.testing.assert_array_equal(found, np.reshape(shares, (2, 2)))
 
 
 def test_runs_that_diverge_have_no_numbers_and_no_curves(tmp_path):
@@ -160,8 +172,10 @@ def test_measures_of_the_flow(tmp_path):
 
 
 def test_what_cannot_be_decided_is_refused_before_the_work(tmp_path):
-    config = config_of(ONE, claims=("p1.thm41",))
-    with pytest.raises(Mistake, match="claims: p1.thm41 asks for a variant 'paper', got a"):
+    config = config_of(RELU, claims=("p1.thm41",))
+    with pytest.raises(
+        Mistake, match="claims: p1.thm41 asks for linear networks, which 'a' is not"
+    ):
         run_and_write(config, tmp_path / "out", print)
     assert not (tmp_path / "out").exists()
 

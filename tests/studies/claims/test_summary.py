@@ -1,17 +1,17 @@
-"""What is found of runs, on runs of which it is known."""
+"""Findings of runs, on runs of which they are known."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from studies.claims.evidence import mean_within
 from studies.claims.sim import measures
 from studies.claims.sim.config import Seeds, SimConfig, Symmetric, Trained
 from studies.claims.sim.exact import lead, one_layer_paths
-from studies.claims.sim.findings import Study, mean_within
 from studies.claims.sim.gates import open_gate, plain_error
 from studies.claims.sim.rules import read_rules
-from studies.claims.sim.runs import Paths, run_study
+from studies.claims.sim.runs import Paths, Study, run_study
 from studies.claims.sim.summary import findings_table
 from theory.networks import Network
 from theory.settings import Training

@@ -1,0 +1,73 @@
+"""Verdicts from measures over seeds: what the decision of a claim is made of."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from analysis.measures.intervals import FEWEST_SEEDS, Interval, mean_over_seeds, newcombe
+from analysis.measures.verdicts import Verdict, more, same, share
+from studies.claims.claim import Decision, Part
+
+DRAWS = 1 << 13  # seed of the bootstrap
+
+
+def count(rule: str, what: np.ndarray) -> Verdict:
+    """Judge the share of runs where `what`, bool (seed,), is true, by MOST, SOME, ALL or RARE."""
+    return share(rule, int(what.sum()), len(what))
+
+
+def mean_beyond(delta: float, values: np.ndarray) -> Verdict:
+    """Judge whether the mean of values (seed,) is MORE than `delta`."""
+    return more(delta, float(values.mean()), interval(values))
+
+
+def mean_within(delta: float, values: np.ndarray) -> Verdict:
+    """Judge whether the mean of values (seed,) is the SAME as 0, within ±`delta`."""
+    inner = interval(values, confidence=0.9)
+    return same(delta, float(values.mean()), interval(values), inner)
+
+
+def share_difference(delta: float, first: np.ndarray, second: np.ndarray) -> Verdict:
+    """Judge whether the share of the first runs is MORE than `delta` above that of the second."""
+    yes, runs = (int(first.sum()), int(second.sum())), (len(first), len(second))
+    return more(delta, float(first.mean() - second.mean()), newcombe(yes, runs))
+
+
+def mean_of_finite(values: np.ndarray) -> tuple[float, float, float]:
+    """Return the mean of the runs that have a value, and the ends of its interval."""
+    finite = values[np.isfinite(values)]
+    return (finite.mean() if len(finite) else np.nan, *interval(finite))
+
+
+def interval(values: np.ndarray, confidence: float = 0.95) -> Interval:
+    """Return the interval of the mean over seeds.
+
+    It is unknown, and its claim undecided, where a run diverged or has not got there, or of too
+    few runs.
+    """
+    if len(values) < FEWEST_SEEDS or not np.isfinite(values).all():
+        return Interval(float("nan"), float("nan"))
+    return mean_over_seeds(values, rng=_rng(), confidence=confidence)
+
+
+def _rng() -> np.random.Generator:
+    return np.random.default_rng(DRAWS)
+
+
+def twice(
+    claim: str, variant: str, label: str, what: np.ndarray, more: Sequence[Part] = ()
+) -> list[Decision]:
+    """Decide whether something is typical, and whether it occurs at all."""
+    return [
+        Decision(f"{claim}.typical", variant, [(label, count("MOST", what)), *more]),
+        Decision(f"{claim}.occurs", variant, [(label, count("SOME", what))]),
+    ]
+
+
+def informs(values: np.ndarray) -> Verdict:
+    """Return a number that decides nothing: the mean, or a share of yes."""
+    if values.dtype == bool:
+        found = count("MOST", values)
+        return Verdict("undecided", found.effect, found.interval, "")
+    mean = float(values.mean()) if len(values) else float("nan")
+    return Verdict("undecided", mean, interval(values), "")
