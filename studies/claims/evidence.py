@@ -1,12 +1,9 @@
 """Verdicts from measures over seeds: what the decision of a claim is made of."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from analysis.measures.intervals import FEWEST_SEEDS, Interval, mean_over_seeds, newcombe
 from analysis.measures.verdicts import Verdict, more, same, share
-from studies.claims.claim import Decision, Part
 
 DRAWS = 1 << 13  # seed of the bootstrap
 
@@ -52,16 +49,6 @@ def interval(values: np.ndarray, confidence: float = 0.95) -> Interval:
 
 def _rng() -> np.random.Generator:
     return np.random.default_rng(DRAWS)
-
-
-def twice(
-    claim: str, variant: str, label: str, what: np.ndarray, more: Sequence[Part] = ()
-) -> list[Decision]:
-    """Decide whether something is typical, and whether it occurs at all."""
-    return [
-        Decision(f"{claim}.typical", variant, [(label, count("MOST", what)), *more]),
-        Decision(f"{claim}.occurs", variant, [(label, count("SOME", what))]),
-    ]
 
 
 def informs(values: np.ndarray) -> Verdict:

@@ -148,8 +148,8 @@ def _all_combined(variants: Sequence[Settings], pair: Sequence[str]) -> bool:
 
 def _follows(variants: Sequence[Settings], key: str, axes: Sequence[str]) -> bool:
     """Tell whether the value of one of the axes says that of the setting `key`."""
-    values = [{getattr(one, axis): getattr(one, key) for one in variants} for axis in axes]
     return any(
-        all(value[getattr(one, axis)] == getattr(one, key) for one in variants)
-        for axis, value in zip(axes, values, strict=True)
+        len({(getattr(one, axis), getattr(one, key)) for one in variants})
+        == len({getattr(one, axis) for one in variants})
+        for axis in axes
     )

@@ -1,23 +1,21 @@
 """Cases of a claim: the runs that it is decided from, selected by their settings."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ground.endings import Mistake
-from studies.claims import evidence
 from studies.claims.claim import Claim, Decision, Part, Rule
+from studies.claims.evidence import count
 from studies.claims.sim import measures
 from studies.claims.sim.config import Run, SimConfig
 from studies.claims.sim.kinds import Kind, check_kind
 from studies.claims.sim.rules import RULES_FILE, Rules
 from studies.claims.sim.runs import Paths, Study
+from studies.claims.sim.selections import Select
 
 PAPER = "arXiv:2410.08309"
-
-# By the label of a case, for people: the names of its runs. Raises Mistake if they are not there.
-Select = Callable[[SimConfig], Mapping[str, Sequence[str]]]
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class Case:
         study: whose runs they are.
         claim: its id.
         label: of the variant, for people.
-        names: of the runs, in the order in which `Select` gave them.
+        names: of the runs, in the order in which they were selected.
     """
 
     study: Study
@@ -70,7 +68,11 @@ class Case:
 
     def twice(self, label: str, what: np.ndarray, more: Sequence[Part] = ()) -> list[Decision]:
         """Decide whether something is typical, and whether it occurs at all."""
-        return evidence.twice(self.claim, self.label, label, what, more)
+        typical, occurs = ([(label, count(rule, what))] for rule in ("MOST", "SOME"))
+        return [
+            Decision(f"{self.claim}.typical", self.label, [*typical, *more]),
+            Decision(f"{self.claim}.occurs", self.label, occurs),
+        ]
 
 
 def sim_claim(

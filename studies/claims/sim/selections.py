@@ -7,7 +7,8 @@ from ground.endings import Mistake
 from studies.claims.sim.config import SimConfig
 from studies.claims.sim.variants import Settings, only, settings_of, where
 
-Cases = Mapping[str, Sequence[str]]
+Cases = Mapping[str, Sequence[str]]  # by the label of a case, for people: the names of its runs
+Select = Callable[[SimConfig], Cases]  # raises Mistake if they are not there
 
 # What the paper says of its data and networks, and what its released code does.
 READINGS: Mapping[str, Mapping[str, object]] = {
@@ -26,14 +27,14 @@ def each_run(config: SimConfig) -> Cases:
     return {name: [name] for name in config.runs}
 
 
-def each_of(chosen: Callable[[Settings], bool]) -> Callable[[SimConfig], Cases]:
+def each_of(chosen: Callable[[Settings], bool]) -> Select:
     """Return what selects, alone, every run whose settings are chosen."""
     return lambda config: {
         name: [name] for name, run in config.runs.items() if chosen(settings_of(run))
     }
 
 
-def reading(label: str) -> Callable[[SimConfig], Cases]:
+def reading(label: str) -> Select:
     """Return what selects the one run of a reading of the paper, by its own name."""
 
     def select(config: SimConfig) -> Cases:

@@ -82,8 +82,9 @@ def only(config: SimConfig, **wanted: object) -> str:
     found = where(config, **wanted)
     if len(found) != 1:
         asked = ", ".join(f"{key} {_shown(value)}" for key, value in wanted.items())
-        got = f"{', '.join(found)}" if found else f"none of {', '.join(config.runs)}"
-        raise Mistake(f"one variant with {asked}, got {got}")
+        none = "" if found else "none of "
+        got = ", ".join(map(repr, found or config.runs))
+        raise Mistake(f"one variant with {asked}, got {none}{got}")
     return found[0]
 
 

@@ -92,8 +92,8 @@ def test_variants_are_selected_by_their_settings():
     assert where(config, bias=True) == ["a"] and where(config, kind="trained") == ["a", "b"]
     assert only(config, mu=(1, 0), width=2) == "c"
     for wanted, message in (
-        ({"mu": (1, 2)}, r"one variant with mu \(1, 2\), got a, b"),
-        ({"dim": 3, "bias": True}, "one variant with dim 3, bias True, got none of a, b, c"),
+        ({"mu": (1, 2)}, r"one variant with mu \(1, 2\), got 'a', 'b'"),
+        ({"dim": 3, "bias": True}, "one variant with dim 3, bias True, got none of 'a', 'b', 'c'"),
     ):
         with pytest.raises(Mistake, match=message):
             only(config, **wanted)
