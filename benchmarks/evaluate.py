@@ -45,12 +45,11 @@ from diffusion.samplers import make_sampler
 from diffusion.sampling import TILE
 from diffusion.snapshots import find_snapshot
 from ground.endings import Mistake
-from studies.experiment.config import Config, scored_world
+from studies.experiment.config import Config
 from studies.run.directory import RunDir
+from studies.run.opened import Experiment
+from studies.run.plans import Plan, shown_plans
 from studies.scoring.evaluate import Evaluator
-from studies.scoring.plans import Plan, num_combinations, shown_plans
-from studies.scoring.probing import load_run_probe
-from studies.scoring.results import read_scores
 from studies.scoring.units import snapshot_job, unscored
 from studies.worlds.prompt_sets import PLAIN, prompts_of
 
@@ -94,13 +93,14 @@ class Study:
 
     def __init__(self, run: RunDir, folder: Path, threads: int | None):
         self.config = _with_threads(run.read_config(), threads)
-        self.folder, world = RunDir(folder.resolve() / run.path.name), scored_world(self.config)
+        self.folder = RunDir(folder.resolve() / run.path.name)
         self.folder.path.mkdir(parents=True, exist_ok=True)
         if not self.folder.snapshots.exists():
             self.folder.snapshots.symlink_to(run.snapshots.resolve())
-        probe, certificate = load_run_probe(run, world)
+        self.experiment, own = Experiment(self.config, self.folder), Experiment(self.config, run)
+        self.experiment.certificate, self.experiment.probe = own.certificate, own.probe
         processes = Processes(build_accelerator(replace(self.config.train, tracker=None)))
-        self.evaluator = Evaluator(self.folder, self.config, world, probe, certificate, processes)
+        self.evaluator = Evaluator(self.experiment, processes)
 
     def plan(self, way: Way, seed: int, images: int) -> Plan:
         """At least so many images, as many of every combination."""
@@ -110,15 +110,15 @@ class Study:
             num_inference_steps=way.steps,
             guidance_scale=1.0,
             eval_seed=seed,
-            images_per_combination=-(-images // num_combinations(self.config)),
+            images_per_combination=-(-images // len(self.experiment.exam.questions[PLAIN])),
         )
 
     def right(self, way: Way, seed: int, images: int) -> pd.Series:
         """Which images show all that was asked for; what is drawn already is only read."""
         plan = self.plan(way, seed, images)
-        probe = self.evaluator.probe_name
+        probe = self.experiment.probe_name
         self.evaluator.evaluate(unscored([snapshot_job(plan, self.folder, probe)]))
-        return joint_right(read_scores(self.folder, self.config, [plan], probe))
+        return joint_right(self.experiment.scores([plan], probe))
 
 
 def _with_threads(config: Config, threads: int | None) -> Config:

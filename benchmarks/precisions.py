@@ -28,9 +28,9 @@ from scipy import stats
 
 from analysis.figures.style import PALETTE, save_figure
 from ground.files import read_rows
-from studies.experiment.config import check_config
 from studies.findings.run_findings import Findings
 from studies.run.directory import RunDir
+from studies.run.opened import Experiment
 
 ROOT = Path(__file__).resolve().parents[1]
 PRECISIONS = ("float32", "bf16")
@@ -60,8 +60,7 @@ def curves(run: RunDir) -> Iterator[dict[str, Any]]:
     losses = [row["loss"] for row in read_rows(run.path / "metrics.jsonl")]
     for start in range(0, len(losses), STRETCH):
         yield {"curve": "loss", "step": start, "value": np.mean(losses[start : start + STRETCH])}
-    config = run.read_config()
-    scored = Findings([run], [config], check_config(config)).curves
+    scored = Findings([Experiment.of_run(run)]).curves
     for row in scored[scored["measure"] == "joint"].to_dict("records"):
         yield {"curve": row["split"], "step": row["step"], "value": row["accuracy"]}
 

@@ -39,7 +39,8 @@ from diffusion.precision import Precision
 from diffusion.processes import Processes, build_accelerator
 from diffusion.train import Trainer
 from studies.experiment.config import read_config
-from studies.worlds.tasks import new_model, task_of
+from studies.run.directory import RunDir
+from studies.run.opened import Experiment
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / "configs" / "quickstart.yaml"
@@ -56,7 +57,8 @@ def build_loops(
     """All that depends on how a trainer and its model are made."""
     config = read_config(CONFIG)
     config = replace(config, train=replace(config.train, threads=threads))
-    task = task_of(config)
+    experiment = Experiment(config, RunDir(directory))
+    task = experiment.task
     data, _ = task.load()
     processes = Processes(build_accelerator(config.train))
 
@@ -64,7 +66,7 @@ def build_loops(
         (directory / precision).mkdir()
         return Trainer(
             data,
-            new_model(config, task),
+            experiment.new_model(),
             task.conditioning.prompts,
             replace(config.train, precision=precision),
             seed=config.seed,
@@ -72,7 +74,7 @@ def build_loops(
             processes=processes,
         )
 
-    plain = PlainLoop(data, stock(new_model(config, task)), config.train, workers)
+    plain = PlainLoop(data, stock(experiment.new_model()), config.train, workers)
     return {"float32": trainer("float32"), "bf16": trainer("bf16")}, plain
 
 

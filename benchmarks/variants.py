@@ -30,11 +30,12 @@ from diffusion.text_encoders import build_text_encoder
 from ground.files import read_rows
 from ground.reading import read_as, read_yaml
 from studies.cli import quieten_libraries
-from studies.experiment.config import Config, check_config
+from studies.experiment.config import Config
 from studies.findings.run_findings import Findings
 from studies.run.directory import RunDir
+from studies.run.opened import Experiment
+from studies.run.plans import make_plans
 from studies.run.samples import load_samples
-from studies.scoring.plans import make_plans
 from studies.stages import run_experiment
 
 TINY = Path(__file__).resolve().parents[1] / "configs" / "tiny.yaml"
@@ -101,10 +102,11 @@ class Result:
 
 
 def train(config: Config, folder: Path) -> Result:
-    run, world = RunDir(folder / config.name), check_config(config)
-    run_experiment(config, run, lambda line: None)
+    experiment = Experiment(config, RunDir(folder / config.name))
+    run = experiment.run
+    run_experiment(experiment, lambda line: None)
     losses = [row["loss"] for row in read_rows(run.path / "metrics.jsonl")]
-    curves = Findings([run], [config], world).curves
+    curves = Findings([experiment]).curves
     last = curves[(curves["step"] == config.train.max_steps) & (curves["measure"] == "joint")]
     images = load_samples(make_plans(config)[-1].samples_file(run))
     return Result(

@@ -30,7 +30,7 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[Any, Any]:
     """The mapping a YAML file holds. Mistake names file, line and mistake."""
     try:
         data = yaml.load(path.read_text(encoding="utf-8"), _StrictLoader)

@@ -14,7 +14,7 @@ import tyro
 
 from ground.endings import Mistake
 from studies.cli import deadline_after, read_flag, read_run, say, start, with_named_prompts
-from studies.experiment.config import EvaluateConfig, scored_world
+from studies.experiment.config import EvaluateConfig
 from studies.run.null_condition import check_null
 
 
@@ -52,15 +52,17 @@ def main() -> None:
         raise Mistake(f"--watch-seconds: got {arguments.watch_seconds:g}, allowed more than 0")
     deadline = deadline_after(arguments.max_minutes)
     config = replace(config, evaluate=arguments.evaluate)
-    scored_world(config)
+    opened = config.terms.with_files()  # refuses a mistake before the slow imports
     check_null(config, run)
     from studies.findings.instruments import agreement_lines
+    from studies.run.opened import Experiment
     from studies.stages import evaluate_stage, probe_stage
 
-    probe_stage(config, run, say, deadline)
+    experiment = Experiment(config, run, opened)
+    probe_stage(experiment, say, deadline)
     every = arguments.watch_seconds if arguments.watch else None
-    evaluate_stage(config, run, say, deadline, every, arguments.certify_sampler)
-    for line in agreement_lines(run, config):
+    evaluate_stage(experiment, say, deadline, every, arguments.certify_sampler)
+    for line in agreement_lines(experiment):
         say(line)
 
 

@@ -10,15 +10,13 @@ from typing import Annotated, Literal
 
 import tyro
 
-from data_gen.photos.world import PhotoTerms
-from data_gen.world import World
 from diffusion.composition import add_terms
 from diffusion.sampler_names import SamplerName
 from ground.endings import Mistake
 from studies.cli import read_run, start
-from studies.experiment.config import EvaluateConfig, check_config
+from studies.experiment.config import EvaluateConfig
 from studies.run.null_condition import check_prompt
-from studies.worlds.asked import what_is_asked
+from studies.worlds.kind import KindOfWorld
 
 
 @dataclass(frozen=True)
@@ -78,33 +76,32 @@ def asked_steps(arguments: Arguments) -> list[int] | Literal["all"] | None:
     return [int(step) for step in arguments.steps]
 
 
-def check_arguments(arguments: Arguments, world: object) -> tuple[str, ...]:
+def check_arguments(arguments: Arguments, world: KindOfWorld) -> tuple[str, ...]:
     """The prompts with all their terms. Raises Mistake, before the slow imports."""
     if arguments.num_images < 1:
         raise Mistake(f"--num-images: got {arguments.num_images}, allowed 1 or more")
     if arguments.out.suffix != ".png":
         raise Mistake(f"--out: got {arguments.out}, allowed a file name that ends in .png")
     prompts = tuple(add_terms(p, arguments.also, arguments.never) for p in arguments.prompt)
-    if isinstance(world, World | PhotoTerms):
-        for prompt in prompts:
-            what_is_asked(world, prompt)
+    for prompt in prompts:
+        world.what_is_asked(prompt)
     return prompts
 
 
 def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
     run, config = read_run(arguments.run)
-    world = check_config(config)
     settings = changed(config.evaluate, arguments)
-    check_config(replace(config, evaluate=settings))
-    steps, prompts = asked_steps(arguments), check_arguments(arguments, world)
+    config = replace(config, evaluate=settings)
+    steps, prompts = asked_steps(arguments), check_arguments(arguments, config.terms)
     for prompt in prompts:
         check_prompt(config, run, prompt, settings.guidance_scale)
     from studies.drawing.generate import chosen_steps, draw, summary
     from studies.drawing.pictures import write_pictures
+    from studies.run.opened import Experiment
 
     chosen = chosen_steps(run, steps)
-    drawings = draw(run, world, prompts, settings, steps=chosen, num_images=arguments.num_images)
+    drawings = draw(Experiment(config, run), prompts, steps=chosen, num_images=arguments.num_images)
     files = write_pictures(arguments.out, drawings, prompts, config.name, settings)
     if len(drawings) == 1:
         for reading in drawings[0].readings:

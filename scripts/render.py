@@ -7,12 +7,11 @@ from typing import Annotated, Literal
 
 import tyro
 
-from data_gen.world import WorldConfig
 from ground.endings import Mistake
 from ground.reading import read_as
-from studies.cli import read_flag, say, start
+from studies.cli import ANY_WORLD, read_flag, say, start
 from studies.experiment.config import to_dict
-from studies.experiment.world_file import WorldFile, build_world, read_world_file
+from studies.experiment.world_file import WorldFile, read_world_file
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ def read_arguments() -> Arguments:
     path = read_flag("--config")
     if path is None and not {"-h", "--help"} & set(sys.argv):
         raise Mistake("--config: missing; give a YAML file, such as configs/worlds/p2_2x2.yaml")
-    file = read_world_file(Path(path)) if path else WorldFile("NAME", WorldConfig())
+    file = read_world_file(Path(path)) if path else WorldFile("NAME", ANY_WORLD)
     default = Arguments(Path(path or "configs/worlds/p2_2x2.yaml"), file)
     settings = (tyro.conf.AvoidSubcommands,)
     arguments = tyro.cli(Arguments, default=default, description=__doc__, config=settings)
@@ -65,20 +64,21 @@ def check(arguments: Arguments) -> None:
 def main() -> None:
     arguments = read_arguments()
     check(arguments)
-    checked = build_world(arguments.fields)  # refuses a mistake before the slow imports
-    from studies.drawing.rendering import describe, export_world, match, open_world, preview
+    world = arguments.fields.terms
+    opened = world.with_files()  # refuses a mistake before the slow imports
+    from studies.drawing.rendering import export_world, preview
 
-    world = open_world(checked)
+    images = world.images(opened)
     if arguments.describe:
-        say("\n".join(describe(world)))
+        say("\n".join(images.describe()))
     if arguments.match:
-        say(match(world, arguments.match))
+        say(images.match(arguments.match))
     if arguments.preview:
-        preview(world, arguments.fields, arguments.preview)
+        preview(images, arguments.fields, arguments.preview)
         say(f"wrote {arguments.preview}")
     if arguments.out:
         export_world(
-            world, arguments.fields, arguments.out, arguments.format, arguments.test_images, say
+            images, arguments.fields, arguments.out, arguments.format, arguments.test_images, say
         )
 
 

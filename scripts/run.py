@@ -4,18 +4,19 @@ Finished stages are skipped, an interrupted one goes on where it was saved.
 """
 
 from studies.cli import read_experiment, say, start
-from studies.experiment.config import scored_world
 
 
 def main() -> None:
-    experiment = read_experiment(__doc__)
-    scored_world(experiment.fields)  # before the slow imports
+    arguments = read_experiment(__doc__)
+    opened = arguments.fields.terms.with_files()  # refuses a mistake before the slow imports
     from studies.dry_run import describe_plan
+    from studies.run.opened import Experiment
     from studies.stages import run_experiment
 
-    if experiment.dry_run:
-        return print(describe_plan(experiment.fields, experiment.run))
-    run_experiment(experiment.fields, experiment.run, say, experiment.deadline)
+    experiment = Experiment(arguments.fields, arguments.run, opened)
+    if arguments.dry_run:
+        return print(describe_plan(experiment))
+    run_experiment(experiment, say, arguments.deadline)
 
 
 if __name__ == "__main__":

@@ -9,13 +9,15 @@ from studies.cli import read_experiment, say, start
 
 
 def main() -> None:
-    experiment = read_experiment(__doc__)
+    arguments = read_experiment(__doc__)
     from studies.dry_run import describe_plan
+    from studies.run.opened import Experiment
     from studies.stages import train_stage
 
-    if experiment.dry_run:
-        return print(describe_plan(experiment.fields, experiment.run))
-    train_stage(experiment.fields, experiment.run, say, experiment.deadline)
+    experiment = Experiment(arguments.fields, arguments.run)
+    if arguments.dry_run:
+        return print(describe_plan(experiment))
+    train_stage(experiment, say, arguments.deadline)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,11 @@ from typing import Annotated, Any, NoReturn
 import tyro
 
 from analysis.figures.fonts import MissingGlyphs
+from data_gen.concepts import Concept
 from data_gen.world import WorldConfig
 from ground.endings import DamageWarning, Heard, Mistake, Preempted
 from ground.reading import read_as
-from studies.experiment.config import Config, EvaluateConfig, check_config, read_config, to_dict
+from studies.experiment.config import Config, EvaluateConfig, read_config, to_dict
 from studies.run.directory import RunDir
 from studies.run.null_condition import check_null
 from studies.run.stopping import follow_launcher
@@ -32,6 +33,7 @@ LAUNCHED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  #
 ALONE = {"RANK": "0", "WORLD_SIZE": "1"}  # say the same as nothing
 STARTED = time.monotonic()
 SEVERAL_VALUES = ("--prompt", "--and", "--not", "--steps", "--run", "--world.held-out")
+ANY_WORLD = WorldConfig({"shape": Concept(("circle", "square"))})  # of --help without a config
 PROMPTS = "--evaluate.prompts."  # and the name of a set
 
 
@@ -67,12 +69,12 @@ def read_experiment(description: str) -> Experiment:
     path = read_flag("--config")
     if path is None and not {"-h", "--help"} & set(sys.argv):
         raise Mistake("--config: missing; give an experiment's YAML file, such as configs/*.yaml")
-    config = read_config(Path(path)) if path else Config("NAME", WorldConfig())
+    config = read_config(Path(path)) if path else Config("NAME", ANY_WORLD)
     config = replace(config, evaluate=with_named_prompts(config.evaluate))
     default = Experiment(Path(path or "configs/quickstart.yaml"), config)
     settings = (tyro.conf.AvoidSubcommands,)
     experiment = tyro.cli(Experiment, default=default, description=description, config=settings)
-    check_config(read_as(Config, to_dict(experiment.fields), ""))  # flags obey a file's rules
+    read_as(Config, to_dict(experiment.fields), "")  # flags obey a file's rules
     check_null(experiment.fields, experiment.run)
     deadline_after(experiment.max_minutes)  # refuse a mistake
     return experiment

@@ -1,35 +1,35 @@
 """What --dry-run prints."""
 
-from studies.experiment.config import Config, scored_weights, snapshot_steps, to_yaml
+from studies.experiment.config import scored_weights, snapshot_steps, to_yaml
 from studies.forecast import Weights, run_bytes
-from studies.run.directory import RunDir
-from studies.scoring.plans import make_plans, questions_of, shown_plans
+from studies.run.opened import Experiment
+from studies.run.plans import make_plans, shown_plans
 from studies.worlds.prompt_sets import prompts_of, rows_per_step
-from studies.worlds.tasks import new_model, task_of
 
 
-def describe_plan(config: Config, run: RunDir) -> str:
+def describe_plan(experiment: Experiment) -> str:
     """The resolved config, then steps, snapshots, disk and work."""
-    task = task_of(config)
-    weights = Weights.of(new_model(config, task))
+    config, task = experiment.config, experiment.task
+    weights = Weights.of(experiment.new_model())
     snapshots = snapshot_steps(config)
     lines = [
-        f"run: {run.path}",
+        f"run: {experiment.run.path}",
         f"world: {task.shown}",
         f"model: {(weights.trained + weights.frozen) / 1e6:.2f} M parameters"
         + (f", {weights.frozen / 1e6:.2f} M of them frozen" if weights.frozen else ""),
         f"train: {config.train.max_steps} steps of {config.train.batch_size} images, "
         f"{config.train.max_steps * config.train.batch_size} images in all",
         f"snapshots: {len(snapshots)} at steps {', '.join(map(str, snapshots))}",
-        *_evaluation_plan(config),
-        f"disk: about {run_bytes(config, weights) / 2**20:.0f} MiB",
+        *_evaluation_plan(experiment),
+        f"disk: about {run_bytes(experiment, weights) / 2**20:.0f} MiB",
     ]
     return "\n".join([to_yaml(config), *lines])
 
 
-def _evaluation_plan(config: Config) -> list[str]:
+def _evaluation_plan(experiment: Experiment) -> list[str]:
+    config = experiment.config
     plans, shown = make_plans(config), shown_plans(config)
-    asked, scale = questions_of(config), config.evaluate.guidance_scale
+    asked, scale = experiment.exam.questions, config.evaluate.guidance_scale
     first = {name: prompts_of(own[0], 1)[0] for name, own in asked.items()}
     images = [plan.images_per_combination * len(asked[plan.intervention]) for plan in plans]
     evaluations = sum(

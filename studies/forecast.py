@@ -7,9 +7,9 @@ from torch import nn
 
 from diffusion.snapshots import complete_steps, thinned_steps
 from ground.endings import Mistake
-from studies.experiment.config import Config, snapshot_steps
-from studies.run.directory import RunDir
-from studies.scoring.plans import count_images, make_plans, shown_plans
+from studies.experiment.config import snapshot_steps
+from studies.run.opened import Experiment
+from studies.run.plans import count_images, make_plans, shown_plans
 
 SMALL_FILES = 100_000  # bytes of configs, tokenizer and manifest in a snapshot; measured: 40 kB
 COPIES_IN_SNAPSHOT, COPIES_IN_STATE, STATES = 2, 4, 3  # two states are kept while one is written
@@ -25,9 +25,11 @@ def state_bytes(parameters: int) -> int:
     return STATES * (COPIES_IN_STATE * 4 * parameters + SMALL_FILES)
 
 
-def sample_bytes(config: Config) -> int:
+def sample_bytes(experiment: Experiment) -> int:
     """Images at most, uncompressed, those of the memoriser too: as many as at the last snapshot."""
-    images = count_images(config, [*make_plans(config), *shown_plans(config)[-1:]])
+    config = experiment.config
+    plans = [*make_plans(config), *shown_plans(config)[-1:]]
+    images = count_images(experiment.exam.questions, plans)
     return images * 3 * config.world.image_size_px**2
 
 
@@ -44,19 +46,20 @@ class Weights:
         return cls(sum(n for n, t in counts if t), sum(n for n, t in counts if not t))
 
 
-def run_bytes(config: Config, weights: Weights) -> int:
+def run_bytes(experiment: Experiment, weights: Weights) -> int:
     """The whole run, nothing thinned."""
-    snapshots = len(snapshot_steps(config)) * snapshot_bytes(weights.trained)
-    return snapshots + 4 * weights.frozen + state_bytes(weights.trained) + sample_bytes(config)
+    snapshots = len(snapshot_steps(experiment.config)) * snapshot_bytes(weights.trained)
+    return snapshots + 4 * weights.frozen + state_bytes(weights.trained) + sample_bytes(experiment)
 
 
-def check_disk(config: Config, run: RunDir, weights: Weights) -> None:
+def check_disk(experiment: Experiment, weights: Weights) -> None:
     """Raises Mistake if what is still to be written does not fit."""
+    run = experiment.run
     snapshots = len({*complete_steps(run.snapshots), *thinned_steps(run.snapshots)})
     states = min(STATES - 1, len(complete_steps(run.states)))
     written = snapshots * snapshot_bytes(weights.trained) + 4 * weights.frozen * (snapshots > 0)
     written += states * state_bytes(weights.trained) // STATES
-    needed = run_bytes(config, weights) - written
+    needed = run_bytes(experiment, weights) - written
     free = shutil.disk_usage(run.path).free
     if needed > free:
         raise Mistake(

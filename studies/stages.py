@@ -20,16 +20,13 @@ from diffusion.snapshots import (
 )
 from diffusion.train import Trainer
 from ground.endings import Mistake, Preempted
-from ground.files import hash_json, read_json, remove_unfinished
+from ground.files import hash_json, remove_unfinished
 from studies.experiment.config import (
     Config,
-    check_config,
     flatten,
-    scored_world,
     snapshot_steps,
     to_dict,
 )
-from studies.experiment.world_file import with_contents
 from studies.findings.certificate_facts import probe_facts, probe_warnings
 from studies.findings.instruments import agreement_lines
 from studies.findings.prompt_findings import table_of_prompts
@@ -40,9 +37,10 @@ from studies.run.auto_precision import decide_precision, with_recorded_precision
 from studies.run.directory import RunDir
 from studies.run.lineage import find_source, record_lineage, with_recorded_source
 from studies.run.null_condition import check_null
+from studies.run.opened import Experiment
 from studies.run.stopping import stop_on_request
 from studies.scoring.evaluate import Evaluator
-from studies.scoring.probing import ORIGINALS, ensure_probe, load_run_probe
+from studies.scoring.probing import ensure_probe
 from studies.scoring.sampler_certificate import (
     check_comparable,
     comparison_jobs,
@@ -52,34 +50,34 @@ from studies.scoring.sampler_certificate import (
 from studies.scoring.thinning import is_trained, thin_scored
 from studies.scoring.units import count_parts, unscored
 from studies.scoring.watching import follow
-from studies.worlds.kinds import images_of
-from studies.worlds.tasks import new_model, task_of
 
 Say = Callable[[str], None]
 
 
-def run_experiment(config: Config, run: RunDir, say: Say, deadline: float | None = None) -> None:
+def run_experiment(experiment: Experiment, say: Say, deadline: float | None = None) -> None:
     """All stages in one process; says what each found. deadline: as `stop_on_request` takes it."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise Mistake("scripts/run.py is one process; train with several by scripts/train.py first")
-    scored_world(config)
-    config = as_recorded(config, run)
-    claim(config, run)
-    task_of(config)  # refuse a mistake before the work
-    probe_stage(config, run, say, deadline)
-    train_stage(config, run, say, deadline)
-    config = with_recorded_precision(config, run)
-    evaluate_stage(config, run, say, deadline)
-    report_stage(config, run, say)
+    experiment = as_recorded(experiment)
+    claim(experiment)
+    _ = experiment.task  # refuse a mistake before the work
+    probe_stage(experiment, say, deadline)
+    train_stage(experiment, say, deadline)
+    experiment = as_recorded(experiment)  # by now the precision is decided
+    evaluate_stage(experiment, say, deadline)
+    report_stage(experiment, say)
 
 
-def as_recorded(config: Config, run: RunDir) -> Config:
+def as_recorded(experiment: Experiment) -> Experiment:
     """With what a run knows of its experiment: the source's name, contents of files, precision."""
-    return with_recorded_precision(with_recorded_source(with_contents(config), run), run)
+    experiment = experiment.with_contents()
+    config = with_recorded_source(experiment.config, experiment.run)
+    return experiment.changed(with_recorded_precision(config, experiment.run))
 
 
-def claim(config: Config, run: RunDir) -> None:
+def claim(experiment: Experiment) -> None:
     """Make the directory this experiment's, unless its training went beyond the config's end."""
+    config, run = experiment.config, experiment.run
     reached = max((*steps_in(run.states), *steps_in(run.snapshots)), default=0)
     if run.config_file.is_file() and reached > config.train.max_steps:
         raise Mistake(
@@ -91,12 +89,13 @@ def claim(config: Config, run: RunDir) -> None:
     run.claim(config)
 
 
-def probe_stage(config: Config, run: RunDir, say: Say, deadline: float | None = None) -> None:
+def probe_stage(experiment: Experiment, say: Say, deadline: float | None = None) -> None:
     """The first process makes the probe, unless it is there; the others wait for it."""
-    images, processes = images_of(scored_world(with_contents(config))), _scoring_processes(config)
-    new = processes.once(lambda: ensure_probe(run, images, config.probe, say, deadline))
-    say(f"probe: {'trained' if new else 'found'}; {_probe_line(run)}")
-    for line in probe_warnings(read_json(run.probe / "certificate.json")):
+    experiment = experiment.with_contents()
+    processes = _scoring_processes(experiment.config)
+    new = processes.once(lambda: ensure_probe(experiment, say, deadline))
+    say(f"probe: {'trained' if new else 'found'}; {_probe_line(experiment)}")
+    for line in probe_warnings(experiment.certificate):
         say(line)
 
 
@@ -105,10 +104,10 @@ def _scoring_processes(config: Config) -> Processes:
     return Processes(build_accelerator(replace(config.train, tracker=None)))
 
 
-def train_stage(config: Config, run: RunDir, say: Say, deadline: float | None = None) -> None:
+def train_stage(experiment: Experiment, say: Say, deadline: float | None = None) -> None:
     """Train to the end, going on from the last state. Raises Preempted or Diverged."""
-    check_config(config)
-    config = as_recorded(config, run)
+    experiment = as_recorded(experiment)
+    config, run = experiment.config, experiment.run
     processes = Processes(build_accelerator(config.train, run.path))
     if processes.once(lambda: is_trained(config, run)):
         processes.once(lambda: run.set_done("train"))
@@ -117,20 +116,17 @@ def train_stage(config: Config, run: RunDir, say: Say, deadline: float | None = 
     with ExitStack() as stack:
         should_stop = stack.enter_context(stop_on_request(deadline))
         stack.push(processes.leave)
-        processes.once(lambda: claim(config, run))
+        processes.once(lambda: claim(experiment))
         processes.once(lambda: stack.enter_context(run.writing("train")))
-        _train(config, run, processes, say, should_stop)
+        _train(experiment, processes, say, should_stop)
         processes.once(lambda: _check_snapshots(config, run))
     say(f"train: {config.train.max_steps} steps; {_speed_line(run)}")
 
 
 def _train(
-    config: Config,
-    run: RunDir,
-    processes: Processes,
-    say: Say,
-    should_stop: Callable[[], bool],
+    experiment: Experiment, processes: Processes, say: Say, should_stop: Callable[[], bool]
 ) -> None:
+    config, run = experiment.config, experiment.run
     facts = {
         "device": processes.device.type,
         "threads": torch.get_num_threads(),
@@ -140,11 +136,11 @@ def _train(
     }
     for line in processes.once(lambda: run.write_environment(facts)):
         say(f"environment: {line}; last bits may differ from here on")
-    task = task_of(config)
+    task = experiment.task
     data, leaks = task.load()
     for line in leaks:
         say(line)
-    model = new_model(config, task)
+    model = experiment.new_model()
     config = decide_precision(config, run, processes, model, data)
     trainer = Trainer(
         data,
@@ -159,7 +155,7 @@ def _train(
     )
     if trainer.step:
         say(f"train: going on from the state of step {trainer.step}")
-    processes.once(lambda: check_disk(config, run, Weights.of(trainer.raw)))
+    processes.once(lambda: check_disk(experiment, Weights.of(trainer.raw)))
     _start_tracker(config, processes, trainer.step)
     trainer.run()
 
@@ -189,8 +185,7 @@ def _start_tracker(config: Config, processes: Processes, step: int) -> None:
 
 
 def evaluate_stage(
-    config: Config,
-    run: RunDir,
+    experiment: Experiment,
     say: Say,
     deadline: float | None = None,
     watch_seconds: float | None = None,
@@ -201,17 +196,18 @@ def evaluate_stage(
     watch_seconds: how often to look for what a training at work has added; None: all is there.
     certify_sampler: compare the sampler with ancestral sampling too, while all snapshots are there.
     """
-    config = with_contents(config)
+    experiment = experiment.with_contents()
+    config, run = experiment.config, experiment.run
     check_null(config, run)
     if certify_sampler:
         check_comparable(config)
-    world, processes = scored_world(config), _scoring_processes(config)
+    processes = _scoring_processes(config)
     processes.check_equal("config", hash_json(to_dict(config)))
     with ExitStack() as stack:
         stack.push(processes.leave)
         processes.once(lambda: run.claim_prompts(config.evaluate.prompts))
         processes.once(lambda: _tidy_scores(run))
-        evaluator = Evaluator(run, config, world, *load_run_probe(run, world), processes)
+        evaluator = Evaluator(experiment, processes)
         for line in processes.once(evaluator.standings):
             say(f"evaluate: {line}")
         missing, parts = count_parts(evaluator.missing()), count_parts(evaluator.jobs)
@@ -222,8 +218,8 @@ def evaluate_stage(
             processes.once(lambda: run.set_done("evaluate"))
             say(f"evaluate: finished before, {parts} parts")
         if certify_sampler:
-            _certify_sampler(evaluator, config, say, deadline)
-        for line in processes.once(lambda: thin_scored(config, run)):
+            _certify_sampler(evaluator, say, deadline)
+        for line in processes.once(lambda: thin_scored(experiment)):
             say(line)
 
 
@@ -260,45 +256,42 @@ def _scoring(evaluator: Evaluator, deadline: float | None) -> Iterator[Callable[
         yield check
 
 
-def _certify_sampler(
-    evaluator: Evaluator, config: Config, say: Say, deadline: float | None
-) -> None:
+def _certify_sampler(evaluator: Evaluator, say: Say, deadline: float | None) -> None:
     """Draw and score what is to be compared and not there yet; write and say the certificate."""
-    run, probe, once = evaluator.run, evaluator.probe_name, evaluator.processes.once
-    compared = once(lambda: plan_comparisons(run, config, probe))
-    jobs = comparison_jobs(run, probe, compared)
+    experiment, once = evaluator.experiment, evaluator.processes.once
+    compared = once(lambda: plan_comparisons(experiment))
+    jobs = comparison_jobs(experiment, compared)
     with _scoring(evaluator, deadline) as check:
         evaluator.evaluate(once(lambda: unscored(jobs)), check)
-        table = once(lambda: write_sampler_certificate(run, config, probe, compared))
-    say(f"joint accuracy from the same noise, in {run.sampler_certificate}\n{table}")
+        table = once(lambda: write_sampler_certificate(experiment, compared))
+    say(f"joint accuracy from the same noise, in {evaluator.run.sampler_certificate}\n{table}")
 
 
-def report_stage(config: Config, run: RunDir, say: Say) -> None:
+def report_stage(experiment: Experiment, say: Say) -> None:
     """Figures and report, unless they were made from these scores before; then the table."""
-    config = with_contents(config)
-    world = scored_world(config)
-    findings = Findings([run], [config], world)
+    experiment = experiment.with_contents()
+    config, run, findings = experiment.config, experiment.run, Findings([experiment])
     if not report_is_fresh(findings):
         figures = findings.draw(run.figures)
-        write_run_report(findings, images_of(world).training(), figures)
+        write_run_report(findings, figures)
     for weights, table in findings.tables().items():
         say(f"\naccuracy at step {config.train.max_steps}{weights} [95 % interval]\n{table}\n")
     if config.evaluate.prompts:
         table = table_of_prompts(findings.prompt_rows())
         say(f"joint accuracy of other prompts, beside the captions\n{table}\n")
     say(f"joint accuracy at step 0: {findings.first_step_accuracy():.3f}")
-    say(f"joint accuracy of {ORIGINALS[config.world.kind]}: {findings.ceiling():.3f}")
+    say(f"joint accuracy of {experiment.world.originals}: {findings.ceiling():.3f}")
     say(f"joint accuracy of the memoriser: {findings.floor()}")
     for name, fact in findings.exam.facts(findings.scores).items():
         say(f"{name}: {fact}")
-    for line in agreement_lines(run, config):
+    for line in agreement_lines(experiment):
         say(line)
-    say(f"probe: {_probe_line(run)}\ntraining: {_speed_line(run)}")
+    say(f"probe: {_probe_line(experiment)}\ntraining: {_speed_line(run)}")
     say(f"report: {run.report}")
 
 
-def _probe_line(run: RunDir) -> str:
-    facts = probe_facts(read_json(run.probe / "certificate.json"))
+def _probe_line(experiment: Experiment) -> str:
+    facts = probe_facts(experiment.certificate)
     return ", ".join(f"{name} {text}" for name, text in facts.items())
 
 

@@ -21,7 +21,7 @@ from studies.cli import quieten_libraries  # noqa: E402
 
 quieten_libraries()  # before they are imported
 
-from studies.scoring.oracle_readings import oracle_of  # noqa: E402
+from studies.worlds.shapes.oracle import oracle_of  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -65,5 +65,5 @@ def one_oracle() -> Iterator[None]:
         return known[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("studies.scoring.evaluate.oracle_of", remembered)
+        patch.setattr("studies.scoring.measurements.oracle.oracle_of", remembered)
         yield

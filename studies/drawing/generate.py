@@ -10,9 +10,6 @@ import torch
 from tqdm import tqdm
 
 from classifiers.probe import Probe
-from data_gen.bumps.config import BumpsConfig
-from data_gen.photos.world import PhotoTerms
-from data_gen.world import World
 from diffusion.composition import parse_composition
 from diffusion.pipeline import ConceptPipeline
 from diffusion.sampling import TILE
@@ -26,9 +23,8 @@ from diffusion.snapshots import (
 from ground.endings import Mistake
 from studies.experiment.config import EvaluateConfig
 from studies.run.directory import RunDir
-from studies.scoring.oracle_readings import reader_of
-from studies.scoring.probing import load_run_probe
-from studies.worlds.asked import Asked, what_is_asked
+from studies.run.opened import Experiment
+from studies.worlds.asked import Asked
 
 
 @dataclass(frozen=True)
@@ -104,25 +100,19 @@ def chosen_steps(run: RunDir, steps: Sequence[int] | Literal["all"] | None) -> l
 
 
 def draw(
-    run: RunDir,
-    world: World | PhotoTerms | BumpsConfig,
-    prompts: Sequence[str],
-    settings: EvaluateConfig,
-    *,
-    steps: Sequence[int],
-    num_images: int,
+    experiment: Experiment, prompts: Sequence[str], *, steps: Sequence[int], num_images: int
 ) -> list[Drawn]:
-    """`num_images` of each prompt at each step; image k starts from the same noise everywhere.
+    """Draw `num_images` of each prompt at each step, as `evaluate` of the config says; image k
+    starts from the same noise everywhere.
 
-    There are no readings of bumps, which the oracle alone reads here, and of runs that were trained
-    alone.
-    Raises Mistake for a prompt that cannot be read; an unknown or contradictory word before
-    anything is loaded.
+    There are no readings where prompts are numbers, which the oracle alone reads here, and of runs
+    that were trained alone. Raises Mistake for a prompt that cannot be read; an unknown or
+    contradictory word before anything is loaded.
     """
-    probe, asked, oracle = None, {}, reader_of(world)
-    if isinstance(world, World | PhotoTerms):
-        asked = {prompt: what_is_asked(world, prompt) for prompt in prompts}
-        probe = load_run_probe(run, world)[0] if run.probe.is_symlink() else None
+    world, run, settings = experiment.world, experiment.run, experiment.config.evaluate
+    asked = {p: found for p in prompts if (found := world.what_is_asked(p))}
+    oracle = world.oracle_reader()
+    probe = experiment.probe if world.has_words and run.probe.is_symlink() else None
     repeated = [prompt for prompt in prompts for _ in range(num_images)]
     drawings = []
     with tqdm(total=len(steps) * len(repeated), unit="image", disable=None) as bar:

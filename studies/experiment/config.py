@@ -1,18 +1,15 @@
 """One YAML = one experiment: its parts put together, read and checked. Imports no torch."""
 
 import dataclasses
-import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
 from classifiers.probe_config import ProbeConfig, check_probe
-from data_gen.bumps.config import BumpsConfig, check_bumps
 from data_gen.captions import CaptionConfig
-from data_gen.photos.world import PhotosConfig, PhotoTerms, PhotoWorld
-from data_gen.world import World, WorldConfig
 from diffusion.model_config import ModelConfig, check_model
 from diffusion.objective_config import ObjectiveConfig, check_objective
 from diffusion.sampler_names import SamplerName, check_sampler
@@ -24,17 +21,13 @@ from diffusion.train_config import (
 )
 from ground.endings import Mistake
 from ground.reading import check_name, read_as, read_yaml
-from studies.worlds.prompt_sets import all_questions
+from studies.worlds.kind import KindOfWorld
+from studies.worlds.registry import KINDS, AnySettings, world_of
 
 MOST_GUIDANCE = 1000
 MOST_IMAGES = 1 << 20  # per combination: their numbers leave room for no more
-MOST_COMBINATIONS = (
-    1 << 32
-) // MOST_IMAGES  # a number of 32 bits for every image; scoring/noise.py
+MOST_COMBINATIONS = (1 << 32) // MOST_IMAGES  # every image has a number of 32 bits
 RESERVED_NAMES = ("render", "memoriser")  # what the `run` column of scores calls its baselines
-AnyTerms = World | PhotoTerms | BumpsConfig  # what can be known of a world without its files
-AnyWorld = World | PhotoWorld | BumpsConfig  # … and with them
-PLACES = ("folder", "table", "file_column")  # of a world: where its files lie, not what they hold
 
 
 @dataclass(frozen=True)
@@ -74,7 +67,7 @@ class EvaluateConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """One experiment.
+    """One experiment, checked when it is made. Raises Mistake, naming the key.
 
     Attributes:
         name: of the run directory, runs/<name>.
@@ -84,7 +77,7 @@ class Config:
     """
 
     name: str
-    world: WorldConfig | BumpsConfig | PhotosConfig
+    world: AnySettings
     question: str = ""
     seed: int = 0
     captions: CaptionConfig = field(default_factory=CaptionConfig)
@@ -94,17 +87,27 @@ class Config:
     probe: ProbeConfig = field(default_factory=ProbeConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
 
+    def __post_init__(self) -> None:
+        _check(self)
+
+    @cached_property
+    def terms(self) -> KindOfWorld:
+        """The checked world, as far as its config tells."""
+        return world_of(self.world, self.captions)
+
 
 def read_config(path: Path) -> Config:
-    """Read and check one YAML file. Raises Mistake, naming the key."""
-    data = read_yaml(path)
-    config = read_as(Config, data, "")
-    check_config(config)
-    return config
+    """Read one YAML file. Raises Mistake, naming the key."""
+    return read_as(Config, read_yaml(path), "")
 
 
-def check_config(config: Config) -> AnyTerms:
-    """Every rule that needs no training; returns what `check_world` does."""
+def replace_world(config: Config, **changes: Any) -> Config:
+    """Return a config with other fields of its world. Raises Mistake, naming the key."""
+    return dataclasses.replace(config, world=dataclasses.replace(config.world, **changes))
+
+
+def _check(config: Config) -> None:
+    """Raise Mistake, naming the key, for what no experiment can be. Needs no training, no files."""
     check_name(config.name, RESERVED_NAMES)
     for key, seed in (
         ("seed", config.seed),
@@ -120,48 +123,14 @@ def check_config(config: Config) -> AnyTerms:
     check_train(config.train)
     check_probe(config.probe)
     _check_evaluate(config)
-    world = check_world(config.world, config.captions)
-    _check_prompts(config, world)
-    return world
-
-
-def check_world(
-    config: WorldConfig | BumpsConfig | PhotosConfig, captions: CaptionConfig
-) -> AnyTerms:
-    """The checked world; of bumps the checked config, since their labels need torch, and of
-    photographs all but what is in their files, which a finished run no longer needs."""
-    if isinstance(config, WorldConfig):
-        return World(config, captions)
-    if isinstance(config, PhotosConfig):
-        return PhotoTerms(config, captions)
-    check_bumps(config)
-    if captions != CaptionConfig():
-        raise Mistake("captions: worlds of bumps have none; leave the section out")
-    return config
-
-
-def scored_world(config: Config) -> AnyWorld:
-    """The checked world of an experiment, photographs with what is in their files."""
-    return with_files(check_config(config))
-
-
-def with_files(world: AnyTerms) -> AnyWorld:
-    """… of a checked world. Raises Mistake for files that are not there, or not as they should."""
-    return PhotoWorld(world.config, world.captions) if isinstance(world, PhotoTerms) else world
+    config.terms.check_prompts(config.evaluate.prompts)
 
 
 def _check_conditioning(config: Config) -> None:
-    kind = config.model.conditioning
-    if isinstance(config.world, BumpsConfig) and kind != "coordinates":
-        raise Mistake(
-            f"model.conditioning: got {kind!r}, allowed 'coordinates': the labels of bumps are "
-            f"numbers, not words"
-        )
-    if isinstance(config.world, PhotosConfig) and kind in ("vector", "coordinates"):
-        raise Mistake(
-            f"model.conditioning: got {kind!r}, allowed one_hot, embeddings, captions, "
-            f"captions_contextual, pretrained: photographs have words, but no numbers"
-        )
+    kind, world = config.model.conditioning, KINDS[config.world.kind]
+    if kind not in world.conditionings:
+        allowed = ", ".join(world.conditionings)
+        raise Mistake(f"model.conditioning: got {kind!r}, allowed {allowed}: {world.why}")
 
 
 def _check_evaluate(config: Config) -> None:
@@ -170,8 +139,7 @@ def _check_evaluate(config: Config) -> None:
         if not 1 <= getattr(evaluate, key) <= MOST_IMAGES:
             got = getattr(evaluate, key)
             raise Mistake(f"evaluate.{key}: got {got}, allowed 1 to {MOST_IMAGES}")
-    concepts = {} if isinstance(config.world, BumpsConfig) else config.world.concepts
-    combinations = math.prod(len(concept.values) for concept in concepts.values())
+    combinations = KINDS[config.world.kind].num_combinations(config.world)
     if combinations > MOST_COMBINATIONS:
         raise Mistake(
             f"world.concepts: make {combinations} combinations, allowed up to {MOST_COMBINATIONS}"
@@ -187,13 +155,6 @@ def _check_evaluate(config: Config) -> None:
             f"evaluate.snapshots: step {missing[0]} is no snapshot of training; "
             f"add it to train.snapshots, which gives {', '.join(map(str, snapshot_steps(config)))}"
         )
-
-
-def _check_prompts(config: Config, world: AnyTerms) -> None:
-    if not isinstance(world, BumpsConfig):
-        all_questions(world, config.evaluate.prompts)
-    elif config.evaluate.prompts:
-        raise Mistake("evaluate.prompts: worlds of bumps have no words to ask by; leave them out")
 
 
 def snapshot_steps(config: Config) -> tuple[int, ...]:
@@ -240,7 +201,8 @@ def identity(config: Config) -> dict[str, Any]:
     """What makes another experiment under the same name if it changes."""
     data = to_dict(config)
     keep = {key: data[key] for key in ("seed", "world", "captions", "model", "objective")}
-    keep["world"] = {key: value for key, value in data["world"].items() if key not in PLACES}
+    places = KINDS[config.world.kind].places
+    keep["world"] = {key: value for key, value in data["world"].items() if key not in places}
     free = {"state_every", "log_every", "tracker", "threads"}
     if config.train.reduction == "all_reduce":  # in_order, it is what fixes the bits
         free.add("micro_batch_size")

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from classifiers.limits import least
-from studies.scoring.probing import ORIGINALS
+from studies.worlds.registry import KINDS
 
 Concepts = Iterable[tuple[str, Mapping[str, Any]]]  # of a certificate
 
@@ -70,7 +70,7 @@ def probe_warnings(certificate: Mapping[str, Any]) -> list[str]:
 def _limit(certificate: Mapping[str, Any]) -> str:
     """Such as "2048 true renders of their own; of further ones it is unsure of 1.0%"."""
     limit = certificate["unsure_limit"]
-    originals = ORIGINALS[certificate["identity"]["world"]["kind"]]
+    originals = _originals(certificate)
     return (
         f"{limit['num_images']} {originals} of their own; of further ones, half of them blurred "
         f"and noisy, it is expected to be unsure of {limit['expected_rate']:.1%}"
@@ -79,7 +79,11 @@ def _limit(certificate: Mapping[str, Any]) -> str:
 
 def _certified_on(certificate: Mapping[str, Any]) -> str:
     """Such as "2048 true renders"."""
-    return f"{certificate['num_images']} {ORIGINALS[certificate['identity']['world']['kind']]}"
+    return f"{certificate['num_images']} {_originals(certificate)}"
+
+
+def _originals(certificate: Mapping[str, Any]) -> str:
+    return KINDS[certificate["identity"]["world"]["kind"]].originals
 
 
 def _within(concept: Mapping[str, Any]) -> str:

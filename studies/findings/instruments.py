@@ -18,16 +18,13 @@ from analysis.tables.agreement import (
     sure_accuracy,
     sure_rows,
 )
-from classifiers.certificate import probe_name
-from studies.experiment.config import Config
 from studies.findings.certificate_facts import degradation
-from studies.run.directory import RunDir
-from studies.scoring.plans import Plan, has_oracle, instruments, shown_plans
-from studies.scoring.probing import ORIGINALS, read_certificate
-from studies.scoring.results import read_samples, read_scores
-from studies.worlds.exams import Exam
+from studies.run.opened import Experiment
+from studies.run.plans import Plan, shown_plans
+from studies.run.provenance import ORACLE
+from studies.run.results import read_samples
 
-CAPTIONS = {
+LEGENDS = {
     "certificate": "How {readers} read {originals} under noise and blur. Right: the share read as "
     "what they show; an image that is taken for no scene, unsure, counts as wrong.",
     "agreement": "How often probe and oracle say the same of the generated images in which neither "
@@ -37,67 +34,62 @@ CAPTIONS = {
 }
 
 
-def instrument_figures(run: RunDir, config: Config, exam: Exam) -> dict[str, Any]:
-    """Figures by name, as CAPTIONS has them; those of the oracle where it has read the images, and
+def instrument_figures(experiment: Experiment) -> dict[str, Any]:
+    """Figures by name, as LEGENDS has them; those of the oracle where it has read the images, and
     pictures of disagreement where there are any."""
-    figures = {"certificate": degradation_figure(degradation(read_certificate(run)))}
-    if has_oracle(config):
-        figures["agreement"] = agreement_figure(
-            agreement(*_read_both(run, config, shown_plans(config)))
-        )
-        last = shown_plans(config)[-1]
-        apart = disagreements(*_read_both(run, config, [last]))
+    figures = {"certificate": degradation_figure(degradation(experiment.certificate))}
+    if experiment.asks_the_oracle:
+        plans = shown_plans(experiment.config)
+        figures["agreement"] = agreement_figure(agreement(*_read_both(experiment, plans)))
+        apart = disagreements(*_read_both(experiment, plans[-1:]))
         if len(apart):
-            figures["disagreements"] = disagreement_figure(apart, _images(run, exam, last, apart))
+            images = _images(experiment, plans[-1], apart)
+            figures["disagreements"] = disagreement_figure(apart, images)
     return figures
 
 
-def agreement_lines(run: RunDir, config: Config) -> list[str]:
+def agreement_lines(experiment: Experiment) -> list[str]:
     """What to say of probe and oracle: where both agree at the last snapshot, and what they read as
     asked at every one; nothing if the oracle was not asked."""
-    if not has_oracle(config):
+    if not experiment.asks_the_oracle:
         return []
-    last, rows = _last_agreement(run, config), pd.DataFrame(learned_rows(run, config))
+    last, rows = _last_agreement(experiment), pd.DataFrame(learned_rows(experiment))
     return [
         f"probe and oracle say the same, where neither is unsure: {last}",
         f"\nread as asked by both, where neither is unsure\n{rows.to_string(index=False)}\n",
     ]
 
 
-def learned_rows(run: RunDir, config: Config) -> list[dict[str, str]]:
+def learned_rows(experiment: Experiment) -> list[dict[str, str]]:
     """`sure_rows` of all snapshots; nothing if the oracle was not asked."""
-    if not has_oracle(config):
+    if not experiment.asks_the_oracle:
         return []
-    return sure_rows(sure_accuracy(*_read_both(run, config, shown_plans(config))))
+    return sure_rows(sure_accuracy(*_read_both(experiment, shown_plans(experiment.config))))
 
 
-def captions(run: RunDir, config: Config) -> dict[str, str]:
-    """CAPTIONS of a run, with the numbers of its last snapshot."""
-    readers = " and ".join(f"the {name}" for name in read_certificate(run)["degradation"])
-    originals = ORIGINALS[config.world.kind]
-    certified = CAPTIONS["certificate"].format(readers=readers, originals=originals)
-    if not has_oracle(config):
-        return {**CAPTIONS, "certificate": certified}
-    last = f"{CAPTIONS['agreement']} At the last snapshot: {_last_agreement(run, config)}."
-    return {**CAPTIONS, "certificate": certified, "agreement": last}
+def legends(experiment: Experiment) -> dict[str, str]:
+    """Return LEGENDS of a run, with the numbers of its last snapshot."""
+    readers = " and ".join(f"the {name}" for name in experiment.certificate["degradation"])
+    originals = experiment.world.originals
+    certified = LEGENDS["certificate"].format(readers=readers, originals=originals)
+    if not experiment.asks_the_oracle:
+        return {**LEGENDS, "certificate": certified}
+    last = f"{LEGENDS['agreement']} At the last snapshot: {_last_agreement(experiment)}."
+    return {**LEGENDS, "certificate": certified, "agreement": last}
 
 
-def _last_agreement(run: RunDir, config: Config) -> str:
-    return format_agreement(agreement(*_read_both(run, config, shown_plans(config)[-1:])))
+def _last_agreement(experiment: Experiment) -> str:
+    return format_agreement(agreement(*_read_both(experiment, shown_plans(experiment.config)[-1:])))
 
 
-def _read_both(
-    run: RunDir, config: Config, plans: Sequence[Plan]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    probe, oracle = (
-        read_scores(run, config, plans, name)
-        for name in instruments(config, probe_name(read_certificate(run)))
-    )
-    return probe, oracle
+def _read_both(experiment: Experiment, plans: Sequence[Plan]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What the probe and the oracle read in the images of some plans."""
+    return experiment.scores(plans, experiment.probe_name), experiment.scores(plans, ORACLE)
 
 
-def _images(run: RunDir, exam: Exam, plan: Plan, apart: pd.DataFrame) -> np.ndarray:
+def _images(experiment: Experiment, plan: Plan, apart: pd.DataFrame) -> np.ndarray:
     """uint8 (rows of apart, h, w, c)."""
-    names = [question.combination for question in exam.questions[plan.intervention]]
+    questions = experiment.exam.questions[plan.intervention]
+    names = [question.combination for question in questions]
     asked = [names.index(name) for name in apart["combination"]]
-    return read_samples(run, plan)[asked, apart["sample"]]
+    return read_samples(experiment.run, plan)[asked, apart["sample"]]

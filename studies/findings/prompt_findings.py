@@ -3,18 +3,17 @@
 import pandas as pd
 
 from analysis.tables.other_prompts import prompt_curves
-from studies.experiment.config import Config
-from studies.run.directory import RunDir
-from studies.scoring.plans import shown_plans
-from studies.scoring.results import read_scores
+from studies.run.opened import Experiment
+from studies.run.plans import shown_plans
 from studies.worlds.prompt_sets import PLAIN
 
 
-def curves_of_prompts(run: RunDir, config: Config, probe: str) -> pd.DataFrame:
+def curves_of_prompts(experiment: Experiment) -> pd.DataFrame:
     """What `prompt_curves` finds in the shown scores. Mistake names a part that is missing."""
+    config = experiment.config
     sets = (PLAIN, *config.evaluate.prompts)
     plans = [plan for name in sets for plan in shown_plans(config, name)]
-    return prompt_curves(read_scores(run, config, plans, probe))
+    return prompt_curves(experiment.scores(plans, experiment.probe_name))
 
 
 def table_of_prompts(rows: list[dict[str, str]]) -> str:

@@ -1,7 +1,7 @@
 """From the scores of runs to their tables and figures."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,42 +20,35 @@ from analysis.tables.trajectory import (
     in_reading_order,
     joint_right,
 )
-from classifiers.certificate import probe_name
-from studies.experiment.config import AnyTerms, Config, scored_weights
-from studies.findings.instruments import CAPTIONS, instrument_figures
+from studies.experiment.config import scored_weights
+from studies.findings.instruments import LEGENDS, instrument_figures
 from studies.findings.prompt_findings import curves_of_prompts
-from studies.run.directory import RunDir
-from studies.scoring.plans import MEMORISER, RENDER, shown_plans
-from studies.scoring.probing import read_certificate
-from studies.scoring.results import read_planned_scores, read_samples
+from studies.run.opened import Experiment
+from studies.run.plans import MEMORISER, RENDER, shown_plans
+from studies.run.results import read_samples
 from studies.worlds.exams import Exam
-from studies.worlds.kinds import exam_of
 
 
 @dataclass(frozen=True)
 class Findings:
     """The scores of one or more runs of one world, and what is read from them."""
 
-    runs: Sequence[RunDir]
-    configs: Sequence[Config]
-    world: AnyTerms
+    experiments: Sequence[Experiment]
 
-    @cached_property
+    @property
+    def first(self) -> Experiment:
+        """The first run, of which alone some is shown."""
+        return self.experiments[0]
+
+    @property
     def exam(self) -> Exam:
-        return exam_of(self.world, self.configs[0].evaluate)
-
-    @cached_property
-    def certificate(self) -> dict[str, Any]:
-        return read_certificate(self.runs[0])
+        return self.first.exam
 
     @cached_property
     def scores(self) -> pd.DataFrame:
         """What the probe reads; the oracle's readings are a table of their own. `split` is what the
         exam compares."""
-        tables = []
-        for run, config in zip(self.runs, self.configs, strict=True):
-            probe = probe_name(read_certificate(run))
-            tables.append(read_planned_scores(run, config, probe))
+        tables = [e.planned_scores(e.probe_name) for e in self.experiments]
         scores = pd.concat(tables, ignore_index=True)
         return scores.assign(split=scores[self.exam.compared])
 
@@ -66,12 +59,11 @@ class Findings:
     @cached_property
     def prompt_curves(self) -> pd.DataFrame:
         """Of the first run, other prompts beside the captions."""
-        probe = probe_name(self.certificate)
-        return curves_of_prompts(self.runs[0], self.configs[0], probe)
+        return curves_of_prompts(self.first)
 
     def prompt_rows(self) -> list[dict[str, str]]:
         """Of the first run, other prompts beside the captions at the last snapshot, if any."""
-        asked = self.configs[0].evaluate.prompts
+        asked = self.first.config.evaluate.prompts
         return prompt_rows(self.prompt_curves, self.exam.templates) if asked else []
 
     def table(self) -> str:
@@ -80,7 +72,7 @@ class Findings:
 
     def tables(self) -> dict[str, str]:
         """`table` of the shown weights, and where the others are scored too, of both by name."""
-        if not self.configs[0].evaluate.both_weights:
+        if not self.first.config.evaluate.both_weights:
             return {"": self.table()}
         return {f", {name}": findings.table() for name, findings in self._by_weights.items()}
 
@@ -88,13 +80,12 @@ class Findings:
     def _by_weights(self) -> dict[str, "Findings"]:
         """The same of every kind of weights that is scored, the shown ones first."""
         return {
-            name: self if name == self.configs[0].evaluate.weights else self._showing(name)
-            for name in scored_weights(self.configs[0].evaluate)
+            name: self if name == self.first.config.evaluate.weights else self._showing(name)
+            for name in scored_weights(self.first.config.evaluate)
         }
 
     def _showing(self, weights: Any) -> "Findings":
-        shown = [replace(c, evaluate=replace(c.evaluate, weights=weights)) for c in self.configs]
-        return replace(self, configs=shown)
+        return Findings([e.showing(weights) for e in self.experiments])
 
     def weights(self) -> str:
         """Which weights are shown, and how others compare."""
@@ -128,14 +119,14 @@ class Findings:
         directory.mkdir(parents=True, exist_ok=True)
         figures = {"accuracy": accuracy_figure(self.curves, self.exam.chance)}
         figures |= self.exam.figures(self.scores)
-        if len(self.runs) == 1:
-            figures |= instrument_figures(self.runs[0], self.configs[0], self.exam)
-            _remove_older(directory, {*CAPTIONS} - {*figures})
-        if len(self.runs) == 1 and self.configs[0].evaluate.prompts:
+        if len(self.experiments) == 1:
+            figures |= instrument_figures(self.first)
+            _remove_older(directory, {*LEGENDS} - {*figures})
+        if len(self.experiments) == 1 and self.first.config.evaluate.prompts:
             figures["prompts"] = prompt_figure(self.prompt_curves)
-        for run, config in zip(self.runs, self.configs, strict=True):
-            name = "samples" if len(self.runs) == 1 else f"samples-{config.name}"
-            figures[name] = sample_grid(run, config, exam_of(self.world, config.evaluate))
+        for one in self.experiments:
+            name = "samples" if len(self.experiments) == 1 else f"samples-{one.label}"
+            figures[name] = sample_grid(one)
         for name, figure in figures.items():
             save_figure(figure, directory / name)
         return figures
@@ -154,10 +145,10 @@ def _joint_accuracy(scores: pd.DataFrame) -> float:
     return float(joint_right(scores).groupby("combination").mean().mean())
 
 
-def sample_grid(run: RunDir, config: Config, exam: Exam) -> Any:
+def sample_grid(experiment: Experiment) -> Any:
     """Rows: what the exam shows; columns: snapshots; sample 0 of each."""
-    plans = shown_plans(config)
-    columns = [read_samples(run, plan)[[*exam.shown], 0] for plan in plans]
+    plans, exam = shown_plans(experiment.config), experiment.exam
+    columns = [read_samples(experiment.run, plan)[[*exam.shown], 0] for plan in plans]
     return sample_grid_figure(
         colored(np.stack(columns, axis=1)),
         [*exam.shown.values()],

@@ -8,20 +8,18 @@ import numpy as np
 
 from analysis.report.build import Neighbour, Report, write_report
 from analysis.tables.trajectory import final_accuracy
-from classifiers.certificate import probe_name
 from ground.endings import Mistake
 from ground.files import hash_file, hash_json, read_json, read_rows, write_json
-from studies.experiment.config import Config, to_dict, to_yaml
+from studies.experiment.config import to_dict, to_yaml
 from studies.findings.certificate_facts import certificate_facts
-from studies.findings.instruments import captions, learned_rows
+from studies.findings.instruments import learned_rows, legends
 from studies.findings.run_findings import Findings, colored
 from studies.run.directory import RunDir
-from studies.scoring.plans import planned_parts, shown_plans
-from studies.scoring.probing import ORIGINALS
-from studies.scoring.results import read_samples
+from studies.run.opened import Experiment
+from studies.run.plans import shown_plans
+from studies.run.results import read_samples
 from studies.scoring.sampler_certificate import sampler_facts
-from studies.worlds.exams import Exam
-from studies.worlds.images import Training
+from studies.scoring.units import planned_parts
 from studies.worlds.prompt_sets import PLAIN, prompts_of
 
 REPORT_VERSION = 5  # raise it when figures or report change
@@ -29,10 +27,10 @@ SOURCES = "sources.json"
 COMPARED = 4096  # training images beside a sample at once
 
 
-def write_run_report(findings: Findings, training: Training, figures: Mapping[str, Any]) -> None:
+def write_run_report(findings: Findings, figures: Mapping[str, Any]) -> None:
     """report.html of one run."""
-    run, config = findings.runs[0], findings.configs[0]
-    originals = ORIGINALS[config.world.kind]
+    experiment = findings.first
+    run, config, originals = experiment.run, experiment.config, experiment.world.originals
     shown = {
         "accuracy": "Accuracy against training images seen, by the probe.",
         "trajectories": "Paths of the held-out combinations through concept space: mean "
@@ -53,17 +51,17 @@ def write_run_report(findings: Findings, training: Training, figures: Mapping[st
             f"joint accuracy of {originals}": f"{findings.ceiling():.3f}",
             "joint accuracy of the memoriser, which only copies": findings.floor(),
             **findings.exam.facts(findings.scores),
-            **sampler_facts(run, config, probe_name(findings.certificate)),
+            **sampler_facts(experiment),
         },
         accuracy=final_accuracy(findings.curves),
         chance=f"Guessing gets {guess:.3f} of all concepts right at once.",
         figures=_captioned(figures, shown),
         prompts=findings.prompt_rows(),
-        learned=learned_rows(run, config),
-        instrument_figures=_captioned(figures, captions(run, config)),
-        probe=certificate_facts(findings.certificate),
-        leak_check=training.leaks,
-        neighbours=nearest_training_images(run, config, findings.exam, training),
+        learned=learned_rows(experiment),
+        instrument_figures=_captioned(figures, legends(experiment)),
+        probe=certificate_facts(experiment.certificate),
+        leak_check=experiment.training.leaks,
+        neighbours=nearest_training_images(experiment),
         config_yaml=to_yaml(config),
         environment=read_json(run.path / "env.json"),
     )
@@ -75,14 +73,13 @@ def _captioned(figures: Mapping[str, Any], captions: Mapping[str, str]) -> list[
     return [(captions[name], figure) for name, figure in figures.items() if name in captions]
 
 
-def nearest_training_images(
-    run: RunDir, config: Config, exam: Exam, training: Training
-) -> list[Neighbour]:
+def nearest_training_images(experiment: Experiment) -> list[Neighbour]:
     """For each held-out question, sample 0 of the last snapshot beside its nearest neighbour.
 
     Distance: root mean square over pixels and channels, in grey levels.
     """
-    samples = read_samples(run, shown_plans(config)[-1])
+    exam, training = experiment.exam, experiment.training
+    samples = read_samples(experiment.run, shown_plans(experiment.config)[-1])
     images, neighbours = training.images.permute(0, 2, 3, 1).numpy(), []
     for place in exam.held_out:
         sample = samples[place, 0]
@@ -124,7 +121,7 @@ def speed_facts(run: RunDir) -> dict[str, str]:
 
 def report_is_fresh(findings: Findings) -> bool:
     """True if figures and report were made from these scores and this config."""
-    run = findings.runs[0]
+    run = findings.first.run
     files = [run.report, *(run.figures / f"{name}.png" for name in ("accuracy", "samples"))]
     if not all(file.is_file() for file in [*files, run.figures / SOURCES]):
         return False
@@ -136,9 +133,9 @@ def report_is_fresh(findings: Findings) -> bool:
 
 def _sources(findings: Findings) -> dict[str, Any]:
     """What the report of a run is made from."""
-    run, config = findings.runs[0], findings.configs[0]
-    probe = probe_name(findings.certificate)
-    certificate = filter(Path.is_file, [run.sampler_certificate])
-    files = [*planned_parts(run, config, probe), *certificate]
+    experiment = findings.first
+    certificate = filter(Path.is_file, [experiment.run.sampler_certificate])
+    files = [*planned_parts(experiment), *certificate]
     parts = {file.name: hash_file(file) for file in files}
-    return {"version": REPORT_VERSION, "config": hash_json(to_dict(config)), "parts": parts}
+    config = hash_json(to_dict(experiment.config))
+    return {"version": REPORT_VERSION, "config": config, "parts": parts}

@@ -16,7 +16,7 @@ from ground.endings import Mistake, Preempted
 from ground.files import read_json, write_json, write_text
 from ground.locks import is_locked, locked
 from ground.reading import read_as, read_yaml
-from studies.experiment.config import Config, check_config, differences, identity, to_yaml
+from studies.experiment.config import Config, differences, identity, to_yaml
 
 RESERVED_BYTES = 1 << 16  # given up to say in status.json that the disk is full
 PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "numpy", "pandas", "torchmetrics")
@@ -31,13 +31,17 @@ class RunDir:
         self.snapshots = path / "snapshots"
         self.states = path / "state"
         self.samples = path / "samples"
-        self.scores = path / "scores.parquet"
+        self.scores = self.table("scores")
         self.probe = path / "probe"
         self.prompts = path / "prompts.json"
         self.lineage = path / "lineage.json"
         self.sampler_certificate = path / "sampler_certificate.json"
         self.figures = path / "figures"
         self.report = path / "report.html"
+
+    def table(self, name: str) -> Path:
+        """A folder of Parquet parts that reads as one table, such as `scores`."""
+        return self.path / f"{name}.parquet"
 
     @property
     def shared(self) -> Path:
@@ -52,11 +56,9 @@ class RunDir:
                 f"{self.path}: not a run directory (no config.yaml); train one with scripts/run.py"
             )
         try:
-            config = read_as(Config, read_yaml(self.config_file), "")
-            check_config(config)
+            return read_as(Config, read_yaml(self.config_file), "")
         except Mistake as mistake:
             raise Mistake(f"{self.config_file}: {mistake}") from None
-        return config
 
     def claim(self, config: Config) -> None:
         """Make the directory this experiment's. Raises Mistake if it already is another's."""

@@ -16,22 +16,22 @@ from diffusion.pipeline import to_pixels
 from diffusion.samplers import make_sampler, step_noise
 from diffusion.sampling import in_tiles, sample
 from diffusion.snapshots import find_snapshot
-from studies.run.directory import RunDir
-from studies.scoring.plans import Plan, image_index, paired_noise
-from studies.worlds.exams import Exam
-from studies.worlds.images import WorldImages
+from studies.run.opened import Experiment
+from studies.run.plans import Plan
+from studies.scoring.noise import image_index, paired_noise
 
 # Draws some of a plan's images, uint8 (n, h, w, 3); calls its check before every network
 # evaluation, and what that raises ends the drawing.
 Draw = Callable[[range, Callable[[], None]], Tensor]
 
 
-def memorised(exam: Exam, source: WorldImages, run: RunDir, plan: Plan) -> Draw:
+def memorised(experiment: Experiment, plan: Plan) -> Draw:
     """What the memoriser draws under `memoriser_plan`, from the same noise as the model and on its
     noise schedule."""
-    directory = find_snapshot(run.snapshots, plan.step if plan.step >= 0 else None)
+    directory = find_snapshot(experiment.run.snapshots, plan.step if plan.step >= 0 else None)
     schedule = DDPMScheduler.from_pretrained(directory, subfolder="scheduler")
-    count, shape, data = plan.images_per_combination, exam.image_shape, source.training()
+    exam, data = experiment.exam, experiment.training
+    count, shape = plan.images_per_combination, exam.image_shape
     wanted = exam.asked(count)
     made_by = f"memoriser: sampler {plan.sampler} with {plan.num_inference_steps} steps"
     memoriser = Memoriser(

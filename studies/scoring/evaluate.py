@@ -6,34 +6,30 @@ On one process or several: they draw tiles side by side (units.py), and every fi
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 from tqdm import tqdm
 
-from classifiers.certificate import probe_name
-from classifiers.oracle import Oracle
-from classifiers.oracle_scores import score_by_oracle
-from classifiers.probe import Probe
-from classifiers.scores import score_images, write_part
-from data_gen.world import World
 from diffusion.pipeline import ConceptPipeline
 from diffusion.processes import Processes
 from diffusion.snapshots import find_snapshot, snapshot_hash
 from ground.endings import Mistake
 from ground.files import hash_json
-from studies.experiment.config import AnyWorld, Config, identity
+from studies.experiment.config import identity
 from studies.run.directory import RunDir
+from studies.run.opened import Experiment
+from studies.run.plans import MEMORISER, Plan
 from studies.run.provenance import SNAPSHOT, standing_lines
 from studies.run.samples import load_samples, recorded_snapshot, save_samples, save_tile
 from studies.scoring.baselines import Draw, memorised
-from studies.scoring.oracle_readings import ORACLE, ORACLE_VERSION, oracle_of
-from studies.scoring.plans import MEMORISER, Plan, image_index, paired_noise
+from studies.scoring.measurements.measurement import Subject
+from studies.scoring.measurements.registry import measurements_of
+from studies.scoring.noise import image_index, paired_noise
 from studies.scoring.units import (
     Job,
     Tile,
@@ -44,35 +40,20 @@ from studies.scoring.units import (
     undrawn,
     unscored,
 )
-from studies.worlds.kinds import exam_of, images_of
 from studies.worlds.prompt_sets import prompts_of, rows_of
 
 
 class Evaluator:
-    """Evaluates one run with its probe and the oracle. All processes call its methods alike."""
+    """Evaluates one experiment with all its measurements. All processes call its methods alike."""
 
-    def __init__(
-        self,
-        run: RunDir,
-        config: Config,
-        world: AnyWorld,
-        probe: Probe,
-        certificate: Any,
-        processes: Processes,
-    ):
-        self.run, self.world, self.probe, self.processes = run, world, probe, processes
-        self.exam, self.images = exam_of(world, config.evaluate), images_of(world)
-        self.probe_name = probe_name(certificate)
-        self.experiment = hash_json(identity(config))
-        self.jobs = make_jobs(run, config, self.probe_name)
+    def __init__(self, experiment: Experiment, processes: Processes):
+        self.experiment, self.run, self.processes = experiment, experiment.run, processes
+        self.exam, self.images, self.probe = experiment.exam, experiment.images, experiment.probe
+        self.identity = hash_json(identity(experiment.config))
+        self.measurements = {m.name: m for m in measurements_of(experiment)}
+        self.jobs = make_jobs(experiment)
         self.questions = self.exam.questions
         self._loaded: tuple[Plan, Draw, str | None] | None = None
-
-    @cached_property
-    def oracle(self) -> tuple[Oracle, float]:
-        """With its limit; takes seconds to make, and is not made where it has nothing to read."""
-        assert isinstance(self.world, World)  # else no instrument is it
-        return oracle_of(self.world)
 
     def missing(self) -> list[Job]:
         """What is not scored yet, as the first process sees it."""
@@ -130,12 +111,11 @@ class Evaluator:
         return self._loaded[1:]
 
     def _memoriser(self, plan: Plan) -> Draw:
-        return memorised(self.exam, self.images, self.run, plan)
+        return memorised(self.experiment, plan)
 
     def _generator(self, plan: Plan) -> Draw:
         """Draws with the weights of a snapshot."""
-        directory = find_snapshot(self.run.snapshots, plan.step)
-        pipeline = ConceptPipeline.load(directory, plan.weights)
+        pipeline = load_model(self.run, plan)
         count, asked = plan.images_per_combination, self.questions[plan.intervention]
         starts = [question.start for question in asked]
         prompts = [prompt for question in asked for prompt in prompts_of(question, count)]
@@ -171,26 +151,32 @@ class Evaluator:
         return list(load_samples(job.samples))
 
     def _write(self, job: Job, images: Sequence[np.ndarray]) -> None:
-        """Score images (n, h, w, c) of every question, by each instrument of the job."""
-        asked = [*zip(self.questions[job.plan.intervention], map(len, images), strict=True)]
-        rows = [row for question, count in asked for row in rows_of(question, count)]
-        targets = [target for question, count in asked for _, target in question.asked(count)]
-        flat = torch.from_numpy(np.concatenate(images)).permute(0, 3, 1, 2)
+        """Measure images (n, h, w, c) of every question, in all ways of the job."""
+        subject = self._subject(job.plan, images)
         snapshot = recorded_snapshot(job.samples) if job.samples else None
-        origin = {"config": self.experiment, **({SNAPSHOT: snapshot} if snapshot else {})}
-        for instrument, part in job.parts.items():
-            common = {**_common(job.plan), "probe": instrument}
-            score, facts = self._instrument(instrument)
-            scores = score(flat, rows, targets, common)
-            write_part(part, scores, {**origin, **facts})
+        origin = {"config": self.identity, **({SNAPSHOT: snapshot} if snapshot else {})}
+        for name, part in job.parts.items():
+            measurement = self.measurements[name]
+            rows = measurement.measure(subject)
+            measurement.write(part, rows, {**origin, **measurement.facts})
 
-    def _instrument(self, name: str) -> tuple[Callable[..., pd.DataFrame], dict[str, str]]:
-        """What scores images as `score_images` does, and what to note of it in their part."""
-        if name != ORACLE:
-            return partial(score_images, self.probe), {"certificate": name}
-        oracle, limit = self.oracle
-        facts = {ORACLE: ORACLE_VERSION, "oracle_limit": repr(limit)}
-        return partial(score_by_oracle, oracle, limit), facts
+    def _subject(self, plan: Plan, images: Sequence[np.ndarray]) -> Subject:
+        asked = [*zip(self.questions[plan.intervention], map(len, images), strict=True)]
+        return Subject(
+            plan=plan,
+            images=torch.from_numpy(np.concatenate(images)).permute(0, 3, 1, 2),
+            rows=[row for question, count in asked for row in rows_of(question, count)],
+            targets=[target for question, n in asked for _, target in question.asked(n)],
+            common=_common(plan),
+            model=partial(load_model, self.run, plan),
+        )
+
+
+def load_model(run: RunDir, plan: Plan) -> ConceptPipeline:
+    """Return the model that draws a plan. Raises Mistake if none does."""
+    if plan.step < 0 or plan.run == MEMORISER:
+        raise Mistake(f"{plan.run}: has no model to measure")
+    return ConceptPipeline.load(find_snapshot(run.snapshots, plan.step), plan.weights)
 
 
 def _common(plan: Plan) -> Mapping[str, Any]:

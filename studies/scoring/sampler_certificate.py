@@ -20,10 +20,11 @@ from ground.endings import Mistake
 from ground.files import read_json, write_json
 from studies.experiment.config import Config
 from studies.run.directory import RunDir
+from studies.run.opened import Experiment
+from studies.run.plans import Plan, shown_plans
 from studies.run.provenance import SNAPSHOT, belongs, snapshot_at
-from studies.scoring.plans import Plan, num_combinations, shown_plans
-from studies.scoring.results import read_scores
 from studies.scoring.units import Job, snapshot_job
+from studies.worlds.prompt_sets import PLAIN
 
 REFERENCE, REFERENCE_STEPS = "ddpm", 250
 IMAGES = 128
@@ -51,11 +52,11 @@ def check_comparable(config: Config) -> None:
         )
 
 
-def plan_comparisons(run: RunDir, config: Config, probe: str) -> list[Comparison]:
+def plan_comparisons(experiment: Experiment) -> list[Comparison]:
     """At which snapshots, and of which images. All that is planned must be scored."""
-    plans = shown_plans(config)
-    accuracy = _right(run, config, probe, plans).groupby("step").mean()
-    steps, each = compared_steps(accuracy), -(-IMAGES // num_combinations(config))
+    plans = shown_plans(experiment.config)
+    accuracy = _right(experiment, plans).groupby("step").mean()
+    steps, each = compared_steps(accuracy), -(-IMAGES // len(experiment.exam.questions[PLAIN]))
     return [_comparison(plan, each) for plan in plans if plan.step in steps]
 
 
@@ -76,24 +77,23 @@ def _comparison(plan: Plan, each: int) -> Comparison:
     return Comparison(plan if plan.images_per_combination >= each else fewest, reference)
 
 
-def comparison_jobs(run: RunDir, probe: str, comparisons: Iterable[Comparison]) -> list[Job]:
+def comparison_jobs(experiment: Experiment, comparisons: Iterable[Comparison]) -> list[Job]:
     """All that is compared, some of which may be scored already."""
     plans = [plan for compared in comparisons for plan in (compared.own, compared.reference)]
-    return [snapshot_job(plan, run, probe) for plan in plans]
+    return [snapshot_job(plan, experiment.run, experiment.probe_name) for plan in plans]
 
 
-def write_sampler_certificate(
-    run: RunDir, config: Config, probe: str, comparisons: Sequence[Comparison]
-) -> str:
+def write_sampler_certificate(experiment: Experiment, comparisons: Sequence[Comparison]) -> str:
     """Write sampler_certificate.json from what was scored; returns its table, to print."""
-    first = _right(run, config, probe, [compared.own for compared in comparisons])
-    second = _right(run, config, probe, [compared.reference for compared in comparisons])
+    run = experiment.run
+    first = _right(experiment, [compared.own for compared in comparisons])
+    second = _right(experiment, [compared.reference for compared in comparisons])
     right = pd.concat({"first": first, "second": second}, axis=1, join="inner")
-    differences, ways = paired_differences(right), _ways(config)
+    differences, ways = paired_differences(right), _ways(experiment.config)
     write_json(
         run.sampler_certificate,
         {
-            "settings": _settings(config, probe),
+            "settings": _settings(experiment),
             SNAPSHOT: {str(c.own.step): _hash(run, c.own) for c in comparisons},
             "joint_accuracy": differences.to_dict("records"),
         },
@@ -101,14 +101,15 @@ def write_sampler_certificate(
     return format_differences(differences, ways["first"], ways["second"])
 
 
-def sampler_facts(run: RunDir, config: Config, probe: str) -> dict[str, str]:
+def sampler_facts(experiment: Experiment) -> dict[str, str]:
     """What the report says of a run's certificate, if it has one."""
+    run = experiment.run
     if not run.sampler_certificate.is_file():
         return {}
     certificate = read_json(run.sampler_certificate)
-    ways, rows = _ways(config), certificate["joint_accuracy"]
+    ways, rows = _ways(experiment.config), certificate["joint_accuracy"]
     label = f"joint accuracy of {ways['first']} minus that of {ways['second']}"
-    if certificate["settings"] != _settings(config, probe):
+    if certificate["settings"] != _settings(experiment):
         return {label: f"known for other settings; {RENEW}"}
     if other_weights(run, certificate):
         return {label: f"known for other weights, or not said for which; {RENEW}"}
@@ -132,9 +133,9 @@ def _hash(run: RunDir, plan: Plan) -> str | None:
     return snapshot_hash(snapshot) if snapshot else None
 
 
-def _right(run: RunDir, config: Config, probe: str, plans: Sequence[Plan]) -> pd.Series:
+def _right(experiment: Experiment, plans: Sequence[Plan]) -> pd.Series:
     """`joint_right`, by step, combination and sample."""
-    return joint_right(read_scores(run, config, plans, probe)).droplevel("run")
+    return joint_right(experiment.scores(plans, experiment.probe_name)).droplevel("run")
 
 
 def _ways(config: Config) -> dict[str, str]:
@@ -142,13 +143,13 @@ def _ways(config: Config) -> dict[str, str]:
     return {"first": own, "second": f"{REFERENCE} {REFERENCE_STEPS}"}
 
 
-def _settings(config: Config, probe: str) -> dict[str, Any]:
+def _settings(experiment: Experiment) -> dict[str, Any]:
     """What a certificate holds for."""
-    evaluate = config.evaluate
+    evaluate = experiment.config.evaluate
     return {
-        "probe": probe,
+        "probe": experiment.probe_name,
         "weights": evaluate.weights,
         "guidance_scale": evaluate.guidance_scale,
         "seed": evaluate.seed,
-        **_ways(config),
+        **_ways(experiment.config),
     }

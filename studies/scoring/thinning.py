@@ -3,11 +3,10 @@
 import re
 from collections.abc import Iterable
 
-from classifiers.certificate import probe_name
 from diffusion.snapshots import complete_steps, thin, thinned_steps
 from studies.experiment.config import Config, differences, identity, scored_steps, snapshot_steps
 from studies.run.directory import RunDir
-from studies.scoring.probing import read_certificate
+from studies.run.opened import Experiment
 from studies.scoring.units import make_jobs, unscored
 
 SCORED = re.compile(r"step_(\d+)-")  # how the name of a snapshot's scores begins
@@ -26,18 +25,19 @@ def is_trained(config: Config, run: RunDir) -> bool:
     return run.state_of("train") == "done" or config.train.max_steps in complete_steps(run.states)
 
 
-def thin_scored(config: Config, run: RunDir) -> list[str]:
+def thin_scored(experiment: Experiment) -> list[str]:
     """Remove the snapshots that evaluate.keep does not name, once training is done.
 
     "scored" keeps what any evaluation has scored, this one or another. Nothing goes before all is
     scored that the run's own config plans, of the weights that are there. Returns what to say.
     """
+    config, run = experiment.config, experiment.run
     if config.evaluate.keep == "all" or not is_trained(config, run):
         return []
     keep = _scored(config, run) if config.evaluate.keep == "scored" else ()
     with run.locked("evaluate"), run.locked("train"):
         last = max(complete_steps(run.snapshots))
-        if not _is_scored(run) or last > config.train.max_steps:
+        if not _is_scored(experiment) or last > config.train.max_steps:
             return [f"evaluate.keep: {run.config_file} plans more than is scored; all kept"]
         spare = {*complete_steps(run.snapshots), *thinned_steps(run.snapshots)} - {*keep, last}
         for step in sorted(spare):
@@ -52,7 +52,6 @@ def _scored(config: Config, run: RunDir) -> Iterable[int]:
     return {*planned, *(int(name[1]) for name in names if name)}
 
 
-def _is_scored(run: RunDir) -> bool:
+def _is_scored(experiment: Experiment) -> bool:
     """True if all that the run's own config plans is scored, whatever else was asked for."""
-    probe = probe_name(read_certificate(run))
-    return not unscored(make_jobs(run, run.read_config(), probe))
+    return not unscored(make_jobs(experiment.changed(experiment.run.read_config())))

@@ -15,18 +15,18 @@ import numpy as np
 
 from diffusion.sampling import TILE
 from ground.endings import Mistake
-from studies.experiment.config import Config
 from studies.run.directory import RunDir
-from studies.run.provenance import Standing, belongs, is_scored, part_standing, standing
-from studies.run.samples import load_tile, recorded_snapshot
-from studies.scoring.plans import (
+from studies.run.opened import Experiment
+from studies.run.plans import (
     Plan,
-    instruments,
     make_plans,
     memorised_file,
     memoriser_plan,
     render_plan,
 )
+from studies.run.provenance import Standing, belongs, is_scored, part_standing, standing
+from studies.run.samples import load_tile, recorded_snapshot
+from studies.scoring.measurements.registry import measurements_of
 from studies.worlds.prompt_sets import PLAIN
 
 
@@ -34,7 +34,7 @@ from studies.worlds.prompt_sets import PLAIN
 class Job:
     """What is drawn once, and the parts of the scores that are read off it.
 
-    parts: instrument → its part.
+    parts: name of a measurement → its part.
     samples: None of true renders, which are drawn again whenever they are scored.
     snapshot: what it is drawn from; None of what needs none.
     """
@@ -86,12 +86,12 @@ class Round:
     whole: Sequence[Job]
 
 
-def make_jobs(run: RunDir, config: Config, probe: str) -> list[Job]:
-    """All that is planned: true renders, the snapshots in their order, the memoriser."""
-    names = instruments(config, probe)
+def make_jobs(experiment: Experiment) -> list[Job]:
+    """Return all that is planned: true renders, the snapshots in their order, the memoriser."""
+    run, config, asked = experiment.run, experiment.config, measurements_of(experiment)
 
     def job(plan: Plan, samples: Path | None) -> Job:
-        parts = {name: plan.scores_file(run, name) for name in names}
+        parts = {m.name: m.part(plan, run) for m in asked if m.measures(plan)}
         return Job(plan, parts, samples, plan.snapshot(run))
 
     return [
@@ -182,3 +182,10 @@ def _tiles(plan: Plan, prompts: int, samples: Path) -> list[Tile]:
     total = plan.images_per_combination * prompts
     starts = range(0, total, TILE)
     return [Tile(plan, range(start, min(start + TILE, total)), samples) for start in starts]
+
+
+def planned_parts(experiment: Experiment) -> list[Path]:
+    """Return all parts of an evaluation; it is finished when all are there."""
+    jobs = make_jobs(experiment)
+    names = dict.fromkeys(name for job in jobs for name in job.parts)
+    return [job.parts[name] for name in names for job in jobs if name in job.parts]

@@ -7,8 +7,8 @@ from functools import partial
 from diffusion.snapshots import steps_in, thinned_steps
 from ground.endings import Mistake, Preempted
 from studies.run.directory import RunDir
+from studies.run.plans import MEMORISER, RENDER
 from studies.scoring.evaluate import Evaluator
-from studies.scoring.plans import MEMORISER, RENDER
 from studies.scoring.units import Job, count_parts, unscored
 
 GLANCE_SECONDS = 0.2  # how often a wait looks whether it is asked to stop

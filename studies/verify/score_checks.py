@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from classifiers.scores import KEY
-from studies.experiment.config import Config
-from studies.run.directory import RunDir
-from studies.scoring.oracle_readings import ORACLE
-from studies.scoring.plans import RENDER, Plan, make_plans, memoriser_plan, part_name, parts_of
+from studies.run.opened import Experiment
+from studies.run.plans import RENDER, Plan, make_plans, memoriser_plan, part_name
+from studies.run.provenance import ORACLE
+from studies.scoring.units import make_jobs
 
 COUNT = re.compile(r"-n(\d+)-")  # images per combination, in a part's name
 OF_A_PLAN = tuple(field.name for field in fields(Plan) if field.name in KEY)
@@ -103,12 +103,13 @@ def _count(name: str) -> int:
     return int(found[1]) if found else 0
 
 
-def unknown_to_older_versions(run: RunDir, config: Config, probe: str) -> list[Path]:
+def unknown_to_older_versions(experiment: Experiment) -> list[Path]:
     """Parts that a finished run may lack: what the probe reads in the memoriser's images, and all
     that the oracle reads, if it has read none of the snapshots."""
+    run, config, probe = experiment.run, experiment.config, experiment.probe_name
     begun = any(plan.scores_file(run, ORACLE).is_file() for plan in make_plans(config))
-    by_oracle = [] if begun else parts_of(run, config, ORACLE)
-    return [memoriser_plan(config).scores_file(run, probe), *by_oracle]
+    by_oracle = [] if begun else [job.parts.get(ORACLE) for job in make_jobs(experiment)]
+    return [memoriser_plan(config).scores_file(run, probe), *filter(None, by_oracle)]
 
 
 def is_sampled_for(samples: Path, parts: Sequence[str]) -> bool:

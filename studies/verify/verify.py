@@ -5,18 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from classifiers.certificate import probe_name
 from classifiers.scores import read_part
-from data_gen.photos.world import PhotosConfig
 from diffusion.snapshots import step_directory, steps_in
 from ground.endings import Mistake
 from ground.files import damage, read_json, read_rows
 from studies.experiment.config import Config, snapshot_steps
 from studies.run.directory import RunDir
+from studies.run.opened import Experiment
+from studies.run.plans import make_plans
 from studies.run.provenance import OUTDATED, is_outdated
 from studies.run.samples import load_samples
-from studies.scoring.plans import make_plans, planned_parts, questions_of
-from studies.scoring.units import make_jobs
+from studies.scoring.units import make_jobs, planned_parts
 from studies.verify.checks import (
     Finding,
     Found,
@@ -166,8 +165,10 @@ def _evaluation(run: RunDir, config: Config | None, done: bool) -> Found:
     certificate = yield from _certificate(run)
     planned = []
     if config and certificate:
-        yield from _planned_parts(run, config, probe_name(certificate), done)
-        planned = [job.samples for job in make_jobs(run, config, probe_name(certificate))]
+        experiment = Experiment(config, run)
+        experiment.certificate = certificate
+        yield from _planned_parts(experiment, done)
+        planned = [job.samples for job in make_jobs(experiment)]
     names = [path.name for path in _parts(run)]
     for path in sorted({*run.samples.glob("*/[!.]*.npz")} - {*planned}):
         if not is_sampled_for(path, names):
@@ -183,20 +184,21 @@ def _num_prompts(run: RunDir, config: Config | None) -> Reading:
     if config is None:
         return {}
     prompts = {**(asked or {}), **config.evaluate.prompts}
-    everything = replace(config, evaluate=replace(config.evaluate, prompts=prompts))
     try:
-        return {name: len(own) for name, own in questions_of(everything).items()}
+        everything = replace(config, evaluate=replace(config.evaluate, prompts=prompts))
+        questions = Experiment(everything, run).exam.questions
+        return {name: len(own) for name, own in questions.items()}
     except Mistake as mistake:  # the config alone was checked when it was read
         yield Finding("damaged", run.prompts, str(mistake))
         return {}
 
 
 def _scores(run: RunDir, config: Config | None, prompts: Mapping[str, int]) -> Found:
-    real = config is not None and isinstance(config.world, PhotosConfig)
+    uneven = config is not None and config.terms.uneven
     for path in _parts(run):
         table = yield from readable(path, read_part)
         if table is not None:
-            yield from damaged(path, wrong_part(path.name, table, prompts, real))
+            yield from damaged(path, wrong_part(path.name, table, prompts, uneven))
             if is_outdated(path):
                 yield Finding("note", path, OUTDATED)
     for path in overlapping(_parts(run)):
@@ -221,12 +223,13 @@ def _certificate(run: RunDir) -> Reading:
     return None if what else read_json(run.probe / "certificate.json")
 
 
-def _planned_parts(run: RunDir, config: Config, probe: str, done: bool) -> Found:
+def _planned_parts(experiment: Experiment, done: bool) -> Found:
     """`done` may be said of an evaluation with other settings, which left no part of these."""
-    parts = planned_parts(run, config, probe)
+    run, config, probe = experiment.run, experiment.config, experiment.probe_name
+    parts = planned_parts(experiment)
     absent = [part for part in parts if not part.is_file()]
     own = [plan.scores_file(run, probe) for plan in make_plans(config)]
-    if done and absent and {*absent} <= {*unknown_to_older_versions(run, config, probe)}:
+    if done and absent and {*absent} <= {*unknown_to_older_versions(experiment)}:
         more = f" and {len(absent) - 1} others" if len(absent) > 1 else ""
         what = f"not there{more}, as in runs of older versions; scripts/evaluate.py makes it"
         yield Finding("note", absent[0], what)

@@ -2,12 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
-from data_gen.photos.world import PhotoTerms
-from data_gen.world import World
+from data_gen.captions import CaptionConfig, Captioner
+from data_gen.concepts import ConceptSpace
+from data_gen.splits import Split
 from diffusion.composition import parse_composition
 
 Values = Mapping[str, str]  # concept → value
+
+
+class Terms(Protocol):
+    """A world with captions, as far as its config tells."""
+
+    space: ConceptSpace
+    split: Split
+    captions: CaptionConfig
+    captioner: Captioner
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]: ...
 
 
 @dataclass(frozen=True)
@@ -24,7 +38,7 @@ class Asked:
         )
 
 
-def what_is_asked(world: World | PhotoTerms, prompt: str) -> Asked:
+def what_is_asked(world: Terms, prompt: str) -> Asked:
     """Raises Mistake for a prompt that cannot be read; terms of weight 0 ask for nothing."""
     composition = parse_composition(prompt)
     read = {text: world.captioner.parse(text) for text in composition.prompts}

@@ -14,7 +14,8 @@ from torch import Tensor
 from analysis.figures.run import trajectory_figure
 from analysis.tables.trajectory import concept_trajectories, prompt_effect
 from diffusion.memoriser import differing
-from studies.worlds.prompt_sets import PLAIN, Questions, Terms, all_questions, prompts_of
+from studies.worlds.asked import Terms
+from studies.worlds.prompt_sets import PLAIN, Questions, all_questions, prompts_of
 
 
 class Exam(Protocol):

@@ -1,34 +1,23 @@
-"""The images that a world gives an experiment: one contract, which every kind of world meets."""
+"""Where the images of a world come from: one contract, which every kind of world meets."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Real, UInt8
 from torch import Tensor
 
-from classifiers.certificate import compare_with_oracle, degradation_curves
 from classifiers.heads import Head
-from classifiers.oracle import Oracle
 from classifiers.probe import Batch, Probe
 from classifiers.probe_config import ProbeConfig
-from data_gen.dataset import Dataset, labelled_set, leak_check, training_set
-from data_gen.leaks import LeakReport
-from data_gen.photos.world import PhotoWorld
-from data_gen.world import World
-from studies.scoring.probing import (
-    DEGRADED_SHARE,
-    ORACLE_NOISE,
-    ORACLE_RATE,
-    ProbeImages,
-    Readable,
-    labelled_batch,
-    rendered_parts,
-)
-from studies.worlds.exams import value_places
+from data_gen.output.preview import Row
+from data_gen.output.sources import Source
+from diffusion.model_config import ModelConfig
+from ground.endings import Mistake
+from studies.worlds.probe_images import ProbeImages
+from studies.worlds.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -47,80 +36,63 @@ class Training:
     leaks: Sequence[str]
 
 
-class WorldImages(Readable, Protocol):
-    """To train on and, labelled, for the probe and for the ceiling of its scores."""
+class WorldImages(ABC):
+    """Images to train on and, labelled, for the probe and for the ceiling of its scores.
 
-    def training(self) -> Training:
-        """Raises Mistake on a leak."""
+    Class attributes:
+        images_are: what its labelled images are called.
+        advice: what to do, beside training longer, if the probe stays below its gate.
+    """
 
-    def originals(self, seed: int, count: int) -> Sequence[np.ndarray]:
-        """For each plain question uint8 (n, h, w, c), n = count, or as many as there are: not those
-        that a probe was taught with. seed: `evaluate.seed`."""
-
-
-class CaptionedImages(ABC):
-    """Of a world with captions."""
-
-    world: World | PhotoWorld
+    images_are: ClassVar[str]
+    advice: ClassVar[str]
 
     @property
+    @abstractmethod
     def heads(self) -> Mapping[str, Head]:
-        return dict(self.world.space.items())
-
-    @property
-    @abstractmethod
-    def num_training_images(self) -> int: ...
+        """Return what the probe learns to read, in the order of the targets."""
 
     @abstractmethod
-    def training_set(self) -> Dataset: ...
+    def task(self, model: ModelConfig) -> Task:
+        """Return what a model is to learn. Raises Mistake for a text encoder that is not to be had,
+        numbers that tell too little, and a world of which nothing is left to train on."""
 
     @abstractmethod
-    def leak_check(self, data: Dataset) -> LeakReport:
-        """Raises Mistake on a leak."""
-
     def training(self) -> Training:
-        data = self.training_set()
-        captions = [data.captions[i] for i in data.caption.tolist()]
-        values = value_places(self.world)[data.combination]
-        return Training(data.images, captions, values, self.leak_check(data).lines())
+        """Return what a model is shown. Raises Mistake on a leak."""
 
-
-class ShapeImages(CaptionedImages):
-    """Renders: as many as are asked for, of everything."""
-
-    images_are = "renders"
-    advice = "make the world easier to read"
-
-    def __init__(self, world: World):
-        self.world: World = world
-
-    @property
-    def num_training_images(self) -> int:
-        return self.world.num_training_images
-
-    def training_set(self) -> Dataset:
-        return training_set(self.world)
-
-    def leak_check(self, data: Dataset) -> LeakReport:
-        return leak_check(self.world, data)
-
+    @abstractmethod
     def probe_images(self, config: ProbeConfig) -> ProbeImages:
-        return rendered_parts(partial(labelled_batch, self.world), config)
+        """Return labelled images for the probe. Raises Mistake where there are too few."""
 
+    @abstractmethod
     def second_opinion(
         self, config: ProbeConfig, probe: Probe, certificate: Batch
     ) -> dict[str, Any]:
-        """What the oracle reads in the same renders, and both under noise and blur."""
-        (images, _), oracle = certificate, Oracle(self.world.config)
-        limit = oracle.limit(ORACLE_RATE, config.seed, ORACLE_NOISE, len(images))
-        count = len(images) // DEGRADED_SHARE
-        return {
-            "oracle": compare_with_oracle(probe, oracle, images, limit),
-            "degradation": degradation_curves(self.world, probe, oracle, limit, config.seed, count),
-        }
+        """Return `oracle` and `degradation`, as the certificate of a probe has them."""
 
+    @abstractmethod
     def originals(self, seed: int, count: int) -> Sequence[np.ndarray]:
-        kinds = len(self.world.space)
-        images = labelled_set(self.world, seed, "render", 0, count * kinds).images
-        images = images.permute(0, 2, 3, 1).unflatten(0, (count, kinds))
-        return list(images.transpose(0, 1).numpy())
+        """Return for each plain question uint8 (n, h, w, c), n = count, or as many as there are:
+        none that a probe was taught with. seed: `evaluate.seed`."""
+
+    def contents(self) -> str | None:
+        """Return a hash of what its files hold, which a run records; None: no files."""
+        return None
+
+    @abstractmethod
+    def describe(self) -> list[str]:
+        """Return lines that say what is shown how often, how far apart, and what is held out."""
+
+    @abstractmethod
+    def source(self, test_images: int) -> Source:
+        """Return what can be exported, with so many test images where images are rendered."""
+
+    @abstractmethod
+    def rows(self, length: int, most: int) -> tuple[list[Row], str]:
+        """Return rows of `length` images for a contact sheet, at most `most` of them, and, where
+        that leaves some out, which part of all they are."""
+
+    def match(self, concepts: Sequence[str]) -> str:
+        """Return the flags that give concepts the measured signal of the first of them."""
+        raise Mistake("--match: only worlds of shapes have signals to match")

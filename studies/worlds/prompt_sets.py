@@ -11,13 +11,9 @@ from typing import Any, Protocol
 
 from data_gen.captions import check_words
 from data_gen.concepts import Combination
-from data_gen.photos.world import PhotoTerms
-from data_gen.world import World
 from diffusion.composition import Composition, parse_composition
 from ground.endings import Mistake
-from studies.worlds.asked import Values, what_is_asked
-
-Terms = World | PhotoTerms
+from studies.worlds.asked import Terms, Values, what_is_asked
 
 PLAIN = "none"  # what the column `intervention` of scores calls the captions
 RESERVED_SETS = (PLAIN, "captions")

@@ -23,8 +23,10 @@ from classifiers.heads import Coordinate
 from classifiers.probe import Probe, calibrate, train_probe
 from classifiers.probe_config import ProbeConfig
 from data_gen.bumps.config import BumpsConfig, HeldOut
+from data_gen.captions import CaptionConfig
 from data_gen.dataset import labelled_set
-from studies.worlds.bumps.probing import bump_batch, bump_heads, bump_looks
+from studies.worlds.bumps.kind import Bumps
+from studies.worlds.bumps.probing import bump_batch, bump_heads
 
 TORUS = BumpsConfig(image_size_px=8, periodic=True, held_out=HeldOut("none"))
 STRIPES = BumpsConfig(image_size_px=8, image="stripes", examples="both", held_out=HeldOut("none"))
@@ -49,6 +51,10 @@ def trained(world) -> Probe:
 @pytest.fixture(scope="module")
 def certificate(trained, world):
     return certify(trained, bump_batch(world, 0, "test", 0, 400))
+
+
+def looks(config: BumpsConfig):
+    return Bumps(config, CaptionConfig()).looks
 
 
 def test_a_hundred_steps_read_a_centre_to_sub_pixel(certificate, trained):
@@ -130,16 +136,16 @@ def test_unsure_is_wrong_whatever_is_read(trained):
 
 def test_worlds_that_look_alike_share_a_probe():
     kept = replace(TORUS, seed=5, dx=0.5, kept=0.25, held_out=HeldOut("bands", 3.0, 5.0))
-    assert bump_looks(kept) == bump_looks(TORUS)
+    assert looks(kept) == looks(TORUS)
     for change in (
         {"sigma_x": 2.0},
         {"polarity": "dark"},
         {"periodic": False},
         {"image": "stripes"},
     ):
-        assert bump_looks(replace(TORUS, **change)) != bump_looks(TORUS)
-    assert bump_looks(replace(STRIPES, examples="1d")) == bump_looks(STRIPES)
-    assert bump_looks(replace(STRIPES, examples="2d")) != bump_looks(STRIPES)
+        assert looks(replace(TORUS, **change)) != looks(TORUS)
+    assert looks(replace(STRIPES, examples="1d")) == looks(STRIPES)
+    assert looks(replace(STRIPES, examples="2d")) != looks(STRIPES)
 
 
 def test_words_and_coordinates_are_read_by_one_probe(tiny_world):

@@ -22,7 +22,7 @@ from classifiers.oracle import Oracle
 from classifiers.probe import Probe, augment, calibrate, train_probe
 from classifiers.probe_config import ProbeConfig
 from ground.endings import Mistake, Preempted
-from studies.scoring.probing import labelled_batch
+from studies.worlds.shapes.images import labelled_batch
 
 CONFIG = ProbeConfig(steps=60, batch_size=64, width=8, learning_rate=0.01)
 

@@ -27,8 +27,8 @@ from diffusion.train_config import TrainConfig
 from diffusion.training_data import image_losses
 from ground.endings import DamageWarning, Mistake, Preempted
 from ground.files import hashes, is_complete
+from studies.worlds.captioned_images import training_data
 from studies.worlds.model_inputs import make_conditioning
-from studies.worlds.tasks import training_data
 from tests.harness.rounding import assert_same_sums
 
 CONFIG = TrainConfig(

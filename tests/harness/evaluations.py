@@ -12,10 +12,10 @@ from diffusion.processes import Processes, build_accelerator
 from diffusion.snapshots import step_directory
 from diffusion.train_config import TrainConfig
 from ground.files import hash_file, write_json
-from studies.experiment.config import Config, check_config
+from studies.experiment.config import Config
 from studies.run.directory import RunDir
+from studies.run.opened import Experiment
 from studies.scoring.evaluate import Evaluator
-from studies.scoring.probing import load_run_probe
 
 T = TypeVar("T")
 
@@ -61,10 +61,9 @@ class Side(Processes):
 def sides(run: RunDir, config: Config, count: int) -> list[Evaluator]:
     barrier, turn = threading.Barrier(count, timeout=30), threading.Lock()
     values: list = [None] * count
-    world = check_config(config)
-    probe = load_run_probe(run, world)
+    experiment = Experiment(config, run)
     alike = [Side(rank, values, turn, barrier) for rank in range(count)]
-    return [Evaluator(run, config, world, *probe, side) for side in alike]
+    return [Evaluator(experiment, side) for side in alike]
 
 
 def side_by_side(evaluators: list[Evaluator], work: Callable[[Evaluator], T]) -> list[T]:

@@ -14,8 +14,9 @@ from PIL import Image
 
 from data_gen.output import export as exporting
 from ground.endings import Mistake
-from studies.drawing.rendering import export_world, match, open_world
-from studies.experiment.world_file import WorldFile, build_world, read_world_file
+from studies.drawing.rendering import export_world
+from studies.experiment.world_file import WorldFile, read_world_file
+from studies.worlds.images import WorldImages
 
 ROOT = Path(__file__).resolve().parents[2]
 FORMATS = ("imagefolder", "npz", "parquet")
@@ -30,8 +31,12 @@ def file() -> WorldFile:
     return replace(file, world=replace(file.world, **changed), captions=captions)
 
 
+def images_of(file: WorldFile) -> WorldImages:
+    return file.terms.images(file.terms.with_files())
+
+
 def write(file: WorldFile, out: Path, kind: str, say=lambda line: None) -> None:
-    export_world(open_world(build_world(file)), file, out, kind, 30, say)
+    export_world(images_of(file), file, out, kind, 30, say)
 
 
 @pytest.fixture(scope="module")
@@ -239,7 +244,7 @@ def test_held_out_images_are_described_like_the_others(file):
     from data_gen.output.sources import ShapeSource
 
     captions = replace(file.captions, drop_word={}, wrong_word={"color": 0.2})
-    world = open_world(build_world(replace(file, captions=captions)))
+    world = replace(file, captions=captions).terms.terms
     columns = ShapeSource(world, 4000).records("test", 0, 4000).columns
     wrong = {"train": [], "held_out": []}
     for split, where in zip(columns["split"], columns["caption_is_wrong_in"], strict=True):
@@ -291,21 +296,21 @@ def test_shuffled_captions_are_exported_as_training_gets_them(file):
     from data_gen.output.sources import ShapeSource
 
     shuffled = replace(file, captions=replace(file.captions, shuffled=True))
-    world = open_world(build_world(shuffled))
+    world = shuffled.terms.terms
     data, records = training_set(world), ShapeSource(world, 0).records("train", 10, 50)
     expected = [data.captions[i] for i in data.caption[10:50].tolist()]
     assert records.columns["caption"] == expected
-    straight = ShapeSource(open_world(build_world(file)), 0).records("train", 10, 50)
+    straight = ShapeSource(file.terms.terms, 0).records("train", 10, 50)
     assert straight.columns["caption"] != expected
 
 
 def test_matched_signals_are_printed_as_flags(file):
-    text = match(open_world(build_world(file)), ["color", "size"])
+    text = images_of(file).match(["color", "size"])
     assert text.startswith("expected pixel gap of color: ") and "size.signal 0." in text
     with pytest.raises(Mistake, match="--match: no concept 'colour' .did you mean 'color'"):
-        match(open_world(build_world(file)), ["colour", "size"])
+        images_of(file).match(["colour", "size"])
     with pytest.raises(Mistake, match="--match: give two or more"):
-        match(open_world(build_world(file)), ["color"])
+        images_of(file).match(["color"])
 
 
 def render(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess:

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from analysis.tables.trajectory import prompt_effect
-from studies.experiment.config import check_config, read_config
+from studies.experiment.config import read_config
 from studies.findings.run_findings import Findings
 from studies.run.directory import RunDir
+from studies.run.opened import Experiment
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
@@ -29,7 +30,7 @@ def effects(tmp_path_factory, root):
     for name in ("tiny", "tiny_shuffled"):
         run = RunDir(folder / name)
         config = run.read_config()
-        found[name] = prompt_effect(Findings([run], [config], check_config(config)).scores)
+        found[name] = prompt_effect(Findings([Experiment(config, run)]).scores)
         print(name, found[name].to_dict())
     return found
 

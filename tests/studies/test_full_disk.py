@@ -15,6 +15,7 @@ from ground.files import damage, hashes, read_json
 from studies import stages
 from studies.experiment.config import Config, EvaluateConfig, read_config
 from studies.run.directory import RunDir
+from studies.run.opened import Experiment
 
 TRAIN = TrainConfig(max_steps=4, batch_size=4, snapshots="0, 2", state_every=2, threads=1)
 
@@ -29,7 +30,7 @@ def config(root) -> Config:
 @pytest.fixture(scope="module")
 def straight(config, tmp_path_factory) -> RunDir:
     run = RunDir(tmp_path_factory.mktemp("runs") / "tiny")
-    stages.train_stage(config, run, print)
+    stages.train_stage(Experiment(config, run), print)
     return run
 
 
@@ -63,12 +64,12 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(config, straight, tmp_path,
         run = RunDir(disk / "tiny")
         with monkeypatch.context() as patch, pytest.raises(OSError, match="[Nn]o space left"):
             patch.setattr(stages, "check_disk", lambda *arguments: None)
-            stages.train_stage(config, run, print)
+            stages.train_stage(Experiment(config, run), print)
         status = read_json(run.path / "status.json")["train"]
         assert status["state"] == "failed" and "o space left" in status["why"]
         assert whole(run)
         grow(disk)
-        stages.train_stage(config, run, print)
+        stages.train_stage(Experiment(config, run), print)
         same_run(run, straight)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from studies.experiment.config import read_config
 from studies.run.directory import RunDir
+from studies.run.opened import Experiment
 from studies.stages import run_experiment
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
@@ -14,14 +15,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 def test_the_demo_composes_what_it_never_saw(root, tmp_path):
     from analysis.tables.trajectory import final_accuracy
-    from studies.experiment.config import check_config
     from studies.findings.run_findings import Findings
 
     config = read_config(root / "configs" / "quickstart.yaml")
     run, lines = RunDir(tmp_path / "quickstart"), []
-    run_experiment(config, run, lines.append)
+    run_experiment(Experiment(config, run), lines.append)
     print("\n".join(lines))
-    findings = Findings([run], [config], check_config(config))
+    findings = Findings([Experiment(config, run)])
     joint = final_accuracy(findings.curves).query("measure == 'joint'").set_index("split")
     assert joint.loc["train", "accuracy"] >= 0.95
     assert joint.loc["held_out", "accuracy"] >= 0.95

@@ -11,12 +11,13 @@ from data_gen.concepts import Concept
 from data_gen.dataset import Dataset, training_set
 from ground.endings import Mistake
 from studies import stages
-from studies.experiment.config import Config, EvaluateConfig, check_config, read_config
+from studies.experiment.config import Config, EvaluateConfig, read_config
 from studies.findings.plotting import plot_runs
 from studies.run.directory import RunDir
-from studies.scoring.plans import image_index, paired_noise
+from studies.run.opened import Experiment
+from studies.scoring.noise import image_index, paired_noise
 from studies.verify.verify import verify_runs
-from studies.worlds import images as world_images
+from studies.worlds.shapes import images as shape_images
 
 
 @pytest.fixture
@@ -30,10 +31,10 @@ def test_training_does_not_start_on_a_leak(config, tmp_path, monkeypatch):
         data = training_set(world)
         return replace(data, combination=torch.full_like(data.combination, len(world.space) - 1))
 
-    monkeypatch.setattr(world_images, "training_set", leaking)
+    monkeypatch.setattr(shape_images, "training_set", leaking)
     run = RunDir(tmp_path / "run")
     with pytest.raises(Mistake, match="leak: training image 0 shows held-out 'square blue small'"):
-        stages.train_stage(config, run, print)
+        stages.train_stage(Experiment(config, run), print)
     assert not run.snapshots.exists()
 
 
@@ -41,7 +42,7 @@ def test_a_run_does_not_start_with_a_probe_below_its_gate(config, tmp_path):
     weak = replace(config, probe=replace(config.probe, steps=2, gate=1.0, certificate_images=64))
     run = RunDir(tmp_path / "run")
     with pytest.raises(ProbeRefused, match="below probe.gate = 1.0"):
-        stages.run_experiment(weak, run, print)
+        stages.run_experiment(Experiment(weak, run), print)
     assert not run.probe.exists() and not run.snapshots.exists()
 
 
@@ -74,7 +75,7 @@ def test_runs_of_different_worlds_or_one_name_are_not_drawn_together(config, tmp
 
 
 def test_held_out_captions_are_no_part_of_the_training_set(config):
-    world = check_config(config)
+    world = config.terms.terms
     assert world.captioner.write(world.split.held_out[0]) not in training_set(world).captions
 
 
@@ -95,7 +96,7 @@ def test_a_world_of_one_combination_runs_to_its_report(config, tmp_path):
         ),
     )
     run, lines = RunDir(tmp_path / "alone"), []
-    stages.run_experiment(small, run, lines.append)
+    stages.run_experiment(Experiment(small, run), lines.append)
     assert any(line.endswith("nothing to compare: every concept has one value") for line in lines)
     assert "nothing to compare" in run.report.read_text(encoding="utf-8")
     verify_runs([run.path], lines.append)

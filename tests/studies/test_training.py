@@ -19,6 +19,8 @@ from ground.files import MANIFEST, hash_file, read_json
 from studies import forecast, stages
 from studies.experiment.config import Config, EvaluateConfig, identity, read_config, to_yaml
 from studies.run.directory import RunDir
+from studies.run.opened import Experiment
+from tests.harness.opened import opened
 
 TRAIN = TrainConfig(
     max_steps=4, batch_size=4, snapshots="0, 1, 2", state_every=2, warmup_steps=2, threads=1
@@ -47,12 +49,14 @@ def config(root) -> Config:
 @pytest.fixture(scope="module")
 def trained(config, tmp_path_factory) -> RunDir:
     run = RunDir(tmp_path_factory.mktemp("runs") / "tiny")
-    stages.train_stage(config, run, quiet)
+    stages.train_stage(Experiment(config, run), quiet)
     return run
 
 
 def train(config: Config, run: RunDir, **changes) -> None:
-    stages.train_stage(replace(config, train=replace(config.train, **changes)), run, quiet)
+    stages.train_stage(
+        Experiment(replace(config, train=replace(config.train, **changes)), run), quiet
+    )
 
 
 def unet(run: RunDir, step: int, variant: str = "") -> torch.Tensor:
@@ -63,17 +67,17 @@ def unet(run: RunDir, step: int, variant: str = "") -> torch.Tensor:
 def test_time_that_is_up_stops_cleanly(config, tmp_path):
     run = RunDir(tmp_path / "tiny")
     with pytest.raises(Preempted, match="stopped after step 1, state saved"):
-        stages.train_stage(config, run, quiet, deadline=time.monotonic())
+        stages.train_stage(Experiment(config, run), quiet, deadline=time.monotonic())
     assert run.state_of("train") == "preempted" and complete_steps(run.states) == [1]
 
 
 def test_sampling_stops_when_asked_and_says_so(config, trained, tmp_path):
     run = RunDir(shutil.copytree(trained.path, tmp_path / "tiny"))
-    stages.probe_stage(config, run, quiet)
+    stages.probe_stage(Experiment(config, run), quiet)
     with pytest.raises(Preempted, match="stopped while sampling, what is scored is kept"):
-        stages.evaluate_stage(config, run, quiet, deadline=time.monotonic())
+        stages.evaluate_stage(Experiment(config, run), quiet, deadline=time.monotonic())
     assert run.state_of("evaluate") == "preempted"
-    stages.evaluate_stage(config, run, quiet)
+    stages.evaluate_stage(Experiment(config, run), quiet)
     assert run.state_of("evaluate") == "done"
 
 
@@ -82,7 +86,7 @@ def test_a_run_that_does_not_fit_the_disk_is_not_started(config, tmp_path, monke
     monkeypatch.setattr(forecast.shutil, "disk_usage", lambda path: usage(0, 0, 10 << 20))
     run = RunDir(tmp_path / "tiny")
     with pytest.raises(Mistake, match=r"tiny: needs up to \d+ MiB more, 10 MiB are free; make"):
-        stages.train_stage(config, run, quiet)
+        stages.train_stage(Experiment(config, run), quiet)
     assert run.state_of("train") == "failed" and not run.snapshots.exists()
 
 
@@ -90,7 +94,9 @@ def test_the_forecast_is_near_what_is_written(config, trained):
     parameters = sum(t.numel() for t in load_file(last(trained) / "raw.safetensors").values())
     sizes = [f.stat().st_size for f in trained.path.rglob("*") if f.is_file()]
     room_for_a_third_state = forecast.state_bytes(parameters) / 3
-    expected = forecast.run_bytes(config, forecast.Weights(parameters)) - room_for_a_third_state
+    expected = (
+        forecast.run_bytes(opened(config), forecast.Weights(parameters)) - room_for_a_third_state
+    )
     assert sum(sizes) == pytest.approx(expected, rel=0.1)
 
 
@@ -121,8 +127,8 @@ def test_snapshots_say_whether_the_null_was_learned(config, trained, tmp_path):
     init = InitFrom(str(trained.path), 2)
     again = replace(config, train=replace(config.train, cond_dropout=0.0, init_from=init))
     with pytest.raises(Preempted):
-        stages.train_stage(again, tuned, quiet, deadline=time.monotonic())
-    stages.train_stage(again, tuned, quiet)
+        stages.train_stage(Experiment(again, tuned), quiet, deadline=time.monotonic())
+    stages.train_stage(Experiment(again, tuned), quiet)
     for run, step, learned in ((trained, 4, True), (new, 1, False), (tuned, 4, True)):
         assert ConceptPipeline.from_run(run.path, step).config.null_learned is learned
 
@@ -133,9 +139,9 @@ def test_fine_tuning_goes_on_without_its_source(config, trained, tmp_path):
     init = InitFrom(run=str(source), step=2)
     tuned = replace(config, train=replace(config.train, init_from=init))
     with pytest.raises(Preempted):
-        stages.train_stage(tuned, run, quiet, deadline=time.monotonic())
+        stages.train_stage(Experiment(tuned, run), quiet, deadline=time.monotonic())
     shutil.rmtree(source)
-    stages.train_stage(tuned, run, quiet)
+    stages.train_stage(Experiment(tuned, run), quiet)
     assert run.state_of("train") == "done"
 
 
@@ -188,13 +194,13 @@ def test_a_source_that_is_not_there_is_named(config, tmp_path, init, message):
 def test_thinning_removes_only_what_is_scored(config, trained, tmp_path, keep, left):
     run = RunDir(shutil.copytree(trained.path, tmp_path / "tiny"))
     config = replace(config, evaluate=replace(EVALUATE, keep=keep))
-    stages.probe_stage(config, run, quiet)
+    stages.probe_stage(Experiment(config, run), quiet)
     assert complete_steps(run.snapshots) == [0, 1, 2, 4]
-    stages.evaluate_stage(config, run, quiet)
+    stages.evaluate_stage(Experiment(config, run), quiet)
     assert complete_steps(run.snapshots) == left
     assert thinned_steps(run.snapshots) == sorted({0, 1, 2, 4} - set(left))
     said: list[str] = []
-    stages.train_stage(config, run, said.append)
+    stages.train_stage(Experiment(config, run), said.append)
     assert "finished before" in said[0]
     if keep == "last":
         with pytest.raises(Mistake, match="step 2 was thinned out .evaluate.keep.; .*there are 4"):
@@ -204,9 +210,9 @@ def test_thinning_removes_only_what_is_scored(config, trained, tmp_path, keep, l
 def test_another_evaluation_does_not_thin_what_the_config_still_wants(config, trained, tmp_path):
     run = RunDir(shutil.copytree(trained.path, tmp_path / "tiny"))
     other = replace(config, evaluate=replace(EVALUATE, keep="last", guidance_scale=2.0))
-    stages.probe_stage(config, run, quiet)
+    stages.probe_stage(Experiment(config, run), quiet)
     said: list[str] = []
-    stages.evaluate_stage(other, run, said.append)
+    stages.evaluate_stage(Experiment(other, run), said.append)
     assert complete_steps(run.snapshots) == [0, 1, 2, 4]
     assert "plans more than is scored; all kept" in said[-1]
 
@@ -219,24 +225,24 @@ def test_a_narrower_evaluation_keeps_what_was_scored(config, trained, tmp_path, 
     run = RunDir(shutil.copytree(trained.path, tmp_path / "tiny"))
     own = replace(config, evaluate=replace(EVALUATE, snapshots="0"))
     run.config_file.write_text(to_yaml(own))
-    stages.probe_stage(config, run, quiet)
+    stages.probe_stage(Experiment(config, run), quiet)
     for snapshots, keep, changes in (
         ("0", "all", {}),
         ("1", "scored", {}),
         ("4", "scored", later),
     ):
         evaluate = replace(EVALUATE, snapshots=snapshots, keep=keep, **changes)
-        stages.evaluate_stage(replace(config, evaluate=evaluate), run, quiet)
+        stages.evaluate_stage(Experiment(replace(config, evaluate=evaluate), run), quiet)
     assert complete_steps(run.snapshots) == [0, 1, 4] and thinned_steps(run.snapshots) == [2]
 
 
 def test_thinning_that_was_killed_is_finished(config, trained, tmp_path):
     run = RunDir(shutil.copytree(trained.path, tmp_path / "tiny"))
     config = replace(config, evaluate=replace(EVALUATE, keep="scored"))
-    stages.probe_stage(config, run, quiet)
+    stages.probe_stage(Experiment(config, run), quiet)
     begun = step_directory(run.snapshots, 1)
     (begun / MANIFEST).rename(begun / "thinned.json")
-    stages.evaluate_stage(config, run, quiet)
+    stages.evaluate_stage(Experiment(config, run), quiet)
     assert [path.name for path in begun.iterdir()] == ["thinned.json"]
 
 
@@ -246,7 +252,7 @@ def test_a_damaged_snapshot_behind_the_training_is_named(config, trained, tmp_pa
     with pytest.raises(
         Mistake, match="step_00000001: unet/config.json is missing, and training is"
     ):
-        stages.train_stage(config, run, quiet)
+        stages.train_stage(Experiment(config, run), quiet)
     assert run.state_of("train") == "failed"
 
 
@@ -255,7 +261,7 @@ def test_a_changed_environment_is_said_and_remembered(config, trained, tmp_path)
     before = read_json(run.path / "env.json")
     said: list[str] = []
     more = replace(config, train=replace(TRAIN, max_steps=5, threads=2))
-    stages.train_stage(more, run, said.append)
+    stages.train_stage(Experiment(more, run), said.append)
     assert "environment: threads: 1 → 2; last bits may differ from here on" in said
     del before["before"]
     assert read_json(run.path / "env.json")["before"] == [before]
@@ -265,10 +271,12 @@ def test_a_run_without_its_last_state_is_finished_only_if_it_said_so(config, tra
     run = RunDir(shutil.copytree(trained.path, tmp_path / "tiny"))
     shutil.rmtree(last(run))
     said: list[str] = []
-    stages.train_stage(config, run, said.append)
+    stages.train_stage(Experiment(config, run), said.append)
     assert "finished before" in said[0]
     (run.path / "status.json").write_text(json.dumps({"train": {"state": "running", "pid": 1}}))
-    stages.train_stage(config, run, said.append)  # as after a kill before the last state
+    stages.train_stage(
+        Experiment(config, run), said.append
+    )  # as after a kill before the last state
     assert complete_steps(run.states) == [2, 4]
 
 

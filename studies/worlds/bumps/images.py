@@ -5,6 +5,7 @@ from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
+import torch
 
 from classifiers.bump_certificate import compare_with_bump_oracle
 from classifiers.bump_oracle import BumpOracle
@@ -13,20 +14,27 @@ from classifiers.probe import Batch, Probe
 from classifiers.probe_config import ProbeConfig
 from data_gen.bumps.config import BumpsConfig
 from data_gen.bumps.sections import sections
-from data_gen.bumps.world import BumpWorld, check_leaks, draw
-from studies.scoring.probing import (
+from data_gen.bumps.world import EXAMPLES, SPLITS, BumpWorld, check_leaks, draw
+from data_gen.output.describe import describe_bumps
+from data_gen.output.preview import Row, bump_rows
+from data_gen.output.sources import BumpSource
+from diffusion.model_config import ModelConfig
+from diffusion.training_data import TrainingData
+from studies.worlds.bumps.exam import prompt_of
+from studies.worlds.bumps.probing import bump_batch, bump_curves, bump_heads
+from studies.worlds.images import Training, WorldImages
+from studies.worlds.model_inputs import bump_conditioning
+from studies.worlds.probe_images import (
     DEGRADED_SHARE,
     ORACLE_NOISE,
     ORACLE_RATE,
     ProbeImages,
     rendered_parts,
 )
-from studies.worlds.bumps.exam import prompt_of
-from studies.worlds.bumps.probing import bump_batch, bump_curves, bump_heads
-from studies.worlds.images import Training
+from studies.worlds.tasks import Task
 
 
-class BumpImages:
+class BumpImages(WorldImages):
     """Renders, as many as are asked for."""
 
     images_are = "renders"
@@ -49,6 +57,19 @@ class BumpImages:
         leaks = check_leaks(self.labelled, labels).lines()
         return Training(draw(self.world, labels), captions, labels, leaks)
 
+    def task(self, model: ModelConfig) -> Task:
+        """Return one gray image of every training label, told its coordinates."""
+        return bump_task(self.labelled)
+
+    def describe(self) -> list[str]:
+        return describe_bumps(self.labelled)
+
+    def source(self, test_images: int) -> BumpSource:
+        return BumpSource(self.labelled)
+
+    def rows(self, length: int, most: int) -> tuple[list[Row], str]:
+        return bump_rows(self.labelled, length), ""
+
     def probe_images(self, config: ProbeConfig) -> ProbeImages:
         return rendered_parts(partial(bump_batch, self.world), config)
 
@@ -68,3 +89,20 @@ class BumpImages:
         """Of the centres that are asked for."""
         labels = [part.labels(self.labelled, seed, count) for part in sections(self.labelled)]
         return [draw(self.world, own).permute(0, 2, 3, 1).numpy() for own in labels]
+
+
+def bump_task(world: BumpWorld) -> Task:
+    """Return one gray image of every training label, told its coordinates."""
+    size, conditioning = world.config.image_size_px, bump_conditioning(world.config)
+    index = world.select("train")
+
+    def load() -> tuple[TrainingData, list[str]]:
+        labels = world.labels[index]
+        leaks = check_leaks(world, labels).lines()
+        inputs = torch.cat((labels, conditioning.prompts.inputs([""])))
+        images, row = draw(world.config, labels), torch.arange(len(labels))
+        return TrainingData(images, inputs, row, world.example[index], EXAMPLES), leaks
+
+    counts = zip(SPLITS, world.split.bincount().tolist(), strict=False)
+    shown = "labels " + ", ".join(f"{name} {count}" for name, count in counts if count)
+    return Task(f"{shown}; an image each", (1, size, size), conditioning, load)

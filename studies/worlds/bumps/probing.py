@@ -1,9 +1,10 @@
 """What the probe of a world of bumps learns to read, and what the oracle says of it."""
 
-import dataclasses
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from classifiers.bump_certificate import bump_degradation_curves
 from classifiers.bump_oracle import BumpOracle
@@ -12,20 +13,17 @@ from classifiers.probe import Batch, Probe
 from data_gen.bumps.config import BumpsConfig
 from data_gen.bumps.world import EXAMPLES, draw
 from ground import streams
+from studies.worlds.bumps.kind import has_nulls
+from studies.worlds.kind import Facts
+from studies.worlds.probe_images import ORACLE_NOISE, ORACLE_RATE
 
-LOOKS = ("kind", "image_size_px", "image", "sigma_x", "sigma_y", "polarity", "periodic")
+LIMIT_IMAGES = 512
 
 
 def bump_heads(config: BumpsConfig) -> dict[str, Coordinate]:
     """x and y, which may be absent where the world has stripes alone."""
-    head = Coordinate(config.image_size_px, config.periodic, nullable=_has_nulls(config))
+    head = Coordinate(config.image_size_px, config.periodic, nullable=has_nulls(config))
     return {"x": head, "y": head}
-
-
-def bump_looks(config: BumpsConfig) -> dict[str, Any]:
-    """What one image looks like, not which images there are."""
-    fields = dataclasses.asdict(config)
-    return {**{name: fields[name] for name in LOOKS}, "nulls": _has_nulls(config)}
 
 
 def bump_batch(config: BumpsConfig, seed: int, purpose: str, start: int, count: int) -> Batch:
@@ -36,7 +34,7 @@ def bump_batch(config: BumpsConfig, seed: int, purpose: str, start: int, count: 
     """
     index = torch.arange(start, start + count)
     centres = streams.uniform(seed, purpose, 0, index, 2) * config.image_size_px
-    if _has_nulls(config):
+    if has_nulls(config):
         example = index % len(EXAMPLES)
         absent = torch.stack((example >= 2, example % 2 == 1), 1)  # as `world.example_of` numbers
         centres[absent] = torch.nan
@@ -52,5 +50,14 @@ def bump_curves(
     return bump_degradation_curves(probe, oracle, limit, images, centres, seed)
 
 
-def _has_nulls(config: BumpsConfig) -> bool:
-    return config.examples != "2d"
+def oracle_reader(config: BumpsConfig) -> Callable[[Tensor], Sequence[Facts]]:
+    """Return what reads uint8 (n, h, w, 1): per image `centre_px`, x and y, null where the oracle
+    sees none, or is unsure of what it sees."""
+    oracle = BumpOracle(config)
+    limit = oracle.limit(ORACLE_RATE, 0, ORACLE_NOISE, LIMIT_IMAGES)
+
+    def read(images: Tensor) -> Sequence[Facts]:
+        centres = oracle.read(images, limit).centres.tolist()
+        return [{"centre_px": [None if x != x else round(x, 3) for x in row]} for row in centres]
+
+    return read

@@ -15,9 +15,9 @@ from data_gen.scene_sets import InTurn, training_scenes
 from data_gen.world import World
 from ground.endings import Mistake
 from ground.reading import read_as
-from studies.drawing.rendering import describe, open_world, preview
+from studies.drawing.rendering import preview
 from studies.experiment.config import to_dict
-from studies.experiment.world_file import WorldFile, build_world, read_world_file
+from studies.experiment.world_file import WorldFile, read_world_file
 
 FOLDER = Path(__file__).parents[3] / "configs" / "worlds"
 WORLDS = sorted(FOLDER.glob("*.yaml"))
@@ -29,7 +29,7 @@ def read(name: str) -> WorldFile:
 
 
 def shapes(name: str) -> World:
-    world = open_world(build_world(read(name)))
+    world = read(name).terms.terms
     assert isinstance(world, World)
     return world
 
@@ -41,9 +41,9 @@ def test_every_world_says_what_it_asks_is_described_and_shown(path, tmp_path):
     header = path.read_text().splitlines()[:2]
     assert header[0].startswith("# Question:") and header[1].startswith("# Command:")
     assert read_as(WorldFile, to_dict(file), "") == file
-    world = open_world(build_world(file))
-    assert any("leak check: 0 of" in line for line in describe(world))
-    preview(world, file, tmp_path / "grid.png")
+    images = file.terms.images(file.terms.with_files())
+    assert any("leak check: 0 of" in line for line in images.describe())
+    preview(images, file, tmp_path / "grid.png")
     assert (tmp_path / "grid.png").stat().st_size > 1000
 
 
@@ -163,7 +163,7 @@ def test_underspecified_captions_drop_one_color():
 
 def test_p4_worlds_have_the_published_tilings():
     bands, both, torus = (
-        open_world(build_world(read(f"bumps_{n}"))) for n in ("bands", "both", "torus")
+        BumpWorld(read(f"bumps_{n}").terms.terms) for n in ("bands", "both", "torus")
     )
     assert all(isinstance(world, BumpWorld) for world in (bands, both, torus))
     assert len(bands.select("train")) == 25**2 and len(bands.select("intersection")) == 7**2
@@ -204,4 +204,4 @@ def test_mistakes_in_world_files(tmp_path, change, message):
 
 def test_the_world_of_an_experiment_is_read_alone(root):
     file = read_world_file(root / "configs" / "quickstart.yaml")
-    assert len(open_world(build_world(file)).split.held_out) == 6
+    assert len(file.terms.terms.split.held_out) == 6

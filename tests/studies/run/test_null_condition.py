@@ -11,6 +11,7 @@ from studies import stages
 from studies.experiment.config import Config, identity, read_config, to_yaml
 from studies.run.directory import RunDir
 from studies.run.null_condition import check_null, check_prompt, null_is_learned
+from studies.run.opened import Experiment
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def test_what_needs_an_unlearned_null_is_refused_before_any_work(tiny, tmp_path,
     config = asking(trained_with(tiny, 0.0), **evaluate)
     for stage in (stages.run_experiment, stages.train_stage, stages.evaluate_stage):
         with pytest.raises(Mistake, match=message):
-            stage(config, run, print)
+            stage(Experiment(config, run), print)
     assert not list(run.path.glob("[!.]*"))
     check_null(asking(tiny, **evaluate), run)  # which drops conditions
 

@@ -9,6 +9,7 @@ import pytest
 from studies import stages
 from studies.experiment.config import Config, read_config
 from studies.run.directory import RunDir
+from studies.run.opened import Experiment
 from studies.run.samples import save_tile
 from tests.harness.evaluations import copy, quiet
 from tests.harness.shared import made_once
@@ -36,9 +37,9 @@ def trained(config, tmp_path_factory) -> RunDir:
 
     def make(folder: Path) -> None:
         run = RunDir(folder / "tiny")
-        stages.claim(config, run)
-        stages.probe_stage(config, run, quiet)
-        stages.train_stage(config, run, quiet)
+        stages.claim(Experiment(config, run))
+        stages.probe_stage(Experiment(config, run), quiet)
+        stages.train_stage(Experiment(config, run), quiet)
 
     return RunDir(made_once(tmp_path_factory, "trained", make) / "tiny")
 
@@ -53,7 +54,7 @@ def scored(trained, config, tmp_path_factory) -> RunDir:
     """A copy that one process has scored. Tests work on copies of it."""
 
     def make(folder: Path) -> None:
-        stages.evaluate_stage(config, copy(trained, folder / "runs"), quiet)
+        stages.evaluate_stage(Experiment(config, copy(trained, folder / "runs")), quiet)
 
     return RunDir(made_once(tmp_path_factory, "scored", make) / "runs" / "tiny")
 

@@ -8,7 +8,7 @@ import pytest
 from ground.endings import Heard, Mistake, Preempted
 from studies import stages
 from studies.drawing.generate import draw
-from studies.experiment.config import check_config
+from studies.run.opened import Experiment
 from studies.run.samples import save_tile
 from studies.scoring.evaluate import Evaluator
 from studies.scoring.units import Job
@@ -72,7 +72,7 @@ def test_a_stopped_evaluation_goes_on_at_the_next_tile(run, scored, config, draw
     assert whats == [
         "drawn so far for an evaluation that is not finished; the same command goes on"
     ]
-    stages.evaluate_stage(config, run, quiet)
+    stages.evaluate_stage(Experiment(config, run), quiet)
     assert len(drawn) == TILES and files(run) == files(scored)
 
 
@@ -81,7 +81,7 @@ def test_samples_that_were_put_together_are_not_drawn_again(run, scored, config,
     shutil.copytree(scored.samples, run.samples)
     left = next(run.samples.glob("step_00000002/*.npz")).with_suffix(".tiles")
     save_tile(left / "0-64.npz", np.zeros((1, 2, 2, 3), np.uint8), None)
-    stages.evaluate_stage(config, run, quiet)
+    stages.evaluate_stage(Experiment(config, run), quiet)
     assert not drawn and not left.exists() and files(run) == files(scored)
 
 
@@ -94,7 +94,7 @@ def test_a_part_that_is_lost_is_read_again_alone(run, scored, config, drawn, los
     part.unlink()
     times = {path: path.stat().st_mtime_ns for path in run.scores.glob("[!.]*")}
     said: list[str] = []
-    stages.evaluate_stage(config, run, said.append)
+    stages.evaluate_stage(Experiment(config, run), said.append)
     assert said == ["evaluate: scored 1 of 10 parts"] and not drawn
     assert times == {path: path.stat().st_mtime_ns for path in times} and files(run) == files(
         scored
@@ -111,7 +111,7 @@ def test_a_part_that_is_lost_is_read_again_alone(run, scored, config, drawn, los
 def test_what_is_not_finite_is_neither_kept_nor_scored(run, config, drawer, made_by, monkeypatch):
     monkeypatch.setattr(f"{drawer}.sample", lambda denoise, sampler, x_T, check: x_T / 0)
     with pytest.raises(Mistake, match=f"{made_by} drew numbers that are not finite in 64 of 64"):
-        stages.evaluate_stage(config, run, quiet)
+        stages.evaluate_stage(Experiment(config, run), quiet)
     spoilt = "memoriser" if drawer == "studies.scoring.baselines" else "step_"
     assert not [path for path in run.samples.rglob("*.npz") if spoilt in str(path.parent)]
     assert not [path for path in run.scores.glob("*") if path.name.startswith(spoilt)]
@@ -121,8 +121,7 @@ def test_what_is_not_finite_is_not_drawn_from_prompts(run, config, monkeypatch):
     monkeypatch.setattr(
         "diffusion.pipeline.sample", lambda denoise, sampler, x_T, check: 0 * x_T / 0
     )
-    world = check_config(config)
     with pytest.raises(
         Mistake, match="step_00000004: sampler ddim with 1 .* in 2 of 2 images; use"
     ):
-        draw(run, world, ["a red circle"], config.evaluate, steps=[4], num_images=2)
+        draw(Experiment(config, run), ["a red circle"], steps=[4], num_images=2)

@@ -8,14 +8,13 @@ import pytest
 
 from classifiers.scores import read_facts, read_part, write_part
 from studies import stages
-from studies.experiment.config import check_config
 from studies.findings.certificate_facts import certificate_facts
 from studies.findings.instruments import agreement_lines, instrument_figures
 from studies.findings.run_findings import Findings
+from studies.run.certificate import read_certificate
+from studies.run.opened import Experiment
+from studies.run.plans import shown_plans
 from studies.run.samples import load_samples
-from studies.scoring.plans import shown_plans
-from studies.scoring.probing import read_certificate
-from studies.worlds.kinds import exam_of
 from tests.harness.evaluations import changed, copy
 
 LAST, ORACLE = "step_00000004", "oracle"
@@ -62,7 +61,7 @@ def test_both_read_the_same_images(scored):
 
 
 def test_what_is_said_of_the_last_snapshot(parted, config):
-    line, table = agreement_lines(parted, config)
+    line, table = agreement_lines(Experiment(config, parted))
     assert "where neither is unsure: joint 0.972 [0.902, 0.997] of 71, shape 0.986 " in line
     assert " color 0.986 [0.925, 1.000] of 72, size 1.000 " in line
     assert line.endswith("unsure of 72 images: probe 1.4%, oracle 0.0%")
@@ -70,12 +69,12 @@ def test_what_is_said_of_the_last_snapshot(parted, config):
     assert title == "read as asked by both, where neither is unsure"
     assert header.split() == ["step", "sure", "shape", "color", "size"]
     assert len(rows) == len(shown_plans(config))
-    assert agreement_lines(parted, changed(config, oracle=False)) == []
+    assert agreement_lines(Experiment(changed(config, oracle=False), parted)) == []
 
 
 def test_pictures_are_of_the_images_in_which_they_part(parted, config):
-    world = check_config(config)
-    figures = instrument_figures(parted, config, exam_of(world, config.evaluate))
+    world = config.terms.terms
+    figures = instrument_figures(Experiment(config, parted))
     assert list(figures) == ["certificate", "agreement", "disagreements"]
     (samples,) = parted.samples.glob(f"{LAST}/*.npz")
     images = load_samples(samples)[world.space.index(("square", "red", "small"))]
@@ -89,21 +88,21 @@ def test_pictures_are_of_the_images_in_which_they_part(parted, config):
 
 
 def test_figures_of_disagreement_go_when_there_is_none(parted, config):
-    findings = Findings([parted], [config], check_config(config))
+    findings = Findings([Experiment(config, parted)])
     findings.draw(parted.figures)
     assert (parted.figures / "disagreements.png").is_file()
     for instrument in ("probe", ORACLE):
         path = part(parted, instrument)
         write_part(path, read_part(path).assign(predicted="circle"), read_facts(path))
-    figures = findings.draw(parted.figures)
+    figures = Findings([Experiment(config, parted)]).draw(parted.figures)
     assert "disagreements" not in figures and "agreement" in figures
     assert not [*parted.figures.glob("disagreements*")]
 
 
 def test_the_report_shows_the_instruments_and_its_tables_are_the_probes(parted, config):
     said: list[str] = []
-    stages.report_stage(config, parted, said.append)
-    assert agreement_lines(parted, config)[0] in said
+    stages.report_stage(Experiment(config, parted), said.append)
+    assert agreement_lines(Experiment(config, parted))[0] in said
     html = parted.report.read_text()
     instruments = html[html.index("The instruments that read the images") :]
     assert instruments.count("<figure>") == 3
@@ -117,9 +116,9 @@ def test_the_report_shows_the_instruments_and_its_tables_are_the_probes(parted, 
     assert "When each concept is read right" in html
     for word in (*words, "agreement with the oracle", "under noise and blur"):
         assert word in instruments, word
-    findings = Findings([parted], [config], check_config(config))
+    findings = Findings([Experiment(config, parted)])
     assert ORACLE not in {*findings.scores["probe"]}
-    stages.report_stage(changed(config, oracle=False), parted, said.append)
+    stages.report_stage(Experiment(changed(config, oracle=False), parted), said.append)
     assert parted.report.read_text().count("<figure>") == html.count("<figure>") - 2
 
 

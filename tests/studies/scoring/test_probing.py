@@ -13,9 +13,13 @@ from classifiers.certificate import load_probe
 from classifiers.probe_config import ProbeConfig
 from ground.endings import Mistake, Preempted
 from ground.locks import locked
+from studies.experiment.config import Config
 from studies.run.directory import RunDir
+from studies.run.opened import Experiment
 from studies.scoring.probe_training import Lines
-from studies.scoring.probing import ProbeImages, ensure_probe, labelled_batch, probe_directory
+from studies.scoring.probing import ensure_probe, probe_directory
+from studies.worlds.probe_images import ProbeImages
+from studies.worlds.shapes.images import labelled_batch
 
 LOCK = ".evaluate.lock"
 CONFIG = ProbeConfig(steps=4, batch_size=8, width=8, gate=0.0, certificate_images=64)
@@ -28,6 +32,12 @@ class Source:
 
     def __init__(self, world):
         self.world, self.heads, self.drawn = world, dict(world.space.items()), []
+
+    def at(self, run: RunDir) -> Experiment:
+        """An experiment whose images these are."""
+        experiment = Experiment(Config("a", self.world.config, probe=CONFIG), run)
+        experiment.images = self
+        return experiment
 
     def probe_images(self, config: ProbeConfig) -> ProbeImages:
         def draw(step):
@@ -48,7 +58,7 @@ def source(tiny_world) -> Source:
 
 def test_a_whole_probe_is_found_without_a_lock(source, tmp_path, monkeypatch):
     first, second = (RunDir(tmp_path / name) for name in ("first", "second"))
-    assert ensure_probe(first, source, CONFIG)
+    assert ensure_probe(source.at(first))
     files = {*tmp_path.rglob("*")}
 
     def refuse(*_):
@@ -56,10 +66,10 @@ def test_a_whole_probe_is_found_without_a_lock(source, tmp_path, monkeypatch):
 
     monkeypatch.setattr(module, "locked", refuse)  # as another user's file
     second.path.mkdir()
-    assert not ensure_probe(second, source, CONFIG)
+    assert not ensure_probe(source.at(second))
     assert second.probe.resolve() == first.probe.resolve()
     monkeypatch.setattr(RunDir, "locked", refuse)
-    assert not ensure_probe(first, source, CONFIG)
+    assert not ensure_probe(source.at(first))
     assert {*tmp_path.rglob("*")} - files == {second.path, second.probe, second.path / LOCK}
 
 
@@ -69,22 +79,22 @@ def test_a_run_behind_a_link_finds_its_probe(source, tmp_path, monkeypatch):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "runs" / "big").symlink_to(tmp_path / "disk" / "big")
     run = RunDir(tmp_path / "runs" / "big")
-    assert ensure_probe(run, source, CONFIG)
+    assert ensure_probe(source.at(run))
     assert os.readlink(run.probe).startswith("../.shared/probe-")
     assert load_probe(run.probe)
     monkeypatch.chdir(tmp_path / "disk" / "big")
     for name in (".", "../big", str(tmp_path / "disk" / "big")):
-        assert not ensure_probe(RunDir(type(tmp_path)(name)), source, CONFIG)
+        assert not ensure_probe(source.at(RunDir(type(tmp_path)(name))))
     assert not list((tmp_path / "disk" / "big").glob(".shared"))
 
 
 def test_a_stop_keeps_the_training_and_says_so(source, tmp_path):
     run, said = RunDir(tmp_path / "run"), []
     with pytest.raises(Preempted, match="stopped after 1 of 4 steps of the probe"):
-        ensure_probe(run, source, CONFIG, said.append, deadline=time.monotonic())
+        ensure_probe(source.at(run), said.append, deadline=time.monotonic())
     assert said == ["probe: training it, 4 steps of 8 images"]
     source.drawn.clear()
-    assert ensure_probe(run, source, CONFIG, said.append)
+    assert ensure_probe(source.at(run), said.append)
     assert source.drawn == [1, 2, 3]
     assert said[1:] == [
         "probe: training it, 4 steps of 8 images, going on with what is kept of it",
@@ -93,7 +103,7 @@ def test_a_stop_keeps_the_training_and_says_so(source, tmp_path):
     assert not list(run.shared.glob("*.state")) and not list(run.shared.glob(".*.state"))
     stopped = load_probe(run.probe)[0].state_dict()
     other = RunDir(tmp_path / "elsewhere" / "run")
-    ensure_probe(other, source, CONFIG)
+    ensure_probe(source.at(other))
     whole = load_probe(other.probe)[0].state_dict()
     assert all(torch.equal(stopped[name], whole[name]) for name in whole)
 
@@ -112,12 +122,12 @@ def test_a_signal_stops_it_between_two_steps(source, tmp_path):
         interrupt, parts.fitted, parts.limit, parts.certificate
     )
     with pytest.raises(Preempted, match="stopped after 3 of 4 steps"):
-        ensure_probe(run, source, CONFIG)
+        ensure_probe(source.at(run))
 
 
 def test_who_waits_for_another_says_so(source, tmp_path):
     run, said, order = RunDir(tmp_path / "run"), [], []
-    directory = probe_directory(run, source.world, CONFIG)
+    directory = probe_directory(source.at(run))
 
     def wait():
         with module._alone(directory, said.append):

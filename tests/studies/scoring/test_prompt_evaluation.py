@@ -15,17 +15,19 @@ from ground.files import write_json
 from studies import stages
 from studies.cli import with_named_prompts
 from studies.dry_run import describe_plan
-from studies.experiment.config import Config, EvaluateConfig, check_config, read_config
+from studies.experiment.config import Config, EvaluateConfig, read_config
 from studies.forecast import sample_bytes
 from studies.run.directory import RunDir
+from studies.run.opened import Experiment
+from studies.run.plans import make_plans, memoriser_plan, render_plan, shown_plans
 from studies.run.samples import load_samples, save_tile
 from studies.scoring import watching
 from studies.scoring.evaluate import Evaluator
-from studies.scoring.plans import make_plans, memoriser_plan, paired_noise, render_plan, shown_plans
+from studies.scoring.noise import paired_noise
 from studies.verify.verify import verify
 from studies.worlds.prompt_sets import all_questions
-from studies.worlds.tasks import task_of
 from tests.harness.evaluations import Training, changed, copy, files, quiet, side_by_side, sides
+from tests.harness.opened import opened
 
 CAPTIONS = "a {size} {color} {shape}"
 PAIRS, SHAPES = "a {color} {shape} AND a {size} {shape}:2", "a {color} {shape}"
@@ -42,12 +44,13 @@ def config(root) -> Config:
             config.train, max_steps=4, batch_size=4, snapshots="0, 2", state_every=4, threads=1
         ),
         "probe": replace(config.probe, steps=2, batch_size=8, gate=0.0, certificate_images=64),
+        "evaluate": replace(
+            config.evaluate,
+            **dict(num_inference_steps=1, snapshots="0"),
+            **dict(images_per_combination=9, final_images_per_combination=9),
+        ),
     }
-    return changed(
-        replace(config, **parts),
-        **dict(num_inference_steps=1, snapshots="0"),
-        **dict(images_per_combination=9, final_images_per_combination=9),
-    )
+    return replace(config, **parts)
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +62,9 @@ def asking(config) -> Config:
 def plain(config, tmp_path_factory) -> RunDir:
     """Trained, and scored with the captions alone."""
     run = RunDir(tmp_path_factory.mktemp("runs") / "tiny")
-    stages.claim(config, run)
+    stages.claim(Experiment(config, run))
     for stage in (stages.probe_stage, stages.train_stage, stages.evaluate_stage):
-        stage(config, run, quiet)
+        stage(Experiment(config, run), quiet)
     return run
 
 
@@ -69,7 +72,7 @@ def plain(config, tmp_path_factory) -> RunDir:
 def asked(plain, asking, tmp_path_factory) -> RunDir:
     """A copy that was asked the sets later, by one process."""
     run = copy(plain, tmp_path_factory.mktemp("asked") / "runs")
-    stages.evaluate_stage(asking, run, quiet)
+    stages.evaluate_stage(Experiment(asking, run), quiet)
     return run
 
 
@@ -93,11 +96,11 @@ def drawn(monkeypatch) -> list[str]:
 
 def test_a_set_asked_later_is_all_that_is_drawn(run, asking, asked, drawn):
     before = files(run)
-    stages.evaluate_stage(asking, run, quiet)
+    stages.evaluate_stage(Experiment(asking, run), quiet)
     assert len(drawn) == TILES and before.items() <= files(run).items()
     assert {name.split("-")[0] for name in drawn} == {*SETS}
     assert len(files(run)) == len(before) + 12  # two sets, two steps: samples and two scores
-    stages.evaluate_stage(asking, run, quiet)
+    stages.evaluate_stage(Experiment(asking, run), quiet)
     assert len(drawn) == TILES and files(run) == files(asked)
     assert [finding.line() for finding in verify(run)] == []
 
@@ -122,8 +125,10 @@ def test_scores_say_what_was_asked_and_by_which_set(asked):
 def test_other_ways_of_asking_the_same_draw_the_same_images(run, config):
     """The captions' own template; and a term of no weight, which asks nothing of the network."""
     stages.evaluate_stage(
-        changed(config, prompts={"same": CAPTIONS, "more": f"{CAPTIONS} AND a {{shape}}:0"}),
-        run,
+        Experiment(
+            changed(config, prompts={"same": CAPTIONS, "more": f"{CAPTIONS} AND a {{shape}}:0"}),
+            run,
+        ),
         quiet,
     )
     for plan in shown_plans(config):
@@ -136,7 +141,7 @@ def test_other_ways_of_asking_the_same_draw_the_same_images(run, config):
 def test_partial_prompts_start_from_the_noise_of_their_first_combination(asked, config):
     (plan, *_) = shown_plans(changed(config, prompts=SETS), "shapes")
     pipeline = ConceptPipeline.from_run(asked.path, plan.step)
-    prompts = [q.prompt for q in all_questions(check_config(config), SETS)["shapes"]]
+    prompts = [q.prompt for q in all_questions(config.terms.terms, SETS)["shapes"]]
     noise = paired_noise(plan.eval_seed, range(8 * 9), 9, pipeline.image_shape)
     first = noise.unflatten(0, (8, 9))[::2].flatten(0, 1)  # before the other size
     repeated = [prompt for prompt in prompts for _ in range(9)]
@@ -160,7 +165,7 @@ def test_a_stopped_set_goes_on_at_the_next_tile(run, asking, asked, drawn):
             evaluator.evaluate(evaluator.missing(), check)
 
     side_by_side(sides(run, asking, 1), work)
-    stages.evaluate_stage(asking, run, quiet)
+    stages.evaluate_stage(Experiment(asking, run), quiet)
     assert len(drawn) == TILES and files(run) == files(asked)
 
 
@@ -168,7 +173,7 @@ def test_a_watch_asks_every_set_of_what_appears(run, asking, asked, monkeypatch)
     training, said = Training(run, "done"), []
     monkeypatch.setattr(watching, "_wait", training.wait)
     monkeypatch.setattr(RunDir, "is_held", lambda run, _: run.state_of("train") == "running")
-    stages.evaluate_stage(asking, run, said.append, watch_seconds=1.0)
+    stages.evaluate_stage(Experiment(asking, run), said.append, watch_seconds=1.0)
     assert said[1:] == [
         *(
             f"evaluate: step 0, ema, {name}: scored, {i} of 16"
@@ -185,10 +190,10 @@ def test_a_watch_asks_every_set_of_what_appears(run, asking, asked, monkeypatch)
 
 def test_a_name_stands_for_one_template_in_a_run(asked, run, config):
     other = changed(config, prompts={"pairs": SHAPES})
-    for refused in (stages.evaluate_stage, lambda config, run, say: stages.claim(config, run)):
+    for refused in (lambda e: stages.evaluate_stage(e, quiet), stages.claim):
         with pytest.raises(Mistake, match="evaluate.prompts.pairs: got .* stands for 'a {color} "):
-            refused(other, asked, quiet)
-    stages.evaluate_stage(other, run, quiet)  # where it was never asked
+            refused(Experiment(other, asked))
+    stages.evaluate_stage(Experiment(other, run), quiet)  # where it was never asked
     assert run.read_prompts() == {"pairs": SHAPES}
 
 
@@ -203,8 +208,8 @@ def test_plans_ask_every_set_of_every_weights_and_keep_the_names_of_files(asking
     for plan in (*shown_plans(asking), memoriser_plan(asking), render_plan(asking)):
         assert plan.intervention == "none"
     images = 9 * (2 * (8 + 8 + 4) + 8)  # and the memoriser's
-    assert sample_bytes(asking) == images * 16 * 16 * 3
-    *_, line, pairs, shapes, _ = describe_plan(asking, RunDir(Path("x"))).splitlines()
+    assert sample_bytes(opened(asking)) == images * 16 * 16 * 3
+    *_, line, pairs, shapes, _ = describe_plan(Experiment(asking, RunDir(Path("x")))).splitlines()
     assert line.endswith(f"{9 * 2 * 20} images, {9 * 2 * (8 + 3 * 8 + 4)} network evaluations")
     assert pairs == "prompts: pairs: 8 such as 'a red circle AND a large circle:2'"
     assert shapes == "prompts: shapes: 4 such as 'a red circle'"
@@ -212,7 +217,7 @@ def test_plans_ask_every_set_of_every_weights_and_keep_the_names_of_files(asking
 
 def test_the_report_sets_them_beside_the_captions(asked, asking):
     said: list[str] = []
-    stages.report_stage(asking, asked, said.append)
+    stages.report_stage(Experiment(asking, asked), said.append)
     table = next(line for line in said if line.startswith("joint accuracy of other prompts"))
     names = [line.split()[:2] for line in table.splitlines()[2:]]
     assert names == [
@@ -247,9 +252,9 @@ def test_what_names_stand_for_is_checked(asked, tmp_path, content):
 )
 def test_every_conditioning_that_reads_prompts_reads_those_of_sets(config, kind):
     other = replace(config, model=replace(config.model, conditioning=kind))
-    asked = all_questions(check_config(config), {"concepts": "a {shape} AND {color} AND {size}"})
+    asked = all_questions(config.terms.terms, {"concepts": "a {shape} AND {color} AND {size}"})
     terms = [term for q in asked["concepts"] for term in q.prompt.split(" AND ")]
-    rows = task_of(other).conditioning.prompts.inputs(terms)
+    rows = opened(other).task.conditioning.prompts.inputs(terms)
     assert len({*map(tuple, rows.tolist())}) == len({*terms}) == 6
 
 

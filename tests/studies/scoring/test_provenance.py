@@ -16,13 +16,14 @@ from ground.endings import DamageWarning, Mistake, Preempted
 from ground.files import digest_file, hash_file, hashes, read_json, write_json
 from studies import stages
 from studies.experiment.config import Config, to_yaml
+from studies.run.certificate import read_certificate
 from studies.run.directory import RunDir
+from studies.run.opened import Experiment
+from studies.run.plans import shown_plans
 from studies.run.provenance import STALE
+from studies.run.results import read_run_scores, read_samples
 from studies.run.samples import recorded_snapshot
 from studies.scoring.evaluate import Evaluator
-from studies.scoring.plans import shown_plans
-from studies.scoring.probing import read_certificate
-from studies.scoring.results import read_run_scores, read_samples, read_scores
 from studies.scoring.thinning import thin_scored
 from studies.verify.verify import verify
 from tests.harness.evaluations import changed, copy, files, quiet, side_by_side, sides
@@ -63,7 +64,7 @@ def stale(run: RunDir) -> list[str]:
 
 def evaluated(run: RunDir, config: Config) -> list[str]:
     said: list[str] = []
-    stages.evaluate_stage(config, run, said.append)
+    stages.evaluate_stage(Experiment(config, run), said.append)
     return said
 
 
@@ -80,7 +81,7 @@ def afresh(run, config, tmp_path) -> dict[str, str]:
     other = copy(run, tmp_path / "afresh")
     shutil.rmtree(other.samples)
     shutil.rmtree(other.scores)
-    stages.evaluate_stage(config, other, quiet)
+    stages.evaluate_stage(Experiment(config, other), quiet)
     return files(other)
 
 
@@ -102,10 +103,10 @@ def test_what_is_of_other_weights_is_named_never_read_and_drawn_again(
     )
     plan, probe = shown_plans(config)[1], probe_name(read_certificate(run))
     for read in (
-        lambda: read_scores(run, config, [plan], probe),
+        lambda: Experiment(config, run).scores([plan], probe),
         lambda: read_run_scores(run.path),
         lambda: read_samples(run, plan),
-        lambda: stages.report_stage(config, run, quiet),
+        lambda: stages.report_stage(Experiment(config, run), quiet),
     ):
         with pytest.raises(Mistake, match="step_00000002.*: of other weights than its snapshot"):
             read()
@@ -184,7 +185,7 @@ def test_what_an_older_version_left_of_thinned_weights_stays(run, config, drawn)
     notes = [finding.what for finding in verify(run)]
     assert any("6 samples and scores do not say" in note for note in notes) and stale(run) == []
     other = replace(config, probe=replace(config.probe, steps=3))  # reads the samples there are
-    stages.probe_stage(other, run, quiet)
+    stages.probe_stage(Experiment(other, run), quiet)
     assert evaluated(run, other)[-1] == "evaluate: scored 5 of 10 parts" and len(drawn) == 2
     assert len(read_run_scores(run.path)["probe"].unique()) == 3
 
@@ -199,7 +200,7 @@ def test_scores_of_other_weights_thin_nothing(run, config):
     write_again(run, 2)
     keeping = changed(config, keep="last")
     run.config_file.write_text(to_yaml(keeping))
-    (said,) = thin_scored(keeping, run)
+    (said,) = thin_scored(Experiment(keeping, run))
     assert "all kept" in said and complete_steps(run.snapshots) == [0, 2, 4]
     evaluated(run, keeping)
     assert complete_steps(run.snapshots) == [4]

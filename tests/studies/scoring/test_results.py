@@ -12,9 +12,10 @@ from classifiers.certificate import probe_name
 from classifiers.scores import KEY, SETTINGS
 from ground.endings import Mistake
 from studies import stages
+from studies.run.certificate import read_certificate
 from studies.run.directory import RunDir
-from studies.scoring.probing import read_certificate
-from studies.scoring.results import read_planned_scores, read_run_scores
+from studies.run.opened import Experiment
+from studies.run.results import read_run_scores
 from tests.harness.evaluations import changed, copy, quiet
 
 LATER = (
@@ -31,10 +32,10 @@ def often(scored, config, tmp_path_factory) -> RunDir:
     """Evaluated several times, by another probe too, in a run directory that was renamed."""
     run = copy(scored, tmp_path_factory.mktemp("often") / "runs")
     for change in LATER:
-        stages.evaluate_stage(changed(config, **change), run, quiet)
+        stages.evaluate_stage(Experiment(changed(config, **change), run), quiet)
     other = replace(config, probe=replace(config.probe, steps=3))
-    stages.probe_stage(other, run, quiet)
-    stages.evaluate_stage(other, run, quiet)
+    stages.probe_stage(Experiment(other, run), quiet)
+    stages.evaluate_stage(Experiment(other, run), quiet)
     return RunDir(run.path.rename(run.path.with_name("step=5")))
 
 
@@ -55,7 +56,7 @@ def test_within_settings_an_average_is_that_of_one_evaluation(often, scored, con
     shares = right.groupby([scores[key] for key in (*SETTINGS, "step")]).agg(["mean", "size"])
     twelve = changed(config, **LATER[0])
     probe = probe_name(read_certificate(scored))
-    own = read_planned_scores(often, twelve, probe)
+    own = Experiment(twelve, often).planned_scores(probe)
     expected = own["predicted"].astype(object).eq(own["target"])
     expected = expected.groupby([own[key] for key in (*SETTINGS, "step")]).agg(["mean", "size"])
     assert len(expected) == 5 and expected.equals(shares.loc[expected.index])

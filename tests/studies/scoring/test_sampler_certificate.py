@@ -12,10 +12,11 @@ from analysis.tables.paired import paired_differences
 from ground.endings import Mistake, Preempted
 from ground.files import read_json, write_json
 from studies import stages
-from studies.experiment.config import Config, read_config, scored_world
+from studies.experiment.config import Config, read_config
 from studies.findings.run_findings import Findings
 from studies.findings.run_report import report_is_fresh
 from studies.run.directory import RunDir
+from studies.run.opened import Experiment
 from studies.run.samples import load_samples, save_tile
 from studies.scoring import sampler_certificate
 from studies.scoring.sampler_certificate import check_comparable, compared_steps, sampler_facts
@@ -57,9 +58,9 @@ def short_reference() -> Iterator[None]:
 def scored(config, tmp_path_factory) -> RunDir:
     """A run that is evaluated, without a certificate."""
     run = RunDir(tmp_path_factory.mktemp("scored") / "tiny")
-    stages.claim(config, run)
+    stages.claim(Experiment(config, run))
     for stage in (stages.probe_stage, stages.train_stage, stages.evaluate_stage):
-        stage(config, run, quiet)
+        stage(Experiment(config, run), quiet)
     return run
 
 
@@ -88,7 +89,7 @@ def certified(table, tmp_path) -> RunDir:
 def certify(run: RunDir, config: Config) -> str:
     """Returns what is said last."""
     said: list[str] = []
-    stages.evaluate_stage(config, run, said.append, certify_sampler=True)
+    stages.evaluate_stage(Experiment(config, run), said.append, certify_sampler=True)
     return said[-1]
 
 
@@ -173,18 +174,17 @@ def test_a_stopped_one_goes_on_and_a_finished_one_is_not_drawn_again(
 
 
 def test_the_report_says_what_is_known_and_for_which_settings(certified, config):
-    findings = Findings([certified], [config], scored_world(config))
-    stages.report_stage(config, certified, quiet)
+    findings = Findings([Experiment(config, certified)])
+    stages.report_stage(Experiment(config, certified), quiet)
     assert "joint accuracy of ddim 1 minus that of ddpm 2" in certified.report.read_text()
     assert report_is_fresh(findings)
-    probe = read_json(certified.sampler_certificate)["settings"]["probe"]
-    (fact,) = sampler_facts(certified, config, probe).values()
+    (fact,) = sampler_facts(Experiment(config, certified)).values()
     assert fact.endswith("of 256 pairs of images, steps 0, 2")
     other = replace(config, evaluate=replace(config.evaluate, seed=1))
-    (fact,) = sampler_facts(certified, other, probe).values()
+    (fact,) = sampler_facts(Experiment(other, certified)).values()
     assert fact.startswith("known for other settings")
     certified.sampler_certificate.unlink()
-    assert not report_is_fresh(findings) and sampler_facts(certified, config, probe) == {}
+    assert not report_is_fresh(findings) and sampler_facts(Experiment(config, certified)) == {}
 
 
 @pytest.mark.parametrize("how", ["other", "unsaid"])
@@ -198,7 +198,7 @@ def test_it_holds_for_the_weights_that_it_was_made_of(certified, config, how):
     (found,) = [f for f in verify(certified) if f.path == certified.sampler_certificate]
     assert found.level == ("stale" if how == "other" else "note")
     assert found.what.startswith("is not said to be of the weights of steps 0, 2; ")
-    (fact,) = sampler_facts(certified, config, certificate["settings"]["probe"]).values()
+    (fact,) = sampler_facts(Experiment(config, certified)).values()
     assert fact.startswith("known for other weights, or not said for which; ")
     certify(certified, config)
     assert certified.sampler_certificate not in [f.path for f in verify(certified)]

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from classifiers.scores import SCHEMA, write_part
 from diffusion.sampling import TILE
 from ground.endings import Mistake
+from studies.run.plans import Plan
+from studies.run.provenance import VERSIONS
 from studies.run.samples import save_tile
-from studies.scoring.oracle_readings import ORACLE_VERSION
-from studies.scoring.plans import Plan
 from studies.scoring.units import (
     Job,
     count_parts,
@@ -69,7 +69,7 @@ def test_what_is_left_of_a_job_are_the_parts_that_are_not_there(tmp_path):
     scores = pd.DataFrame(columns=SCHEMA.names)
     write_part(jobs[0].parts["probe"], scores, {})
     for path in jobs[1].parts.values():
-        write_part(path, scores, {"oracle": ORACLE_VERSION})
+        write_part(path, scores, {"oracle": VERSIONS["oracle"]})
     first, last = unscored(jobs)
     assert first == replace(jobs[0], parts={"oracle": jobs[0].parts["oracle"]}) and last == jobs[2]
     assert (count_parts([first, last]), count_parts(jobs)) == (3, 6)

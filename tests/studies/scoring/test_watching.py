@@ -6,6 +6,7 @@ from ground.endings import Mistake, Preempted
 from ground.files import write_json
 from studies import stages
 from studies.run.directory import RunDir
+from studies.run.opened import Experiment
 from studies.scoring import watching
 from tests.harness.evaluations import Training, files
 
@@ -22,7 +23,7 @@ def watch(run, config, monkeypatch):
         monkeypatch.setattr(watching, "_wait", training.wait)
         monkeypatch.setattr(RunDir, "is_held", lambda run, writer: _works(run))
         try:
-            stages.evaluate_stage(config, run, said.append, watch_seconds=1.0)
+            stages.evaluate_stage(Experiment(config, run), said.append, watch_seconds=1.0)
         finally:
             said += [str(run.status_of("evaluate"))]
         return said

@@ -20,11 +20,12 @@ from ground.files import hashes, read_json, read_rows, write_json
 from studies import stages
 from studies.experiment.config import Config, read_config
 from studies.run.directory import RunDir
+from studies.run.opened import Experiment
 from studies.run.samples import save_samples
-from studies.scoring.plans import questions_of
 from studies.verify.compare import compare
 from studies.verify.tensor_differences import tensor_differences
 from studies.worlds.prompt_sets import PLAIN
+from tests.harness.opened import opened
 
 EMA = "unet/diffusion_pytorch_model.ema.safetensors"
 SAMPLES = "samples/step_00000002/ema.npz"
@@ -49,7 +50,7 @@ def config(root) -> Config:
 
 def train(config: Config, path: Path) -> RunDir:
     run = RunDir(path)
-    stages.train_stage(config, run, lambda line: None)
+    stages.train_stage(Experiment(config, run), lambda line: None)
     return run
 
 
@@ -58,7 +59,12 @@ def first(config, tmp_path_factory) -> RunDir:
     """4 steps: snapshots of steps 0, 2 and 4, states of steps 2 and 4, one file of samples."""
     run = train(config, tmp_path_factory.mktemp("runs") / "a")
     images = np.random.default_rng(0).integers(0, 256, (8, 2, 4, 4, 3), dtype=np.uint8)
-    save_samples(run.path / SAMPLES, images, questions_of(config)[PLAIN], None)
+    save_samples(
+        run.path / SAMPLES,
+        images,
+        opened(config).exam.questions[PLAIN],
+        None,
+    )
     return run
 
 
@@ -235,7 +241,12 @@ def test_the_first_image_to_differ_is_named(first, second, config):
         prompt = stored["prompt"][5]
     images[2, 1, 0, 0, 0] ^= 1
     images[7, 0] = 0
-    save_samples(second.path / SAMPLES, images, questions_of(config)[PLAIN], None)
+    save_samples(
+        second.path / SAMPLES,
+        images,
+        opened(config).exam.questions[PLAIN],
+        None,
+    )
     where = f"image 5 ('{prompt}', sample 1)"
     assert lines(first, second, part=True) == [
         f"samples: 1 of 1 common files differ; step_00000002/ema.npz: 2 of 16 images, "
@@ -244,7 +255,7 @@ def test_the_first_image_to_differ_is_named(first, second, config):
 
 
 def test_images_of_the_memoriser_are_compared_too(first, second, config):
-    captions = questions_of(config)[PLAIN]
+    captions = opened(config).exam.questions[PLAIN]
     images = np.zeros((8, 2, 4, 4, 3), dtype=np.uint8)
     save_samples(first.samples / "memoriser" / "ema.npz", images, captions, None)
     images[0, 1] = 9

@@ -28,11 +28,11 @@ from ground.files import (
     write_json,
 )
 from studies import stages
-from studies.experiment.config import check_config, read_config
+from studies.experiment.config import read_config
 from studies.run.directory import RunDir
+from studies.run.opened import Experiment
 from studies.run.provenance import STALE
 from studies.run.samples import load_samples
-from studies.scoring.probing import load_run_probe
 from studies.verify.checks import Finding, wrong_metrics, wrong_ranks
 from studies.verify.verify import summary, verify, verify_runs
 from studies.verify.weight_checks import equal_weights
@@ -59,9 +59,9 @@ def finished(tmp_path_factory, root) -> RunDir:
     changes["evaluate"]["final_images_per_combination"] = 2
     parts = {name: replace(getattr(config, name), **new) for name, new in changes.items()}
     config, run = replace(config, **parts), RunDir(tmp_path_factory.mktemp("runs") / "tiny")
-    stages.claim(config, run)
+    stages.claim(Experiment(config, run))
     for stage in (stages.probe_stage, stages.train_stage, stages.evaluate_stage):
-        stage(config, run, lambda line: None)
+        stage(Experiment(config, run), lambda line: None)
     return run
 
 
@@ -247,7 +247,7 @@ def test_a_probe_that_cannot_be_used_is_refused_with_its_file(run):
     save_file(other, shared / "probe.safetensors")
     message = r"no complete probe \(probe.safetensors has changed\); run scripts/run.py"
     with pytest.raises(Mistake, match=message):
-        load_run_probe(run, check_config(run.read_config()))
+        _ = Experiment.of_run(run).probe
     with pytest.raises(
         Mistake, match="probe.safetensors: not the probe of its certificate .*again"
     ):
@@ -376,7 +376,7 @@ def test_rows_that_are_missing_doubled_or_mixed_up_are_named(finished, change, w
 def test_the_same_evaluation_with_more_images_is_no_damage(run, root):
     config = run.read_config()
     more = replace(config, evaluate=replace(config.evaluate, images_per_combination=3))
-    stages.evaluate_stage(more, run, lambda line: None)
+    stages.evaluate_stage(Experiment(more, run), lambda line: None)
     what = "its images are part of another of the same settings; read_run_scores has them once"
     (fewer, other) = sorted(path.name for path in run.scores.glob(f"step_00000002{PROBE_PART}"))
     assert "-n2-" in fewer and "-n3-" in other

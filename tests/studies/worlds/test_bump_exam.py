@@ -25,6 +25,7 @@ from studies import stages
 from studies.experiment.config import Config, EvaluateConfig, ProbeConfig, to_yaml
 from studies.findings.plotting import plot_runs
 from studies.run.directory import RunDir
+from studies.run.opened import Experiment
 from studies.run.samples import save_tile
 from studies.verify.verify import verify
 from studies.worlds.bumps.exam import BumpExam, prompt_of
@@ -153,7 +154,7 @@ def said() -> list[str]:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, said) -> RunDir:
     run = RunDir(tmp_path_factory.mktemp("runs") / "torus")
-    stages.run_experiment(CONFIG, run, said.append)
+    stages.run_experiment(Experiment(CONFIG, run), said.append)
     return run
 
 
@@ -209,7 +210,7 @@ def test_its_sampler_is_certified_by_the_same_centres(run, tmp_path, monkeypatch
     monkeypatch.setattr("studies.scoring.sampler_certificate.REFERENCE_STEPS", 2)
     shutil.copytree(run.path.parent, tmp_path / "runs", symlinks=True)
     copy, lines = RunDir(tmp_path / "runs" / run.path.name), []
-    stages.evaluate_stage(CONFIG, copy, lines.append, certify_sampler=True)
+    stages.evaluate_stage(Experiment(CONFIG, copy), lines.append, certify_sampler=True)
     assert "joint accuracy from the same noise" in lines[-1]
     certified = json.loads(copy.sampler_certificate.read_text())
     assert {row["pairs"] for row in certified["joint_accuracy"] if row["step"] != "pooled"} == {128}
@@ -219,7 +220,7 @@ def test_its_sampler_is_certified_by_the_same_centres(run, tmp_path, monkeypatch
 def test_a_finished_experiment_is_found_finished(run):
     parts = {path.name: hash_file(path) for path in run.scores.glob("*.parquet")}
     lines: list[str] = []
-    stages.run_experiment(CONFIG, run, lines.append)
+    stages.run_experiment(Experiment(CONFIG, run), lines.append)
     assert lines[0].startswith("probe: found") and lines[2] == "evaluate: finished before, 6 parts"
     assert parts == {path.name: hash_file(path) for path in run.scores.glob("*.parquet")}
 
@@ -234,10 +235,10 @@ def test_what_is_lost_is_drawn_and_scored_again(run, tmp_path):
     with np.load(lost) as stored:
         save_tile(tile, stored["images"][:64], str(stored["snapshot"]))
     lost.unlink(), part.unlink()
-    stages.evaluate_stage(CONFIG, copy, quiet)
+    stages.evaluate_stage(Experiment(CONFIG, copy), quiet)
     assert (hash_file(lost), hash_file(part)) == before and not tile.exists()
     few = replace(CONFIG.evaluate, final_images_per_combination=7)
-    stages.evaluate_stage(replace(CONFIG, evaluate=few), copy, quiet)
+    stages.evaluate_stage(Experiment(replace(CONFIG, evaluate=few), copy), quiet)
     scores = pd.read_parquet(copy.scores)
     last = scores[(scores["run"] == "torus") & (scores["step"] == 4) & (scores["sample"] < 7)]
     twice = last.groupby([key for key in KEY])["target_value"].agg(["size", "nunique"])
@@ -258,7 +259,7 @@ def test_worlds_of_other_sections_are_drawn_apart(run, tmp_path):
 def test_a_probe_that_cannot_read_a_coordinate_is_refused(tmp_path):
     config = replace(CONFIG, probe=replace(CONFIG.probe, steps=2, gate=0.99))
     with pytest.raises(Mistake, match=r"clean accuracy for x is 0\.\d+, below probe.gate = 0.99"):
-        stages.run_experiment(config, RunDir(tmp_path / "run"), quiet)
+        stages.run_experiment(Experiment(config, RunDir(tmp_path / "run")), quiet)
 
 
 def test_samples_are_gray_and_labelled(run):

@@ -17,12 +17,11 @@ from data_gen.photos.images import load, photo_set
 from data_gen.photos.world import PhotosConfig, PhotoWorld
 from diffusion.model_config import ModelConfig
 from ground.endings import Mistake
-from studies.experiment.config import Config, check_config, differences, identity, scored_world
-from studies.experiment.world_file import with_contents
+from studies.experiment.config import Config, differences, identity
 from studies.scoring.probing import probe_identity
-from studies.worlds import photos as photo_images
-from studies.worlds.photos import LEAST, SHARE, Parts, PhotoImages, deal_parts
-from studies.worlds.tasks import task_of
+from studies.worlds.photos import images as photo_images
+from studies.worlds.photos.images import LEAST, SHARE, Parts, PhotoImages, deal_parts
+from tests.harness.opened import opened
 
 PROBE = ProbeConfig(batch_size=16, certificate_images=64)
 
@@ -212,15 +211,14 @@ def test_changed_files_are_another_experiment_and_refused_by_one_that_knows_them
     photos, tmp_path, change
 ):
     config = Config("a", copied(photos, tmp_path))
-    pinned = with_contents(config)
+    pinned = opened(config).with_contents().config
     assert pinned.world.contents.startswith(f"{len(PhotoWorld(photos).names)} images, ")
-    assert with_contents(pinned) is pinned
+    assert opened(pinned).with_contents().config is pinned
     change(config.world)
-    (line,) = differences(identity(pinned), identity(with_contents(config)))
+    (line,) = differences(identity(pinned), identity(opened(config).with_contents().config))
     assert line.startswith("world.contents: 184 images, ")
     with pytest.raises(Mistake, match="world.contents: .*t.csv and .*images hold 18. images, .*"):
-        scored_world(pinned)
-    check_config(pinned)  # no file is asked for what is in the config alone
+        pinned.terms.with_files()
 
 
 def test_copies_and_columns_that_are_not_read_are_the_same_experiment(photos, tmp_path):
@@ -229,14 +227,17 @@ def test_copies_and_columns_that_are_not_read_are_the_same_experiment(photos, tm
     lines = [line.rsplit(",", 1)[0] + ",9" for line in table.read_text().splitlines()]
     table.write_text("\n".join([lines[0], *reversed(lines[1:])]) + "\n")
     os.utime(first_image(config.world), (0, 0))
-    first, second = with_contents(Config("a", photos)), with_contents(config)
+    first, second = (
+        opened(Config("a", photos)).with_contents().config,
+        opened(config).with_contents().config,
+    )
     assert identity(first) == identity(second) and first.world != second.world
 
 
 def test_a_probe_is_shared_by_worlds_that_hold_out_and_lie_elsewhere(photos, tmp_path):
     def probe_of(**changes):
-        config = with_contents(Config("a", replace(photos, **changes)))
-        return probe_identity(scored_world(config), PROBE)
+        config = opened(Config("a", replace(photos, **changes))).with_contents().config
+        return probe_identity(config.terms, PROBE)
 
     first = probe_of()
     assert first["world"]["kind"] == "photos" and first["world"]["contents"]
@@ -253,14 +254,14 @@ def test_a_probe_is_shared_by_worlds_that_hold_out_and_lie_elsewhere(photos, tmp
 
 def task(photos: PhotosConfig, conditioning: str, captions: CaptionConfig | None = None):
     model = ModelConfig("tiny", conditioning=conditioning)
-    return task_of(Config("a", photos, model=model, captions=captions or CaptionConfig()))
+    return opened(Config("a", photos, model=model, captions=captions or CaptionConfig())).task
 
 
 @pytest.mark.parametrize("kind", ["vector", "coordinates"])
 def test_what_needs_numbers_is_refused(photos, kind):
     message = f"model.conditioning: got '{kind}', allowed one_hot, .* no numbers"
     with pytest.raises(Mistake, match=message):
-        check_config(Config("a", photos, model=ModelConfig("tiny", conditioning=kind)))
+        Config("a", photos, model=ModelConfig("tiny", conditioning=kind))
 
 
 @pytest.mark.parametrize("shuffled", [False, True])

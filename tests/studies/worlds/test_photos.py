@@ -19,18 +19,18 @@ from ground.files import hashes
 from studies import stages
 from studies.drawing.generate import draw, records
 from studies.dry_run import describe_plan
-from studies.experiment.config import Config, EvaluateConfig, check_config, read_config, to_yaml
-from studies.experiment.world_file import with_contents
+from studies.experiment.config import Config, EvaluateConfig, read_config, to_yaml
 from studies.findings.certificate_facts import probe_warnings
 from studies.findings.plotting import plot_runs
 from studies.findings.run_findings import Findings
+from studies.run.certificate import read_certificate
 from studies.run.directory import RunDir
+from studies.run.opened import Experiment
+from studies.run.plans import memorised_file, render_plan
 from studies.run.samples import load_samples
-from studies.scoring.plans import memorised_file, render_plan
-from studies.scoring.probing import read_certificate
-from studies.scoring.results import read_planned_scores
 from studies.verify.verify import verify
-from studies.worlds.photos import NO_ORACLE, SHARE
+from studies.worlds.photos.images import NO_ORACLE, SHARE
+from tests.harness.opened import opened
 
 EVALUATE = EvaluateConfig(
     num_inference_steps=1,
@@ -65,7 +65,7 @@ def said() -> list[str]:
 @pytest.fixture(scope="module")
 def finished(photos, said, tmp_path_factory) -> RunDir:
     run = RunDir(tmp_path_factory.mktemp("runs") / "photos")
-    stages.run_experiment(experiment(photos), run, said.append)
+    stages.run_experiment(Experiment(experiment(photos), run), said.append)
     return run
 
 
@@ -114,7 +114,7 @@ def test_too_few_images_for_what_is_promised_are_named_with_how_many_it_takes(fi
 
 def test_the_ceiling_has_as_many_real_images_of_a_combination_as_there_are(finished, photos):
     config, world = finished.read_config(), PhotoWorld(photos)
-    scores = read_planned_scores(finished, config, probe_name(read_certificate(finished)))
+    scores = Experiment(config, finished).planned_scores(probe_name(read_certificate(finished)))
     ceiling = scores[(scores["run"] == "render") & (scores["concept"] == "size")]
     counts = ceiling.groupby("combination").size().to_dict()
     names = map(world.space.name, world.space.combinations)
@@ -158,8 +158,10 @@ def test_a_ceiling_with_rows_lost_is_found(run, change, what):
 
 def test_the_same_experiment_makes_the_same_bytes(photos, finished, tmp_path):
     config, run = experiment(photos, "again"), RunDir(tmp_path / "again")
-    stages.train_stage(replace(config, train=replace(config.train, max_steps=2)), run, quiet)
-    stages.train_stage(config, run, quiet)  # goes on from there
+    stages.train_stage(
+        Experiment(replace(config, train=replace(config.train, max_steps=2)), run), quiet
+    )
+    stages.train_stage(Experiment(config, run), quiet)  # goes on from there
     for step in (0, 4):
         one, other = (hashes(step_directory(r.snapshots, step)) for r in (run, finished))
         assert one == other
@@ -167,9 +169,9 @@ def test_the_same_experiment_makes_the_same_bytes(photos, finished, tmp_path):
 
 def test_a_finished_run_goes_on_wherever_the_same_images_lie(run, elsewhere):
     said: list[str] = []
-    stages.claim(with_contents(experiment(elsewhere)), run)
+    stages.claim(Experiment(opened(experiment(elsewhere)).with_contents().config, run))
     for stage in (stages.probe_stage, stages.train_stage, stages.evaluate_stage):
-        stage(experiment(elsewhere), run, said.append)
+        stage(Experiment(experiment(elsewhere), run), said.append)
     starts = "probe: found", "probe: when it is", "train: finished before", "evaluate: finished be"
     assert all(line.startswith(start) for line, start in zip(said, starts, strict=False))
     assert run.read_config().world.folder == elsewhere.folder
@@ -179,14 +181,14 @@ def test_a_changed_folder_is_refused_on_resume_in_one_line(run, elsewhere):
     change_an_image(elsewhere)
     message = r"another experiment \(world.contents: 184 images, \w+ → 184 images, \w+\); choose"
     with pytest.raises(Mistake, match=message):
-        stages.run_experiment(experiment(elsewhere), run, quiet)
+        stages.run_experiment(Experiment(experiment(elsewhere), run), quiet)
     with pytest.raises(Mistake, match=message):
-        stages.train_stage(experiment(elsewhere), run, quiet)
+        stages.train_stage(Experiment(experiment(elsewhere), run), quiet)
     recorded = run.read_config()
     moved = replace(elsewhere, contents=recorded.world.contents)
     for stage in (stages.evaluate_stage, stages.probe_stage, stages.report_stage):
         with pytest.raises(Mistake, match="world.contents: .*images or table have changed"):
-            stage(replace(recorded, world=moved), run, quiet)
+            stage(Experiment(replace(recorded, world=moved), run), quiet)
 
 
 def test_what_needs_no_image_works_without_the_folder(run, tmp_path, monkeypatch):
@@ -198,12 +200,14 @@ def test_what_needs_no_image_works_without_the_folder(run, tmp_path, monkeypatch
     config = run.read_config()
     assert [finding.line() for finding in verify(run)] == []
     prompts = ["a small blue square", "a circle"]
-    (drawn,) = draw(run, check_config(config), prompts, EVALUATE, steps=[4], num_images=2)
+    (drawn,) = draw(
+        Experiment(replace(config, evaluate=EVALUATE), run), prompts, steps=[4], num_images=2
+    )
     readings = [record["readings"] for record in records(drawn, prompts, EVALUATE)]
     assert len(readings) == 4 and all(reading.keys() == {"probe"} for reading in readings)
     assert plot_runs([run.path], tmp_path) == [tmp_path / "accuracy.png"]
     with pytest.raises(Mistake, match="world.table: .*gone.csv: no such file"):
-        stages.evaluate_stage(config, run, quiet)
+        stages.evaluate_stage(Experiment(config, run), quiet)
 
 
 def test_a_probe_below_its_gate_is_refused_with_what_may_be_done(photos, tmp_path):
@@ -212,7 +216,7 @@ def test_a_probe_below_its_gate_is_refused_with_what_may_be_done(photos, tmp_pat
     run = RunDir(tmp_path / "run")
     message = "accuracy for shape is .* below probe.gate = 1.0; raise probe.steps or set probe.gate"
     with pytest.raises(ProbeRefused, match=message):
-        stages.run_experiment(weak, run, quiet)
+        stages.run_experiment(Experiment(weak, run), quiet)
     assert not run.probe.exists() and not run.snapshots.exists()
 
 
@@ -220,5 +224,5 @@ def test_a_config_of_photographs_survives_its_file(photos, tmp_path):
     path = tmp_path / "photos.yaml"
     path.write_text(to_yaml(experiment(photos)))
     assert read_config(path) == experiment(photos)
-    plan = describe_plan(read_config(path), RunDir(tmp_path / "run"))
+    plan = describe_plan(Experiment(read_config(path), RunDir(tmp_path / "run")))
     assert "world: 7 training and 1 held-out combinations, 147 images" in plan

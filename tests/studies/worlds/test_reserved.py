@@ -71,12 +71,18 @@ def test_concepts_may_be_called_as_attributes_of_modules_are(name):
 
 def test_words_are_read_composed_and_paths_as_they_are():
     apart, whole = "e\u0301cru", "\u00e9cru"
-    concept = {"column": apart, "words": {apart: apart, "red": "red"}}
-    world = {"kind": "photos", "folder": apart, "table": apart, "concepts": {apart: concept}}
-    data = {"name": "n", "world": {**world, "held_out": [apart]}}
+    concept = {"column": apart, "words": {apart: apart, "red": "red", "blue": "blue"}}
+    shape = {"column": "shape", "words": {"round": "1", "square": "2"}}
+    world = {
+        "kind": "photos",
+        "folder": apart,
+        "table": apart,
+        "concepts": {apart: concept, "shape": shape},
+    }
+    data = {"name": "n", "world": {**world, "held_out": [f"round {apart}"]}}
     data["captions"] = {"synonyms": {apart: [f"{apart}s"]}}
     file = read_as(WorldFile, data, "")
     assert (file.world.folder, file.world.table) == (apart, apart)
-    assert file.world.concepts[whole].words == {whole: whole, "red": "red"}
-    assert file.world.held_out == (whole,)
+    assert file.world.concepts[whole].words == {whole: whole, "red": "red", "blue": "blue"}
+    assert file.world.held_out == (f"round {whole}",)
     assert file.captions.synonyms == {whole: (f"{whole}s",)}

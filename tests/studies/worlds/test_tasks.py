@@ -22,17 +22,17 @@ from ground.endings import Mistake
 from ground.files import hashes
 from studies import stages
 from studies.dry_run import describe_plan
-from studies.experiment.config import Config, EvaluateConfig, check_config, read_config
+from studies.experiment.config import Config, EvaluateConfig, read_config
 from studies.findings.run_findings import Findings
 from studies.forecast import Weights
 from studies.run import auto_precision as precision
+from studies.run.certificate import read_certificate
 from studies.run.directory import RunDir
+from studies.run.opened import Experiment
+from studies.run.plans import memorised_file
 from studies.run.samples import load_samples
 from studies.scoring.evaluate import Evaluator
-from studies.scoring.plans import memorised_file
-from studies.scoring.probing import read_certificate
-from studies.scoring.results import read_planned_scores
-from studies.worlds.tasks import new_model, task_of
+from tests.harness.opened import opened
 
 SMALL = sorted((Path(__file__).parents[3] / "configs").glob("*.yaml"))
 PAPERS = sorted((Path(__file__).parents[3] / "configs" / "worlds").glob("p[123]_*.yaml"))
@@ -91,7 +91,7 @@ def pretrained(config: Config, name: Path, frozen: bool) -> Config:
 def test_a_frozen_encoder_is_stored_once_and_left_alone(config, tmp_path, kind):
     save_encoder(tmp_path / "encoder", kind)
     config, run = pretrained(config, tmp_path / "encoder", True), RunDir(tmp_path / "runs" / "a")
-    stages.train_stage(config, run, quiet)
+    stages.train_stage(Experiment(config, run), quiet)
     files = [step_directory(run.snapshots, s) / "text_encoder/model.safetensors" for s in (0, 4)]
     assert len({os.stat(file).st_ino for file in files}) == 1
     before = load_file(tmp_path / "encoder" / "model.safetensors")
@@ -101,7 +101,7 @@ def test_a_frozen_encoder_is_stored_once_and_left_alone(config, tmp_path, kind):
     weights = Weights(
         sum(w.numel() for w in state.values()), sum(w.numel() for w in before.values())
     )
-    assert Weights.of(new_model(config, task_of(config))) == weights
+    assert Weights.of(opened(config).new_model()) == weights
     pipeline = ConceptPipeline.from_run(run.path, weights="ema")
     assert pipeline(["a small red square"] * 2, num_inference_steps=2).shape == (2, 16, 16, 3)
 
@@ -111,23 +111,25 @@ def test_a_frozen_encoder_stays_the_one_the_run_began_with(config, tmp_path):
     save_encoder(tmp_path / "encoder", "clip")
     config = pretrained(config, tmp_path / "encoder", True)
     straight, stopped = (RunDir(tmp_path / "runs" / name) for name in ("a", "b"))
-    stages.train_stage(config, straight, quiet)
-    stages.train_stage(replace(config, train=replace(TRAIN, max_steps=2)), stopped, quiet)
+    stages.train_stage(Experiment(config, straight), quiet)
+    stages.train_stage(
+        Experiment(replace(config, train=replace(TRAIN, max_steps=2)), stopped), quiet
+    )
     encoder = CLIPTextModel.from_pretrained(tmp_path / "encoder")
     with torch.no_grad():
         encoder.get_input_embeddings().weight.add_(1)
     encoder.save_pretrained(tmp_path / "encoder")
-    stages.train_stage(config, stopped, quiet)
+    stages.train_stage(Experiment(config, stopped), quiet)
     names = [step_directory(run.states, 4) for run in (straight, stopped)]
     assert hashes(names[0]) == hashes(names[1])
     longer = replace(config, train=replace(TRAIN, max_steps=6))
     save_encoder(tmp_path / "encoder", "t5")
     with pytest.raises(Mistake, match="the text_encoder that the config names is another one"):
-        stages.train_stage(longer, stopped, quiet)
+        stages.train_stage(Experiment(longer, stopped), quiet)
     save_encoder(tmp_path / "encoder", "clip")
     (stopped.snapshots / "frozen" / "text_encoder" / "config.json").write_text("{}")
     with pytest.raises(Mistake, match="frozen/text_encoder: config.json has changed, and the run"):
-        stages.train_stage(longer, stopped, quiet)
+        stages.train_stage(Experiment(longer, stopped), quiet)
 
 
 @pytest.mark.parametrize("kind", ["clip", "t5"])
@@ -135,10 +137,10 @@ def test_an_encoder_that_is_not_frozen_learns_and_continues_bit_for_bit(config, 
     save_encoder(tmp_path / "encoder", kind)
     config = pretrained(config, tmp_path / "encoder", False)
     straight, stopped = (RunDir(tmp_path / "runs" / name) for name in ("a", "b"))
-    stages.train_stage(config, straight, quiet)
+    stages.train_stage(Experiment(config, straight), quiet)
     half = replace(config, train=replace(TRAIN, max_steps=2))
-    stages.train_stage(half, stopped, quiet)
-    stages.train_stage(config, stopped, quiet)
+    stages.train_stage(Experiment(half, stopped), quiet)
+    stages.train_stage(Experiment(config, stopped), quiet)
     names = [step_directory(run.states, 4) for run in (straight, stopped)]
     assert hashes(names[0]) == hashes(names[1])
     weights = "text_encoder/model.safetensors"
@@ -149,14 +151,14 @@ def test_an_encoder_that_is_not_frozen_learns_and_continues_bit_for_bit(config, 
 def test_an_encoder_that_is_not_there_is_refused_before_the_probe_is_trained(config, tmp_path):
     config, run = pretrained(config, tmp_path / "none", True), RunDir(tmp_path / "runs" / "a")
     with pytest.raises(Mistake, match="model.text_encoder.name: cannot load .*none"):
-        stages.run_experiment(config, run, quiet)
+        stages.run_experiment(Experiment(config, run), quiet)
     assert not run.probe.exists()
 
 
 def test_numbers_that_cannot_tell_a_concept_are_refused(config):
     config = replace(config, model=ModelConfig("tiny", conditioning="coordinates"))
     with pytest.raises(Mistake, match="coordinates has no number for the concept shape; allowed"):
-        task_of(config)
+        _ = opened(config).task
 
 
 def blank(images: range, check) -> torch.Tensor:
@@ -174,9 +176,9 @@ def test_the_memoriser_is_scored_beside_the_model(config, tmp_path, objective, m
         evaluate=replace(EVALUATE, num_inference_steps=20, snapshots="0"),
         train=replace(TRAIN, max_steps=1, snapshots="0"),
     )
-    run, world = RunDir(tmp_path / "runs" / "a"), check_config(config)
+    run, world = RunDir(tmp_path / "runs" / "a"), config.terms.terms
     monkeypatch.setattr(Evaluator, "_generator", lambda evaluator, plan: blank)
-    stages.run_experiment(config, run, quiet)
+    stages.run_experiment(Experiment(config, run), quiet)
     data = training_set(world)
     images = data.images.permute(0, 2, 3, 1).float()
     drawn = load_samples(memorised_file(run, config))
@@ -187,13 +189,15 @@ def test_the_memoriser_is_scored_beside_the_model(config, tmp_path, objective, m
             differing = sum(a != b for a, b in zip(shown, combination, strict=True))
             assert differing == (combination in world.split.held_out)
             assert distance.min() < 12  # grey levels: what the last step of a sampler leaves
-    scores = read_planned_scores(run, config, probe_name(read_certificate(run)))
+    scores = Experiment(config, run).planned_scores(probe_name(read_certificate(run)))
     rows = scores[scores["run"] == "memoriser"]
     assert len(rows) == 8 * 3 * 3 and set(rows["sampler"]) == {"ddpm"}
     assert set(rows["step"]) == {1 if objective == "variational" else -1}  # whose schedule it is
-    stages.evaluate_stage(changed_evaluation(config, guidance_scale=2.0, weights="raw"), run, quiet)
+    stages.evaluate_stage(
+        Experiment(changed_evaluation(config, guidance_scale=2.0, weights="raw"), run), quiet
+    )
     assert len(list(run.scores.glob("memoriser*"))) == 1  # it knows neither
-    assert Findings([run], [config], world).floor().startswith("train ")
+    assert Findings([Experiment(config, run)]).floor().startswith("train ")
 
 
 def test_auto_is_decided_once_and_recorded(config, tmp_path, monkeypatch):
@@ -206,13 +210,17 @@ def test_auto_is_decided_once_and_recorded(config, tmp_path, monkeypatch):
     monkeypatch.setattr(precision, "choose_precision", choose)
     config = replace(config, train=replace(TRAIN, precision="auto", max_steps=2))
     run = RunDir(tmp_path / "runs" / "a")
-    stages.train_stage(config, run, quiet)
+    stages.train_stage(Experiment(config, run), quiet)
     assert run.read_config().train.precision == "bf16"
     assert json.loads((run.path / "precision.json").read_text())["bf16"] == 1.0
-    stages.train_stage(replace(config, train=replace(config.train, max_steps=4)), run, quiet)
+    stages.train_stage(
+        Experiment(replace(config, train=replace(config.train, max_steps=4)), run), quiet
+    )
     assert len(asked) == 1 and run.read_config().train.precision == "bf16"
     plain = RunDir(tmp_path / "runs" / "b")
-    stages.train_stage(replace(config, train=replace(config.train, precision="bf16")), plain, quiet)
+    stages.train_stage(
+        Experiment(replace(config, train=replace(config.train, precision="bf16")), plain), quiet
+    )
     names = [step_directory(r.states, 2) / "raw.safetensors" for r in (run, plain)]
     assert names[0].read_bytes() == names[1].read_bytes()  # measuring leaves no trace
 
@@ -220,7 +228,7 @@ def test_auto_is_decided_once_and_recorded(config, tmp_path, monkeypatch):
 @pytest.mark.parametrize("path", SMALL, ids=lambda path: path.stem)
 def test_every_small_config_has_a_plan(path, tmp_path):
     config = read_config(path)
-    plan = describe_plan(config, RunDir(tmp_path / config.name))
+    plan = describe_plan(Experiment(config, RunDir(tmp_path / config.name)))
     assert "parameters" in plan and "disk: about" in plan and "snapshots:" in plan
     assert list(tmp_path.iterdir()) == []
 
@@ -228,7 +236,7 @@ def test_every_small_config_has_a_plan(path, tmp_path):
 @pytest.mark.parametrize("path", PAPERS, ids=lambda path: path.stem)
 def test_the_papers_runs_have_a_plan(path, tmp_path):
     config = read_config(path)
-    plan = describe_plan(config, RunDir(tmp_path / config.name))
+    plan = describe_plan(Experiment(config, RunDir(tmp_path / config.name)))
     steps, snapshots = {"p1": (20000, 61), "p2": (20000, 61), "p3": (7900, 34)}[path.stem[:2]]
     assert f"train: {steps} steps of 64 images" in plan
     assert f"snapshots: {snapshots} at steps 0, " in plan
@@ -237,7 +245,7 @@ def test_the_papers_runs_have_a_plan(path, tmp_path):
 
 def test_paper_size_has_the_parameters_it_says(root):
     config = read_config(root / "configs" / "worlds" / "p2_2x2.yaml")
-    model = new_model(config, task_of(config))
+    model = opened(config).new_model()
     unet = sum(p.numel() for p in model.unet.parameters())
     assert unet == pytest.approx(14.4e6, rel=0.005)
     assert [p.shape for p in model.objective.parameters()] == [torch.Size([])] * 2

@@ -14,15 +14,19 @@ from torch import Tensor
 from classifiers.degradation import degraded_rows, judged_by
 from classifiers.probe import Batch, Probe
 from classifiers.probe_config import ProbeConfig
+from data_gen.concepts import Combination
 from data_gen.dataset import Dataset
 from data_gen.leaks import LeakReport
+from data_gen.output.describe import describe_photos
+from data_gen.output.preview import Row, photo_rows
+from data_gen.output.sources import PhotoSource
 from data_gen.photos.images import Ordered, in_order, leak_check, load, photo_set, training_set
 from data_gen.photos.world import PhotoWorld
 from ground import streams
 from ground.endings import Mistake
-from studies.scoring.probing import DEGRADED_SHARE, ORIGINALS, ProbeImages
+from studies.worlds.captioned_images import CaptionedImages
 from studies.worlds.exams import value_places
-from studies.worlds.images import CaptionedImages
+from studies.worlds.probe_images import DEGRADED_SHARE, ProbeImages
 
 SHARE = 5  # one image in so many certifies the probe, one sets its limit; the others teach it
 LEAST = 3  # images of a combination: one for each of these
@@ -81,7 +85,7 @@ def in_turn(rows: Rows, count: int) -> Int[Tensor, " n"]:
 class PhotoImages(CaptionedImages):
     """Real images: as many as there are, each for one purpose of the probe."""
 
-    images_are = ORIGINALS["photos"]
+    images_are = "real images"
     advice = (
         "set probe.gate to what is enough for real images (the default is that of renders), or "
         "add images"
@@ -97,6 +101,23 @@ class PhotoImages(CaptionedImages):
     @property
     def num_training_images(self) -> int:
         return len(photo_set(self.world, "train"))
+
+    @property
+    def drawable(self) -> Sequence[Combination]:
+        counts = zip(self.world.space.combinations, self.world.kept.tolist(), strict=True)
+        return [combination for combination, count in counts if count]
+
+    def contents(self) -> str:
+        return self.world.contents()
+
+    def describe(self) -> list[str]:
+        return describe_photos(self.world)
+
+    def source(self, test_images: int) -> PhotoSource:
+        return PhotoSource(self.world)
+
+    def combination_rows(self, shown: Sequence[Combination], length: int) -> list[Row]:
+        return photo_rows(self.world, shown, length)
 
     def training_set(self) -> Dataset:
         return training_set(self.world)

@@ -13,15 +13,15 @@ from classifiers.scores import join_parts, read_part
 from ground.endings import Mistake
 from studies.experiment.config import Config
 from studies.run.directory import RunDir
+from studies.run.plans import MEMORISER, RENDER, Plan, memoriser_plan, render_plan, shown_plans
 from studies.run.provenance import snapshot_at, standing, why, why_not
 from studies.run.samples import load_samples, recorded_snapshot
-from studies.scoring.plans import MEMORISER, RENDER, Plan, memoriser_plan, render_plan, shown_plans
 
 NOT_YET = "not scored yet; scripts/evaluate.py does"
 
 
 def read_run_scores(path: Path | str) -> pd.DataFrame:
-    """All scores of a run directory as one table with one row per `classifiers.scores.KEY`.
+    """Read all scores of a run directory: one table with one row per `classifiers.scores.KEY`.
 
     An image that several evaluations have scored, of which one drew more of each combination, is
     there once. Raises Mistake if nothing is scored, and for scores that are not of the weights that
@@ -39,31 +39,39 @@ def read_run_scores(path: Path | str) -> pd.DataFrame:
     return _joined(tables.values(), name)
 
 
-def read_planned_scores(run: RunDir, config: Config, instrument: str) -> pd.DataFrame:
-    """What one instrument (a probe's name, or ORACLE) reads in all that tables and figures show:
-    one kind of weights, and the baselines. Mistake names a part that is missing."""
-    plans = [render_plan(config), memoriser_plan(config), *shown_plans(config)]
-    return read_scores(run, config, plans, instrument)
+class ScoreParts:
+    """The parts of a run's scores, each read once: whoever writes one does so before it is read."""
+
+    def __init__(self, run: RunDir):
+        self.run = run
+        self._read: dict[Path, pd.DataFrame] = {}
+
+    def scores(self, plans: Sequence[Plan], instrument: str, name: str) -> pd.DataFrame:
+        """Return what one instrument reads in the images of some plans, one row per key.
+
+        name: what the column `run` is to call the run. Mistake names a part that is missing, or not
+        of the weights that are there.
+        """
+        return _joined([self._part(plan, instrument) for plan in plans], name)
+
+    def _part(self, plan: Plan, instrument: str) -> pd.DataFrame:
+        part = plan.scores_file(self.run, instrument)
+        if part not in self._read:
+            wrong = why_not(part, plan.snapshot(self.run)) if part.is_file() else NOT_YET
+            if wrong:
+                raise Mistake(f"{part}: {wrong} (--run {self.run.path})")
+            self._read[part] = read_part(part)
+        return self._read[part]
 
 
-def read_scores(
-    run: RunDir, config: Config, plans: Sequence[Plan], instrument: str
-) -> pd.DataFrame:
-    """What one instrument reads in the images of some plans, as one table with one row per key.
-
-    Mistake names a part that is missing, or not of the weights that are there.
-    """
-    parts = {plan.scores_file(run, instrument): plan.snapshot(run) for plan in plans}
-    for part, snapshot in parts.items():
-        wrong = why_not(part, snapshot) if part.is_file() else NOT_YET
-        if wrong:
-            raise Mistake(f"{part}: {wrong} (--run {run.path})")
-    return _joined(map(read_part, parts), config.name)
+def planned(config: Config) -> list[Plan]:
+    """Return all that tables and figures show: one kind of weights, and the baselines."""
+    return [render_plan(config), memoriser_plan(config), *shown_plans(config)]
 
 
 def read_samples(run: RunDir, plan: Plan) -> np.ndarray:
-    """The images of a plan, uint8 (prompts, n, h, w, c). Mistake names a file that cannot be read,
-    or is not of the weights that are there."""
+    """Read the images of a plan, uint8 (prompts, n, h, w, c). Mistake names a file that cannot be
+    read, or is not of the weights that are there."""
     path = plan.samples_file(run)
     images = load_samples(path)
     wrong = why(standing(recorded_snapshot(path), plan.snapshot(run)))

@@ -1,0 +1,37 @@
+"""The oracle of a world of shapes, as a measurement: what it reads in every image."""
+
+from collections.abc import Mapping
+from functools import cached_property
+
+import pandas as pd
+
+from classifiers.oracle import Oracle
+from classifiers.oracle_scores import score_by_oracle
+from studies.run.opened import Experiment
+from studies.run.provenance import ORACLE, VERSIONS
+from studies.scoring.measurements.measurement import Measurement, Subject
+from studies.worlds.shapes.oracle import oracle_of
+
+
+class OracleReadings(Measurement):
+    """What the oracle reads. It takes seconds to make, and is not made where nothing is left to
+    read."""
+
+    name = ORACLE
+
+    def __init__(self, experiment: Experiment):
+        self.experiment = experiment
+
+    @cached_property
+    def oracle(self) -> tuple[Oracle, float]:
+        """The oracle, with the residual above which it is unsure."""
+        return oracle_of(self.experiment.world.terms)
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        return {ORACLE: VERSIONS[ORACLE], "oracle_limit": repr(self.oracle[1])}
+
+    def measure(self, subject: Subject) -> pd.DataFrame:
+        oracle, limit = self.oracle
+        common = {**subject.common, "probe": self.name}
+        return score_by_oracle(oracle, limit, subject.images, subject.rows, subject.targets, common)

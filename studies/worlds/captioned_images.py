@@ -1,0 +1,95 @@
+"""What the images of worlds with captions share: training sets, tasks, rows of a contact sheet."""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from classifiers.heads import Head
+from data_gen.concepts import Combination
+from data_gen.dataset import Dataset
+from data_gen.leaks import LeakReport
+from data_gen.output.preview import Row
+from data_gen.photos.world import PhotoWorld
+from data_gen.wording import Captioned
+from data_gen.world import World
+from diffusion.model_config import ModelConfig
+from diffusion.training_data import TrainingData
+from ground import streams
+from studies.worlds.exams import value_places
+from studies.worlds.images import Training, WorldImages
+from studies.worlds.model_inputs import Conditioning, condition_rows, make_conditioning
+from studies.worlds.tasks import Task
+
+
+class CaptionedImages(WorldImages):
+    """The images of a world with captions."""
+
+    world: World | PhotoWorld
+
+    @property
+    def heads(self) -> Mapping[str, Head]:
+        return dict(self.world.space.items())
+
+    @property
+    @abstractmethod
+    def num_training_images(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def drawable(self) -> Sequence[Combination]:
+        """Return the combinations of which there is an image."""
+
+    @abstractmethod
+    def training_set(self) -> Dataset: ...
+
+    @abstractmethod
+    def leak_check(self, data: Dataset) -> LeakReport:
+        """Return what was looked at. Raises Mistake on a leak."""
+
+    @abstractmethod
+    def combination_rows(self, shown: Sequence[Combination], length: int) -> list[Row]:
+        """Return a row of images for each of some combinations."""
+
+    def training(self) -> Training:
+        data = self.training_set()
+        captions = [data.captions[i] for i in data.caption.tolist()]
+        values = value_places(self.world)[data.combination]
+        return Training(data.images, captions, values, self.leak_check(data).lines())
+
+    def task(self, model: ModelConfig) -> Task:
+        """Return captioned images, rendered or real, told as `model.conditioning` says."""
+        world, encoder = self.world, model.text_encoder
+        conditioning = make_conditioning(
+            world, model.conditioning, model.widths, encoder.name, encoder.frozen
+        )
+
+        def load() -> tuple[TrainingData, list[str]]:
+            images = self.training_set()
+            leaks = self.leak_check(images).lines()
+            return training_data(world, images, conditioning), leaks
+
+        shown = (
+            f"{len(world.split.train)} training and {len(world.split.held_out)} held-out "
+            f"combinations, {self.num_training_images} images"
+        )
+        return Task(shown, world.image_shape, conditioning, load)
+
+    def rows(self, length: int, most: int) -> tuple[list[Row], str]:
+        shown, total = _spread(self.drawable, most), len(self.drawable)
+        of = f" ({len(shown)} of {total} combinations)" if len(shown) < total else ""
+        return self.combination_rows(shown, length), of
+
+
+def training_data(world: Captioned, shown: Dataset, conditioning: Conditioning) -> TrainingData:
+    """Return captioned images, each under its condition."""
+    inputs, row = condition_rows(world, shown, conditioning)
+    names = tuple(world.space.name(combination) for combination in world.space.combinations)
+    null = conditioning.prompts.inputs([""])
+    return TrainingData(shown.images, torch.cat((inputs, null)), row, shown.combination, names)
+
+
+def _spread(combinations: Sequence[Combination], most: int) -> list[Combination]:
+    """At most `most` of them, at random: even steps would favour some values."""
+    order = streams.permutation(0, "preview", 0, len(combinations))
+    return [combinations[i] for i in order[:most].sort().values.tolist()]

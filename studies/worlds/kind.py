@@ -1,0 +1,107 @@
+"""What an experiment needs of a kind of world: a contract that shapes, photographs and bumps meet.
+
+A world is known in two steps. Its config alone says, at once and without torch, what can be asked
+and how that is scored (`KindOfWorld`). Its images come when they are asked for, from a renderer or
+from files (`WorldImages` in images.py).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from data_gen.captions import CaptionConfig
+from studies.worlds.asked import Asked
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from studies.worlds.exams import Exam
+    from studies.worlds.images import WorldImages
+
+Facts = Mapping[str, Any]
+
+
+class WorldSettings(Protocol):
+    """The section `world` of a config, of whatever kind: a frozen dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def image_size_px(self) -> int: ...
+
+
+class KindOfWorld(ABC):
+    """One checked world, as far as its config tells: it opens no file and imports no torch.
+
+    Class attributes:
+        settings: the dataclass of its section; the field `kind` names the kind.
+        conditionings: what `model.conditioning` may be.
+        why: what to say of the others.
+        originals: what its own images are called.
+        uneven: whether there may be fewer of them than are asked for.
+        has_words: whether prompts are words, so that the probe can say what was drawn as asked.
+        has_oracle: whether an oracle reads all images that are scored.
+        places: fields that say where its files lie, not what they hold.
+
+    Attributes:
+        terms: the checked world of data_gen.
+    """
+
+    settings: ClassVar[type]
+    conditionings: ClassVar[tuple[str, ...]]
+    why: ClassVar[str]
+    originals: ClassVar[str]
+    uneven: ClassVar[bool] = False
+    has_words: ClassVar[bool] = True
+    has_oracle: ClassVar[bool] = False
+    places: ClassVar[tuple[str, ...]] = ()
+
+    terms: Any
+
+    @abstractmethod
+    def __init__(self, settings: Any, captions: CaptionConfig):
+        """Check both sections. Raises Mistake, naming the key."""
+
+    @classmethod
+    @abstractmethod
+    def num_combinations(cls, settings: Any) -> int:
+        """Return how many combinations a section makes, before anything is made of them."""
+
+    @property
+    @abstractmethod
+    def looks(self) -> Mapping[str, Any]:
+        """Return all that says how an image of this world looks: what its probe depends on."""
+
+    @abstractmethod
+    def check_prompts(self, prompts: Mapping[str, str]) -> None:
+        """Raise Mistake for sets of prompts, name → template, that cannot be asked here."""
+
+    @abstractmethod
+    def what_is_asked(self, prompt: str) -> Asked | None:
+        """Return what a prompt asks to see; None if prompts are numbers. Raises Mistake."""
+
+    @abstractmethod
+    def exam(self, prompts: Mapping[str, str], seed: int) -> Exam:
+        """Return what is asked of every snapshot.
+
+        prompts: sets of prompts beside the captions. seed: `evaluate.seed`.
+        """
+
+    def with_files(self) -> Any:
+        """Return `terms` with what is in their files. Raises Mistake if these are not as said."""
+        return self.terms
+
+    @abstractmethod
+    def images(self, opened: Any) -> WorldImages:
+        """Return where its images come from. opened: what `with_files` gives."""
+
+    @abstractmethod
+    def oracle_reader(self) -> Callable[[Tensor], Sequence[Facts]]:
+        """Return what reads uint8 (n, h, w, c): per image what its oracle sees, null where it is
+        unsure, as JSON has it; nothing at all where no oracle is."""
