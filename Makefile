@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo swingby test test-slow lint docs clean
+.PHONY: setup demo swingby test test-slow test-full lint docs clean
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml
@@ -20,9 +20,16 @@ swingby: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest -m 'not slow'
 
+# What every change must pass, beside the fast tests: kills, stops, shards, world sizes, controls.
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -m 'slow and not alone' --timeout 2400 --durations 0
-	$(BIN)/python -m pytest -m alone --numprocesses 0 --timeout 2400 --durations 0
+	$(BIN)/python -m pytest -m 'slow and not alone and not full' --timeout 2400 --durations 0
+	$(BIN)/python -m pytest -m 'alone and not full' --numprocesses 0 --timeout 2400 --durations 0
+
+# What proves more and takes longer: the demo at full length, SLURM, random worlds, more kills.
+test-full: $(STAMP)
+	$(BIN)/python -m pytest tests/scripts/test_kills.py --kills 10 --timeout 4800 --durations 0
+	$(BIN)/python -m pytest -m 'full and not alone' --timeout 4800 --durations 0
+	$(BIN)/python -m pytest -m 'full and alone' --numprocesses 0 --timeout 2400 --durations 0
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -111,6 +111,7 @@ def test_random_worlds(pair):
 
 
 @pytest.mark.slow
+@pytest.mark.full
 def test_ten_thousand_random_worlds():
     """Drawn, not refused. Many short searches: a long one dwells on what it has seen."""
     drawn: list[bool] = []

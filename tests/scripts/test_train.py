@@ -63,6 +63,7 @@ def launch(folder: Path, launcher: list[str], name: str, *extra: str) -> list[di
     return [json.loads(line) for line in (folder / name / "metrics.jsonl").open()]
 
 
+@pytest.mark.slow
 def test_two_processes_are_the_same_run_as_one(tmp_path):
     """World size asserted, the first 20 losses equal to 1e-5, snapshots written once. With dropout,
     whose masks must be the same too."""
@@ -92,6 +93,7 @@ def expected_draws(world_size: int) -> list[list[str]]:
     ]
 
 
+@pytest.mark.slow
 def test_a_batch_that_does_not_divide_is_refused_under_a_launcher(tmp_path):
     command = [sys.executable, "-m", *TORCHRUN]
     command += [str(ROOT / "scripts" / "train.py"), "--config", TINY, "--runs", str(tmp_path)]

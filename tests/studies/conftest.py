@@ -1,6 +1,7 @@
 """A stand-in for photographs: renders in files, with a table of what they show."""
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 from data_gen.dataset import labelled_set
 from data_gen.photos.world import PhotoConcept, PhotosConfig
 from data_gen.world import World
+from tests.harness.tiles import small_tiles
 
 FEWEST, MORE = 9, 4  # images of the first combination, and more of each after it
 
@@ -47,3 +49,9 @@ def photos(tiny_world, tmp_path_factory) -> PhotosConfig:
     return PhotosConfig(
         str(folder), str(table), concepts, image_size_px=16, held_out=("square blue small",)
     )
+
+
+@pytest.fixture(scope="module")
+def tiles_of_eight() -> Iterator[None]:
+    with small_tiles():
+        yield

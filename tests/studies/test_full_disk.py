@@ -17,6 +17,8 @@ from studies.experiment.config import Config, EvaluateConfig, read_config
 from studies.run.directory import RunDir
 from studies.run.opened import Experiment
 
+pytestmark = pytest.mark.usefixtures("tiles_of_eight")
+
 TRAIN = TrainConfig(max_steps=4, batch_size=4, snapshots="0, 2", state_every=2, threads=1)
 
 

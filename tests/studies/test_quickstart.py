@@ -10,7 +10,7 @@ from studies.run.directory import RunDir
 from studies.run.opened import Experiment
 from studies.stages import run_experiment
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.full]
 
 
 def test_the_demo_composes_what_it_never_saw(root, tmp_path):

@@ -19,6 +19,8 @@ from studies.scoring.noise import image_index, paired_noise
 from studies.verify.verify import verify_runs
 from studies.worlds.shapes import images as shape_images
 
+pytestmark = pytest.mark.usefixtures("tiles_of_eight")
+
 
 @pytest.fixture
 def config(root) -> Config:

@@ -17,10 +17,13 @@ from diffusion.train_config import InitFrom, TrainConfig
 from ground.endings import Mistake, Preempted
 from ground.files import MANIFEST, hash_file, read_json
 from studies import forecast, stages
-from studies.experiment.config import Config, EvaluateConfig, identity, read_config, to_yaml
+from studies.experiment.config import Config, EvaluateConfig, read_config, to_yaml
+from studies.experiment.identity import identity
 from studies.run.directory import RunDir
 from studies.run.opened import Experiment
 from tests.harness.opened import opened
+
+pytestmark = pytest.mark.usefixtures("tiles_of_eight")
 
 TRAIN = TrainConfig(
     max_steps=4, batch_size=4, snapshots="0, 1, 2", state_every=2, warmup_steps=2, threads=1

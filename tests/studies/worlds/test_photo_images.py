@@ -17,7 +17,8 @@ from data_gen.photos.images import load, photo_set
 from data_gen.photos.world import PhotosConfig, PhotoWorld
 from diffusion.model_config import ModelConfig
 from ground.endings import Mistake
-from studies.experiment.config import Config, differences, identity
+from studies.experiment.config import Config
+from studies.experiment.identity import differences, identity
 from studies.scoring.probing import probe_identity
 from studies.worlds.photos import images as photo_images
 from studies.worlds.photos.images import LEAST, SHARE, Parts, PhotoImages, deal_parts

@@ -32,6 +32,8 @@ from studies.verify.verify import verify
 from studies.worlds.photos.images import NO_ORACLE, SHARE
 from tests.harness.opened import opened
 
+pytestmark = pytest.mark.usefixtures("tiles_of_eight")
+
 EVALUATE = EvaluateConfig(
     num_inference_steps=1,
     images_per_combination=1,

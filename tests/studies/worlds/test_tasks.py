@@ -34,6 +34,8 @@ from studies.run.samples import load_samples
 from studies.scoring.evaluate import Evaluator
 from tests.harness.opened import opened
 
+pytestmark = pytest.mark.usefixtures("tiles_of_eight")
+
 SMALL = sorted((Path(__file__).parents[3] / "configs").glob("*.yaml"))
 PAPERS = sorted((Path(__file__).parents[3] / "configs" / "worlds").glob("p[123]_*.yaml"))
 TRAIN = TrainConfig(
