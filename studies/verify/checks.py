@@ -22,7 +22,7 @@ CHECKSUM = re.compile(r"[0-9a-f]{8}")
 
 
 @dataclass(frozen=True)
-class Finding:
+class Remark:
     """One thing about a run; what is damaged, missing or stale (of weights that are not there any
     more) has to be seen to, a note need not."""
 
@@ -34,33 +34,33 @@ class Finding:
         return f"{self.level}: {self.path}: {self.what}"
 
 
-Found = Iterator[Finding]
-Reading = Generator[Finding, None, Any]  # finds, and returns what was read
+Remarks = Iterator[Remark]
+Looking = Generator[Remark, None, Any]  # finds, and returns what was read
 
 
-def readable(path: Path, read: Callable[[Path], Any]) -> Reading:
-    """What `read` makes of it; None, and a finding, if the file is missing or damaged."""
+def readable(path: Path, read: Callable[[Path], Any]) -> Looking:
+    """What `read` makes of it; None, and a remark, if the file is missing or damaged."""
     if not path.exists():
-        yield Finding("missing", path, "no such file")
+        yield Remark("missing", path, "no such file")
         return None
     try:
         return read(path)
     except Mistake as mistake:
         what = str(mistake).replace(f"{path}", "").lstrip(":, ")
-        yield Finding("damaged", path, what)
+        yield Remark("damaged", path, what)
     return None
 
 
-def read_mapping(path: Path) -> Reading:
+def read_mapping(path: Path) -> Looking:
     value = yield from readable(path, read_json)
     if value is not None and not isinstance(value, dict):
-        yield Finding("damaged", path, "holds no names and values")
+        yield Remark("damaged", path, "holds no names and values")
     return value if isinstance(value, dict) else {}
 
 
-def damaged(path: Path, what: str) -> Found:
+def damaged(path: Path, what: str) -> Remarks:
     if what:
-        yield Finding("damaged", path, what)
+        yield Remark("damaged", path, what)
 
 
 def is_torn(path: Path) -> bool:

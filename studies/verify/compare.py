@@ -11,14 +11,15 @@ from tqdm import tqdm
 from diffusion.snapshots import THINNED, step_directory, steps_in, thinned_steps
 from ground.endings import Mistake
 from ground.files import MANIFEST, damage, read_json, read_rows
-from studies.experiment.config import differences, identity, to_dict
+from studies.experiment.config import to_dict
+from studies.experiment.identity import differences, identity
 from studies.run.directory import RunDir
 from studies.run.samples import load_samples
 from studies.verify.checks import wrong_ranks, wrong_rows
 from studies.verify.tensor_differences import weights_difference
 
 Rows = dict[int, dict[str, Any]]  # by step
-Found = Iterator["Difference"]
+Remarks = Iterator["Difference"]
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def row_differences(a: RunDir, b: RunDir) -> Iterator[Difference]:
     yield from _missing_rows("metrics.jsonl", (a, old), (b, new))
 
 
-def _missing_rows(name: str, first: tuple[RunDir, Rows], second: tuple[RunDir, Rows]) -> Found:
+def _missing_rows(name: str, first: tuple[RunDir, Rows], second: tuple[RunDir, Rows]) -> Remarks:
     """How many steps have a row in one run alone, and the first of them."""
     for (run, rows), (_, others) in ((first, second), (second, first)):
         alone = sorted(rows.keys() - others.keys())

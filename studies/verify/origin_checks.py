@@ -12,7 +12,7 @@ from studies.run.directory import RunDir
 from studies.run.provenance import SNAPSHOT, STALE, Standing, snapshot_at, standing
 from studies.run.samples import recorded_snapshot
 from studies.scoring.sampler_certificate import other_weights
-from studies.verify.checks import Finding, Found
+from studies.verify.checks import Remark, Remarks
 from studies.verify.weight_checks import Hashes
 
 STEP = re.compile(r"[-/]step_?(\d+)[-/.]")  # in the path of samples and scores
@@ -24,7 +24,7 @@ OLDER: Mapping[Standing, str] = {
 }
 
 
-def origins(run: RunDir, hashes: Hashes, certificate: Mapping[str, Any]) -> Found:
+def origins(run: RunDir, hashes: Hashes, certificate: Mapping[str, Any]) -> Remarks:
     """hashes: its whole snapshots and those that are thinned out; others are no measure.
     certificate: sampler_certificate.json, or nothing."""
     found: dict[Standing, list[Path]] = {}
@@ -32,10 +32,10 @@ def origins(run: RunDir, hashes: Hashes, certificate: Mapping[str, Any]) -> Foun
         if snapshot in hashes:
             found.setdefault(standing(recorded, snapshot), []).append(path)
     for path in found.get("stale", []):
-        yield Finding("stale", path, STALE)
+        yield Remark("stale", path, STALE)
     for how, what in OLDER.items():
         if how in found:
-            yield Finding("note", run.path, f"{len(found[how])} samples and scores {what}")
+            yield Remark("note", run.path, f"{len(found[how])} samples and scores {what}")
     yield from _certificate(run, hashes, certificate)
 
 
@@ -58,19 +58,19 @@ def _drawn(run: RunDir) -> Iterator[tuple[Path, str | None, Path]]:
                 yield path, reader(path), snapshot
 
 
-def _certificate(run: RunDir, hashes: Hashes, certificate: Mapping[str, Any]) -> Found:
+def _certificate(run: RunDir, hashes: Hashes, certificate: Mapping[str, Any]) -> Remarks:
     steps = other_weights(run, certificate) if "joint_accuracy" in certificate else []
     whole = [step for step in steps if snapshot_at(run.snapshots, step) in hashes]
     if whole:
         where = ", ".join(map(str, whole))
         level: Any = "stale" if SNAPSHOT in certificate else "note"
         what = f"is not said to be of the weights of steps {where}; "
-        yield Finding(level, run.sampler_certificate, what + "--certify-sampler renews it")
+        yield Remark(level, run.sampler_certificate, what + "--certify-sampler renews it")
 
 
-def hidden_hashes(run: RunDir) -> Found:
+def hidden_hashes(run: RunDir) -> Remarks:
     """What older versions have left among the scores, where some readers stumble over it."""
     hidden = [*run.scores.glob(".*.sha256")]
     if hidden:
         what = f"{len(hidden)} hidden hashes of an older version; scripts/evaluate.py moves them"
-        yield Finding("note", run.scores, f"{what} into the parts")
+        yield Remark("note", run.scores, f"{what} into the parts")

@@ -17,10 +17,10 @@ from studies.run.provenance import OUTDATED, is_outdated
 from studies.run.samples import load_samples
 from studies.scoring.units import make_jobs, planned_parts
 from studies.verify.checks import (
-    Finding,
-    Found,
     Level,
-    Reading,
+    Looking,
+    Remark,
+    Remarks,
     damaged,
     is_torn,
     read_mapping,
@@ -46,34 +46,34 @@ def verify_runs(paths: Sequence[Path], say: Callable[[str], None]) -> None:
         raise Mistake("--run: missing; give a run directory, or several")
     broken = []
     for run in [RunDir(path) for path in paths]:
-        findings = list(verify(run))
-        for finding in findings:
-            say(finding.line())
-        say(summary(run, findings))
-        broken += [str(run.path)] if _count(findings) else []
+        remarks = list(verify(run))
+        for remark in remarks:
+            say(remark.line())
+        say(summary(run, remarks))
+        broken += [str(run.path)] if _count(remarks) else []
     if broken:
         raise Mistake(f"not whole: {', '.join(broken)} ({len(broken)} of {len(paths)} runs)")
 
 
-def summary(run: RunDir, findings: Sequence[Finding]) -> str:
+def summary(run: RunDir, remarks: Sequence[Remark]) -> str:
     counts = {
         "snapshots": len(steps_in(run.snapshots)),
         "states": len(steps_in(run.states)),
         "scored parts": len(_parts(run)),
     }
     held = ", ".join(f"{n} {name}" for name, n in counts.items())
-    return f"{run.path}: {held}: {_count(findings) or 'all whole'}"
+    return f"{run.path}: {held}: {_count(remarks) or 'all whole'}"
 
 
-def _count(findings: Sequence[Finding]) -> str:
+def _count(remarks: Sequence[Remark]) -> str:
     """'2 damaged, 1 missing', or nothing."""
-    levels = [finding.level for finding in findings]
+    levels = [remark.level for remark in remarks]
     counts = {level: levels.count(level) for level in ("damaged", "missing", "stale")}
     return ", ".join(f"{n} {level}" for level, n in counts.items() if n)
 
 
-def verify(run: RunDir) -> Found:
-    """All findings of one run. Raises Mistake if it is none."""
+def verify(run: RunDir) -> Remarks:
+    """All remarks of one run. Raises Mistake if it is none."""
     begun = run.snapshots.exists() or (run.states).exists()
     if not begun and not run.config_file.exists():
         run.read_config()  # raises its Mistake
@@ -98,18 +98,18 @@ def verify(run: RunDir) -> Found:
     yield from _leftovers(run, status)
 
 
-def _config(run: RunDir) -> Reading:
+def _config(run: RunDir) -> Looking:
     config = yield from readable(run.config_file, lambda path: run.read_config())
     if config:
         text = "\n" + run.config_file.read_text(encoding="utf-8")
         absent = [name for name in SECTIONS if f"\n{name}:" not in text]
         if absent:
-            yield Finding("damaged", run.config_file, f"has no section {absent[0]!r}: cut off?")
+            yield Remark("damaged", run.config_file, f"has no section {absent[0]!r}: cut off?")
             return None
     return config
 
 
-def _facts(run: RunDir, config: Config | None, begun: bool) -> Reading:
+def _facts(run: RunDir, config: Config | None, begun: bool) -> Looking:
     """What env.json, status.json and, where there are such, lineage.json (it has to be there if the
     run is fine-tuned) and sampler_certificate.json hold."""
     tuned = config is not None and config.train.init_from.run is not None
@@ -130,7 +130,7 @@ def _progress(run: RunDir, hashes: Hashes) -> dict[str, Any]:
     return read_json(there[-1]) if there else {"step": 0, "rows_written": 0}
 
 
-def _rows(run: RunDir, config: Config | None, progress: Mapping[str, Any]) -> Found:
+def _rows(run: RunDir, config: Config | None, progress: Mapping[str, Any]) -> Remarks:
     metrics, ranks, timings = (run.path / f"{n}.jsonl" for n in ("metrics", "ranks", "timings"))
     rows = yield from readable(metrics, read_rows)
     if rows:
@@ -145,20 +145,20 @@ def _rows(run: RunDir, config: Config | None, progress: Mapping[str, Any]) -> Fo
         yield from damaged(ranks, what)
     for path in filter(Path.exists, (metrics, ranks, timings)):
         if is_torn(path):
-            yield Finding("note", path, "its last line is torn; a continued run writes it again")
+            yield Remark("note", path, "its last line is torn; a continued run writes it again")
 
 
-def _planned_snapshots(run: RunDir, config: Config, trained_to: int) -> Found:
+def _planned_snapshots(run: RunDir, config: Config, trained_to: int) -> Remarks:
     """Training never goes back behind its last state, so what is not there will not come."""
     absent = sorted({*snapshot_steps(config)} - {*steps_in(run.snapshots)})
     for step in [step for step in absent if step <= trained_to]:
-        yield Finding("missing", step_directory(run.snapshots, step), "planned by train.snapshots")
+        yield Remark("missing", step_directory(run.snapshots, step), "planned by train.snapshots")
     to_come = [str(step) for step in absent if step > trained_to]
     if to_come:
-        yield Finding("note", run.snapshots, f"to come: steps {', '.join(to_come)}")
+        yield Remark("note", run.snapshots, f"to come: steps {', '.join(to_come)}")
 
 
-def _evaluation(run: RunDir, config: Config | None, done: bool) -> Found:
+def _evaluation(run: RunDir, config: Config | None, done: bool) -> Remarks:
     for path in sorted(run.samples.glob("*/[!.]*.npz")):
         yield from readable(path, load_samples)
     yield from _scores(run, config, (yield from _num_prompts(run, config)))
@@ -173,10 +173,10 @@ def _evaluation(run: RunDir, config: Config | None, done: bool) -> Found:
     for path in sorted({*run.samples.glob("*/[!.]*.npz")} - {*planned}):
         if not is_sampled_for(path, names):
             what = "no scores of it; scripts/evaluate.py with its settings makes them"
-            yield Finding("missing" if done else "note", path, what)
+            yield Remark("missing" if done else "note", path, what)
 
 
-def _num_prompts(run: RunDir, config: Config | None) -> Reading:
+def _num_prompts(run: RunDir, config: Config | None) -> Looking:
     """Of the captions and every set that the run has asked or plans: {name: how many}."""
     asked = None
     if run.prompts.exists():
@@ -189,21 +189,21 @@ def _num_prompts(run: RunDir, config: Config | None) -> Reading:
         questions = Experiment(everything, run).exam.questions
         return {name: len(own) for name, own in questions.items()}
     except Mistake as mistake:  # the config alone was checked when it was read
-        yield Finding("damaged", run.prompts, str(mistake))
+        yield Remark("damaged", run.prompts, str(mistake))
         return {}
 
 
-def _scores(run: RunDir, config: Config | None, prompts: Mapping[str, int]) -> Found:
+def _scores(run: RunDir, config: Config | None, prompts: Mapping[str, int]) -> Remarks:
     uneven = config is not None and config.terms.uneven
     for path in _parts(run):
         table = yield from readable(path, read_part)
         if table is not None:
             yield from damaged(path, wrong_part(path.name, table, prompts, uneven))
             if is_outdated(path):
-                yield Finding("note", path, OUTDATED)
+                yield Remark("note", path, OUTDATED)
     for path in overlapping(_parts(run)):
         what = "its images are part of another of the same settings; read_run_scores has them once"
-        yield Finding("note", path, what)
+        yield Remark("note", path, what)
     yield from hidden_hashes(run)
 
 
@@ -211,19 +211,19 @@ def _parts(run: RunDir) -> list[Path]:
     return sorted(run.scores.glob("[!.]*.parquet"))
 
 
-def _certificate(run: RunDir) -> Reading:
+def _certificate(run: RunDir) -> Looking:
     """The probe's certificate; None if there is no whole probe."""
     if not run.probe.exists():
         level: Level = "missing" if _parts(run) or run.probe.is_symlink() else "note"
         what = "not there; if the run was copied, copy the folder of runs with its .shared/ too"
-        yield Finding(level, run.probe, "to come" if level == "note" else what)
+        yield Remark(level, run.probe, "to come" if level == "note" else what)
         return None
     what = damage(run.probe) or ""
     yield from damaged(run.probe, what)
     return None if what else read_json(run.probe / "certificate.json")
 
 
-def _planned_parts(experiment: Experiment, done: bool) -> Found:
+def _planned_parts(experiment: Experiment, done: bool) -> Remarks:
     """`done` may be said of an evaluation with other settings, which left no part of these."""
     run, config, probe = experiment.run, experiment.config, experiment.probe_name
     parts = planned_parts(experiment)
@@ -232,32 +232,32 @@ def _planned_parts(experiment: Experiment, done: bool) -> Found:
     if done and absent and {*absent} <= {*unknown_to_older_versions(experiment)}:
         more = f" and {len(absent) - 1} others" if len(absent) > 1 else ""
         what = f"not there{more}, as in runs of older versions; scripts/evaluate.py makes it"
-        yield Finding("note", absent[0], what)
+        yield Remark("note", absent[0], what)
     elif done and (not _parts(run) or any(part.is_file() for part in own)):
         for part in absent:
-            yield Finding("missing", part, "planned by evaluate; scripts/evaluate.py makes it")
+            yield Remark("missing", part, "planned by evaluate; scripts/evaluate.py makes it")
     elif absent:
-        yield Finding("note", run.scores, f"to come: {len(absent)} of {len(parts)} parts")
+        yield Remark("note", run.scores, f"to come: {len(absent)} of {len(parts)} parts")
     for plan in make_plans(config):
         samples = plan.samples_file(run)
         if plan.scores_file(run, probe).is_file() and not samples.is_file():
-            yield Finding("missing", samples, "scored, but not there; move its scores away too")
+            yield Remark("missing", samples, "scored, but not there; move its scores away too")
 
 
-def _leftovers(run: RunDir, status: Mapping[str, Any]) -> Found:
+def _leftovers(run: RunDir, status: Mapping[str, Any]) -> Remarks:
     held = [name for name in ("train", "evaluate") if run.is_held(name)]
     for writer in status:
         if _is(status, writer, "running") and writer not in held:
             what = f"{writer} is said to be running, but its process has died"
-            yield Finding("note", run.path / "status.json", what)
+            yield Remark("note", run.path / "status.json", what)
     for path in sorted(run.path.rglob("*.broken-*")):
-        yield Finding("note", path, "moved aside: damaged, or of a training that was abandoned")
+        yield Remark("note", path, "moved aside: damaged, or of a training that was abandoned")
     unfinished = [*run.path.rglob(".*.tmp*"), *run.path.glob(".*.reserve")]
     for path in sorted(unfinished) if not held else ():
-        yield Finding("note", path, "left behind by a writer that was killed")
+        yield Remark("note", path, "left behind by a writer that was killed")
     for path in sorted(run.samples.glob("*/*.tiles")) if "evaluate" not in held else ():
         what = "drawn so far for an evaluation that is not finished; the same command goes on"
-        yield Finding("note", path, what)
+        yield Remark("note", path, what)
 
 
 def _is(status: Mapping[str, Any], writer: str, state: str) -> bool:

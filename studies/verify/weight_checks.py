@@ -9,12 +9,12 @@ from tqdm import tqdm
 from diffusion.snapshots import THINNED, step_directory, steps_in
 from ground.files import MANIFEST, damage
 from studies.run.directory import RunDir
-from studies.verify.checks import Finding, Found, Reading, read_mapping
+from studies.verify.checks import Looking, Remark, Remarks, read_mapping
 
 Hashes = dict[Path, dict[str, str]]  # of snapshots and states: {file: SHA-256}
 
 
-def directories(run: RunDir) -> Reading:
+def directories(run: RunDir) -> Looking:
     """Hashes of all whole snapshots and states, and of what was thinned out."""
     parents = (run.snapshots, run.states)
     paths = [step_directory(parent, step) for parent in parents for step in steps_in(parent)]
@@ -23,25 +23,25 @@ def directories(run: RunDir) -> Reading:
     for path in tqdm(paths, desc="verify", unit="directory", disable=None):
         what = None if path in thinned else damage(path)
         if what and path.exists():  # else its run has removed it meanwhile
-            yield Finding("damaged", path, what)
+            yield Remark("damaged", path, what)
         if not what:
             manifest = yield from read_mapping(path / (THINNED if path in thinned else MANIFEST))
             hashes[path] = manifest.get("sha256", {})
             if manifest.get("step") != int(path.name.removeprefix("step_")):
-                yield Finding("damaged", path, f"its manifest is of step {manifest.get('step')}")
+                yield Remark("damaged", path, f"its manifest is of step {manifest.get('step')}")
     if thinned:
-        yield Finding("note", run.snapshots, f"{len(thinned)} thinned out (evaluate.keep)")
+        yield Remark("note", run.snapshots, f"{len(thinned)} thinned out (evaluate.keep)")
     return hashes
 
 
-def equal_weights(hashes: Hashes) -> Found:
+def equal_weights(hashes: Hashes) -> Remarks:
     """Every step changes all weights of the U-Net; two directories with the same were mixed up."""
     seen: dict[tuple[Path, str, str], Path] = {}
     for path, files in hashes.items():
         for name, digest in files.items():
             first = seen.setdefault((path.parent, name, digest), path)
             if first != path and _is_unet(name):
-                yield Finding("damaged", path, f"{name} is that of {first.name}")
+                yield Remark("damaged", path, f"{name} is that of {first.name}")
 
 
 def _is_unet(name: str) -> bool:
@@ -50,7 +50,7 @@ def _is_unet(name: str) -> bool:
     return name.endswith(".safetensors") and not name.startswith(others)
 
 
-def finite(run: RunDir, hashes: Hashes) -> Found:
+def finite(run: RunDir, hashes: Hashes) -> Remarks:
     """Of the last snapshot alone: weights that are not finite stay so."""
     path = next((path for path in reversed(hashes) if path.parent == run.snapshots), None)
     files = [path / name for name in hashes[path] if name.endswith(".safetensors")] if path else []
@@ -58,5 +58,5 @@ def finite(run: RunDir, hashes: Hashes) -> Found:
         with safe_open(file, "pt") as tensors:
             for name in tensors.keys():  # noqa: SIM118
                 if not torch.isfinite(tensors.get_tensor(name)).all():
-                    yield Finding("damaged", file, f"{name} is not finite")
+                    yield Remark("damaged", file, f"{name} is not finite")
                     break

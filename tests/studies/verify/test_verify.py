@@ -33,9 +33,11 @@ from studies.run.directory import RunDir
 from studies.run.opened import Experiment
 from studies.run.provenance import STALE
 from studies.run.samples import load_samples
-from studies.verify.checks import Finding, wrong_metrics, wrong_ranks
+from studies.verify.checks import Remark, wrong_metrics, wrong_ranks
 from studies.verify.verify import summary, verify, verify_runs
 from studies.verify.weight_checks import equal_weights
+
+pytestmark = pytest.mark.usefixtures("tiles_of_eight")
 
 STEP = "snapshots/step_00000002"
 PROBE_PART, ORACLE_PART = "*-n[0-9]-[!o]*.parquet", "*-oracle.parquet"  # after the step
@@ -72,7 +74,7 @@ def run(finished, tmp_path) -> RunDir:
     return RunDir(tmp_path / "runs" / finished.path.name)
 
 
-def bad(run: RunDir) -> list[Finding]:
+def bad(run: RunDir) -> list[Remark]:
     return [finding for finding in verify(run) if finding.level != "note"]
 
 
