@@ -1,6 +1,7 @@
 """Plain data → frozen dataclasses, strictly. Imports no torch."""
 
 import dataclasses
+import math
 import re
 import types
 from collections.abc import Mapping
@@ -147,6 +148,15 @@ def as_mapping(value: Any, key: str) -> Mapping[str, Any]:
         if not isinstance(name, str):
             raise Mistake(f"{key or 'config'}: the key {name!r} is no text; put it in quotes")
     return value
+
+
+def check_finite(value: Any, key: str = "") -> None:
+    """Raise Mistake, naming the key, for a number in plain data that is none, or is infinite."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise Mistake(f"{key}: got {value}, allowed a number")
+    entries = value.items() if isinstance(value, Mapping) else ()
+    for name, entry in entries:
+        check_finite(entry, f"{key}.{name}" if key else str(name))
 
 
 def _read_plain(kind: type, value: Any, key: str) -> Any:

@@ -16,11 +16,10 @@ from diffusion.sampler_names import SamplerName, check_sampler
 from diffusion.train_config import (
     TrainConfig,
     check_train,
-    depends_on_max_steps,
     parse_schedule,
 )
 from ground.endings import Mistake
-from ground.reading import check_name, read_as, read_yaml
+from ground.reading import check_finite, check_name, read_as, read_yaml
 from studies.worlds.kind import KindOfWorld
 from studies.worlds.registry import KINDS, AnySettings, world_of
 
@@ -108,6 +107,7 @@ def replace_world(config: Config, **changes: Any) -> Config:
 
 def _check(config: Config) -> None:
     """Raise Mistake, naming the key, for what no experiment can be. Needs no training, no files."""
+    check_finite(to_dict(config))
     check_name(config.name, RESERVED_NAMES)
     for key, seed in (
         ("seed", config.seed),
@@ -195,26 +195,3 @@ def flatten(config: Config) -> dict[str, str]:
         return {k: v for n, e in value.items() for k, v in leaves(e, f"{key}.{n}").items()}
 
     return {key.lstrip("."): value for key, value in leaves(to_dict(config), "").items()}
-
-
-def identity(config: Config) -> dict[str, Any]:
-    """What makes another experiment under the same name if it changes."""
-    data = to_dict(config)
-    keep = {key: data[key] for key in ("seed", "world", "captions", "model", "objective")}
-    places = KINDS[config.world.kind].places
-    keep["world"] = {key: value for key, value in data["world"].items() if key not in places}
-    free = {"state_every", "log_every", "tracker", "threads"}
-    if config.train.reduction == "all_reduce":  # in_order, it is what fixes the bits
-        free.add("micro_batch_size")
-    if not depends_on_max_steps(config.train):
-        free.add("max_steps")
-    return {**keep, "train": {k: v for k, v in data["train"].items() if k not in free}}
-
-
-def differences(old: Any, new: Any, key: str = "") -> list[str]:
-    """'train.batch_size: 64 → 32' for every leaf that differs."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        names = list(dict.fromkeys([*old, *new]))
-        prefix = f"{key}." if key else ""
-        return [d for n in names for d in differences(old.get(n), new.get(n), prefix + n)]
-    return [] if old == new else [f"{key}: {old} → {new}"]

@@ -1,12 +1,12 @@
 """The world of any config, be it of an experiment or of a world alone. Imports no torch."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 
 from data_gen.captions import CaptionConfig
 from ground.endings import Mistake, nearest
-from ground.reading import read_as, read_yaml
+from ground.reading import check_finite, read_as, read_yaml
 from studies.experiment.config import Config
 from studies.worlds.kind import KindOfWorld
 from studies.worlds.registry import AnySettings, world_of
@@ -27,6 +27,7 @@ class WorldFile:
     captions: CaptionConfig = field(default_factory=CaptionConfig)
 
     def __post_init__(self) -> None:
+        check_finite(asdict(self))
         _ = self.terms
 
     @cached_property

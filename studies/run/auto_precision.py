@@ -12,7 +12,8 @@ from diffusion.train import draw_batches
 from diffusion.train_config import count_parts
 from diffusion.training_data import TrainingData, image_losses
 from ground.files import write_json, write_text
-from studies.experiment.config import Config, identity, to_yaml
+from studies.experiment.config import Config, to_yaml
+from studies.experiment.identity import identity
 from studies.run.directory import RunDir
 
 

@@ -16,7 +16,8 @@ from ground.endings import Mistake, Preempted
 from ground.files import read_json, write_json, write_text
 from ground.locks import is_locked, locked
 from ground.reading import read_as, read_yaml
-from studies.experiment.config import Config, differences, identity, to_yaml
+from studies.experiment.config import Config, to_yaml
+from studies.experiment.identity import differences, identity
 
 RESERVED_BYTES = 1 << 16  # given up to say in status.json that the disk is full
 PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "numpy", "pandas", "torchmetrics")

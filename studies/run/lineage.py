@@ -8,7 +8,8 @@ from diffusion.fine_tuning import Source
 from diffusion.snapshots import find_snapshot, snapshot_hash, step_directory
 from ground.endings import Mistake
 from ground.files import read_json, write_json
-from studies.experiment.config import Config, identity
+from studies.experiment.config import Config
+from studies.experiment.identity import identity
 from studies.run.directory import RunDir
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from diffusion.composition import needs_null, parse_composition
 from ground.endings import Mistake
 from ground.files import read_json
-from studies.experiment.config import Config, identity
+from studies.experiment.config import Config
+from studies.experiment.identity import identity
 from studies.run.directory import RunDir
 
 

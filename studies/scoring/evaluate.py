@@ -20,7 +20,7 @@ from diffusion.processes import Processes
 from diffusion.snapshots import find_snapshot, snapshot_hash
 from ground.endings import Mistake
 from ground.files import hash_json
-from studies.experiment.config import identity
+from studies.experiment.identity import identity
 from studies.run.directory import RunDir
 from studies.run.opened import Experiment
 from studies.run.plans import MEMORISER, Plan

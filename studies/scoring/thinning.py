@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable
 
 from diffusion.snapshots import complete_steps, thin, thinned_steps
-from studies.experiment.config import Config, differences, identity, scored_steps, snapshot_steps
+from studies.experiment.config import Config, scored_steps, snapshot_steps
+from studies.experiment.identity import differences, identity
 from studies.run.directory import RunDir
 from studies.run.opened import Experiment
 from studies.scoring.units import make_jobs, unscored

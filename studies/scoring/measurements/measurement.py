@@ -18,6 +18,7 @@ from classifiers.scores import write_part
 from diffusion.pipeline import ConceptPipeline
 from studies.run.directory import RunDir
 from studies.run.plans import Plan
+from studies.run.tables import write_rows
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,14 @@ class Measurement(ABC):
 
     @abstractmethod
     def measure(self, subject: Subject) -> pd.DataFrame:
-        """Return its rows, with the columns of the key of scores."""
+        """Return its rows; those of scores have the columns of that table."""
 
     def part(self, plan: Plan, run: RunDir) -> Path:
         """Return where its rows of one plan are kept."""
         return plan.part(run, self.name, self.table)
 
     def write(self, part: Path, rows: pd.DataFrame, facts: Mapping[str, str]) -> None:
-        """Write rows, whole or not at all. Raises Mistake on a null or a double in the key."""
-        write_part(part, rows, facts)
+        """Write rows, whole or not at all. Raises Mistake on a null or a double in the key of
+        scores."""
+        write = write_part if self.table == "scores" else write_rows
+        write(part, rows, facts)

@@ -14,14 +14,13 @@ from ground.reading import read_as, read_yaml
 from studies.experiment.config import (
     MOST_IMAGES,
     Config,
-    differences,
-    identity,
     read_config,
     scored_steps,
     snapshot_steps,
     to_dict,
     to_yaml,
 )
+from studies.experiment.identity import differences, identity
 from studies.run.directory import RunDir
 
 CONFIGS = sorted((Path(__file__).parents[3] / "configs").glob("*.yaml"))

@@ -8,7 +8,8 @@ from diffusion.train_config import InitFrom
 from ground.endings import Mistake
 from ground.files import write_json, write_text
 from studies import stages
-from studies.experiment.config import Config, identity, read_config, to_yaml
+from studies.experiment.config import Config, read_config, to_yaml
+from studies.experiment.identity import identity
 from studies.run.directory import RunDir
 from studies.run.null_condition import check_null, check_prompt, null_is_learned
 from studies.run.opened import Experiment
