@@ -191,9 +191,14 @@ def save_probe(
     write_directory(directory, fill)
 
 
-def load_probe(directory: Path) -> tuple[Probe, dict[str, Any]]:
-    """A probe and its certificate. Mistake names a file that is missing or unreadable."""
-    certificate = read_json(directory / "certificate.json")
+def load_probe(
+    directory: Path, certificate: dict[str, Any] | None = None
+) -> tuple[Probe, dict[str, Any]]:
+    """A probe and its certificate. Mistake names a file that is missing or unreadable.
+
+    certificate: what its file holds, if that was read before.
+    """
+    certificate = certificate or read_json(directory / "certificate.json")
     path = directory / "probe.safetensors"
     try:
         heads = {name: _head(facts) for name, facts in certificate["values"].items()}

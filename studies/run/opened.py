@@ -137,7 +137,7 @@ class Experiment:
                 f"{self.run.probe}: is the probe of another world; remove the link, scripts/run.py "
                 f"finds or trains the right one"
             )
-        return load_probe(self.run.probe)[0]
+        return load_probe(self.run.probe, self.certificate)[0]
 
     @property
     def asks_the_oracle(self) -> bool:

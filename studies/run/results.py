@@ -15,7 +15,7 @@ from studies.experiment.config import Config
 from studies.run.directory import RunDir
 from studies.run.plans import MEMORISER, RENDER, Plan, memoriser_plan, render_plan, shown_plans
 from studies.run.provenance import snapshot_at, standing, why, why_not
-from studies.run.samples import load_samples, recorded_snapshot
+from studies.run.samples import read_samples_file
 
 NOT_YET = "not scored yet; scripts/evaluate.py does"
 
@@ -73,8 +73,8 @@ def read_samples(run: RunDir, plan: Plan) -> np.ndarray:
     """Read the images of a plan, uint8 (prompts, n, h, w, c). Mistake names a file that cannot be
     read, or is not of the weights that are there."""
     path = plan.samples_file(run)
-    images = load_samples(path)
-    wrong = why(standing(recorded_snapshot(path), plan.snapshot(run)))
+    images, snapshot = read_samples_file(path)
+    wrong = why(standing(snapshot, plan.snapshot(run)))
     if wrong:
         raise Mistake(f"{path}: {wrong} (--run {run.path})")
     return images

@@ -50,11 +50,18 @@ def _save(path: Path, snapshot: str | None, **arrays: np.ndarray) -> None:
 
 
 def load_samples(path: Path) -> np.ndarray:
-    """uint8 (prompts, n, h, w, c). Mistake names a file that cannot be read."""
+    """Read images, uint8 (prompts, n, h, w, c). Mistake names a file that cannot be read."""
+    return read_samples_file(path)[0]
+
+
+def read_samples_file(path: Path) -> tuple[np.ndarray, str | None]:
+    """Read images, uint8 (prompts, n, h, w, c), and the hash of the snapshot that they were drawn
+    from, if they hold it. Mistake names a file that cannot be read."""
     with _readable(path, SAMPLES_ADVICE):
         with np.load(path, allow_pickle=False) as stored:
             images, count = stored["images"], int(stored["sample"].max()) + 1
-        return images.reshape(-1, count, *images.shape[1:])
+            snapshot = str(stored[SNAPSHOT]) if SNAPSHOT in stored else None
+        return images.reshape(-1, count, *images.shape[1:]), snapshot
 
 
 def load_tile(path: Path) -> np.ndarray:

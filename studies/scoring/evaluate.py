@@ -25,7 +25,7 @@ from studies.run.directory import RunDir
 from studies.run.opened import Experiment
 from studies.run.plans import MEMORISER, Plan
 from studies.run.provenance import SNAPSHOT, standing_lines
-from studies.run.samples import load_samples, recorded_snapshot, save_samples, save_tile
+from studies.run.samples import read_samples_file, save_samples, save_tile
 from studies.scoring.baselines import Draw, memorised
 from studies.scoring.measurements.measurement import Subject
 from studies.scoring.measurements.registry import measurements_of
@@ -137,23 +137,25 @@ class Evaluator:
     def _score(self, jobs: Sequence[Job], check: Callable[[], None]) -> None:
         for job in jobs:
             check()
-            self._write(job, self._images(job))
+            self._write(job, *self._images(job))
 
-    def _images(self, job: Job) -> Sequence[np.ndarray]:
-        """Per question uint8 (n, h, w, c), put together or read back."""
+    def _images(self, job: Job) -> tuple[Sequence[np.ndarray], str | None]:
+        """Per question uint8 (n, h, w, c), put together or read back, and the hash of the snapshot
+        that they were drawn from."""
         plan = job.plan
         if job.samples is None:
-            return self.images.originals(plan.eval_seed, plan.images_per_combination)
-        if not job.is_drawn():
+            return self.images.originals(plan.eval_seed, plan.images_per_combination), None
+        if job.is_drawn():
+            images, snapshot = read_samples_file(job.samples)
+        else:
             images, snapshot = join_tiles(plan, self._kinds(job), job.samples)
             save_samples(job.samples, images, self.questions[plan.intervention], snapshot)
         drop_tiles(job.samples)
-        return list(load_samples(job.samples))
+        return list(images), snapshot
 
-    def _write(self, job: Job, images: Sequence[np.ndarray]) -> None:
+    def _write(self, job: Job, images: Sequence[np.ndarray], snapshot: str | None) -> None:
         """Measure images (n, h, w, c) of every question, in all ways of the job."""
         subject = self._subject(job.plan, images)
-        snapshot = recorded_snapshot(job.samples) if job.samples else None
         origin = {"config": self.identity, **({SNAPSHOT: snapshot} if snapshot else {})}
         for name, part in job.parts.items():
             measurement = self.measurements[name]

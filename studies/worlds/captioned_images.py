@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import torch
 
@@ -51,11 +52,17 @@ class CaptionedImages(WorldImages):
     def combination_rows(self, shown: Sequence[Combination], length: int) -> list[Row]:
         """Return a row of images for each of some combinations."""
 
-    def training(self) -> Training:
+    @cached_property
+    def checked_set(self) -> tuple[Dataset, list[str]]:
+        """The training set with the lines of its leak check. Raises Mistake on a leak."""
         data = self.training_set()
+        return data, self.leak_check(data).lines()
+
+    def training(self) -> Training:
+        data, leaks = self.checked_set
         captions = [data.captions[i] for i in data.caption.tolist()]
         values = value_places(self.world)[data.combination]
-        return Training(data.images, captions, values, self.leak_check(data).lines())
+        return Training(data.images, captions, values, leaks)
 
     def task(self, model: ModelConfig) -> Task:
         """Return captioned images, rendered or real, told as `model.conditioning` says."""
@@ -65,8 +72,7 @@ class CaptionedImages(WorldImages):
         )
 
         def load() -> tuple[TrainingData, list[str]]:
-            images = self.training_set()
-            leaks = self.leak_check(images).lines()
+            images, leaks = self.checked_set
             return training_data(world, images, conditioning), leaks
 
         shown = (
