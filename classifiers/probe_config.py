@@ -34,6 +34,9 @@ class ProbeConfig:
     certificate_images: int = 2048
     gate: float = 0.99
 
+    def __post_init__(self) -> None:
+        check_probe(self)
+
 
 def check_probe(config: ProbeConfig) -> None:
     """Check the range of every number. Raises Mistake."""

@@ -35,6 +35,9 @@ class ObjectiveConfig:
     gamma_min: float = -5.0
     gamma_max: float = 10.0
 
+    def __post_init__(self) -> None:
+        check_objective(self)
+
 
 def check_objective(config: ObjectiveConfig) -> None:
     """Raises Mistake for numbers out of range and for what the variational objective cannot be."""

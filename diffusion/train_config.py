@@ -79,6 +79,9 @@ class TrainConfig:
     tracker: str | None = None
     threads: int | None = None
 
+    def __post_init__(self) -> None:
+        check_train(self)
+
 
 def parse_schedule(text: str, max_steps: int, key: str) -> tuple[int, ...]:
     """Steps named by a comma-separated union of terms, sorted; 0 and max_steps are always added.

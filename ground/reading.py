@@ -119,8 +119,9 @@ def _read_dataclass(kind: Any, value: Any, key: str) -> Any:
     fields = {name: read_as(known[name], data[name], prefix + name) for name in data}
     try:
         return kind(**fields)
-    except Mistake as mistake:  # of the dataclass itself, which does not know where it stands
-        raise Mistake(f"{prefix}{mistake}") from None
+    except Mistake as mistake:  # of the dataclass itself, which may not know where it stands
+        whole = str(mistake).startswith(f"{key.partition('.')[0]}.")
+        raise Mistake(f"{mistake}" if whole else f"{prefix}{mistake}") from None
 
 
 def _required(field: dataclasses.Field) -> bool:

@@ -8,16 +8,12 @@ from typing import Any, Literal
 
 import yaml
 
-from classifiers.probe_config import ProbeConfig, check_probe
+from classifiers.probe_config import ProbeConfig
 from data_gen.captions import CaptionConfig
 from diffusion.model_config import ModelConfig, check_model
-from diffusion.objective_config import ObjectiveConfig, check_objective
+from diffusion.objective_config import ObjectiveConfig
 from diffusion.sampler_names import SamplerName, check_sampler
-from diffusion.train_config import (
-    TrainConfig,
-    check_train,
-    parse_schedule,
-)
+from diffusion.train_config import TrainConfig, parse_schedule
 from ground.endings import Mistake
 from ground.reading import check_finite, check_name, read_as, read_yaml
 from studies.worlds.kind import KindOfWorld
@@ -62,6 +58,15 @@ class EvaluateConfig:
     oracle: bool = True
     keep: Literal["all", "scored", "last"] = "all"
     prompts: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for key in ("images_per_combination", "final_images_per_combination"):
+            if not 1 <= getattr(self, key) <= MOST_IMAGES:
+                got = getattr(self, key)
+                raise Mistake(f"evaluate.{key}: got {got}, allowed 1 to {MOST_IMAGES}")
+        if not 0 <= self.guidance_scale <= MOST_GUIDANCE:
+            got, allowed = self.guidance_scale, f"0 to {MOST_GUIDANCE}"
+            raise Mistake(f"evaluate.guidance_scale: got {got}, allowed {allowed}")
 
 
 @dataclass(frozen=True)
@@ -119,9 +124,6 @@ def _check(config: Config) -> None:
             raise Mistake(f"{key}: got {seed}, allowed 0 to 2**63 - 1")
     check_model(config.model, config.world.image_size_px)
     _check_conditioning(config)
-    check_objective(config.objective)
-    check_train(config.train)
-    check_probe(config.probe)
     _check_evaluate(config)
     config.terms.check_prompts(config.evaluate.prompts)
 
@@ -135,18 +137,11 @@ def _check_conditioning(config: Config) -> None:
 
 def _check_evaluate(config: Config) -> None:
     evaluate = config.evaluate
-    for key in ("images_per_combination", "final_images_per_combination"):
-        if not 1 <= getattr(evaluate, key) <= MOST_IMAGES:
-            got = getattr(evaluate, key)
-            raise Mistake(f"evaluate.{key}: got {got}, allowed 1 to {MOST_IMAGES}")
     combinations = KINDS[config.world.kind].num_combinations(config.world)
     if combinations > MOST_COMBINATIONS:
         raise Mistake(
             f"world.concepts: make {combinations} combinations, allowed up to {MOST_COMBINATIONS}"
         )
-    if not 0 <= evaluate.guidance_scale <= MOST_GUIDANCE:
-        got, allowed = evaluate.guidance_scale, f"0 to {MOST_GUIDANCE}"
-        raise Mistake(f"evaluate.guidance_scale: got {got}, allowed {allowed}")
     steps, timesteps = evaluate.num_inference_steps, config.objective.num_timesteps
     check_sampler("evaluate.", evaluate.sampler, steps, timesteps)
     missing = sorted(set(scored_steps(config)) - set(snapshot_steps(config)))

@@ -202,7 +202,7 @@ def test_a_probe_begins_with_the_weights_of_its_seed(tiny_world):
     """Also of seeds whose low 32 bits are the same: torch's generator keeps no more."""
     heads, weights = dict(tiny_world.space.items()), {}
     for seed in (0, 1, 1 << 32, 2 << 32):
-        config = replace(CONFIG, steps=1, learning_rate=0.0, seed=seed)
+        config = replace(CONFIG, steps=2, learning_rate=0.0, seed=seed)
         probe = train_probe(heads, config, lambda step: labelled_batch(tiny_world, 0, "a", 0, 8))
         weights[seed] = next(probe.parameters()).detach().flatten()[:3].tolist()
     assert len({tuple(first) for first in weights.values()}) == 4

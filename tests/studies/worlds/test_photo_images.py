@@ -21,7 +21,7 @@ from studies.experiment.config import Config
 from studies.experiment.identity import differences, identity
 from studies.scoring.probing import probe_identity
 from studies.worlds.photos import images as photo_images
-from studies.worlds.photos.images import LEAST, SHARE, Parts, PhotoImages, deal_parts
+from studies.worlds.photos.images import LEAST, SHARE, Parts, PhotoImages, deal_parts, in_turn
 from tests.harness.opened import opened
 
 PROBE = ProbeConfig(batch_size=16, certificate_images=64)
@@ -160,8 +160,9 @@ def test_a_probe_is_taught_every_combination_as_often_and_step_by_step_alike(wor
 
 
 def test_a_smaller_certificate_takes_combinations_in_turn(world):
-    images = PhotoImages(world).probe_images(replace(PROBE, certificate_images=9))
-    for _, targets in (images.certificate, images.limit):
+    source = PhotoImages(world)
+    for part in (source.parts.certificate, source.parts.limit):
+        _, targets = source.batch(in_turn(part, 9))
         assert targets.unique(dim=0, return_counts=True)[1].tolist() == [1, 2] + [1] * 6
 
 
