@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from ground.endings import Mistake
 from studies.drawing.rendering import export_world
 from studies.experiment.world_file import WorldFile, read_world_file
 from studies.worlds.images import WorldImages
+from tests.harness.commands import call, finish, start
 
 ROOT = Path(__file__).resolve().parents[2]
 FORMATS = ("imagefolder", "npz", "parquet")
@@ -313,28 +312,18 @@ def test_matched_signals_are_printed_as_flags(file):
         images_of(file).match(["color"])
 
 
-def render(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(ROOT / "scripts" / "render.py"), *arguments]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300
-    )
-
-
 def test_the_command_line_describes_shows_and_exports(tmp_path):
     config = str(ROOT / "configs" / "worlds" / "p2_2x2.yaml")
     flags = ["--world.num-images", "60", "--world.concepts.color.signal", "0.6"]
-    done = render(
-        "--config", config, "--describe", "--preview", str(tmp_path / "grid.png"), *flags,
+    process = start(
+        "render", "--config", config, "--describe", "--preview", str(tmp_path / "grid.png"), *flags,
         "--out", str(tmp_path / "data"), "--format", "npz", "--test-images", "8",
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "red (0.8, 0.2, 0.2) ± 0.075" in done.stdout
-    assert (
-        f"{tmp_path / 'data'}: wrote 68 images (train 51, validation 9, test 8) as npz"
-        in done.stdout
-    )
-    assert "export" not in done.stderr  # no progress bar when not on a terminal
+    status, out, err = finish(process)
+    assert status == 0, err
+    assert "red (0.8, 0.2, 0.2) ± 0.075" in out
+    assert f"{tmp_path / 'data'}: wrote 68 images (train 51, validation 9, test 8) as npz" in out
+    assert "export" not in err  # no progress bar when not on a terminal
     assert Image.open(tmp_path / "grid.png").width > 600
 
 
@@ -351,9 +340,9 @@ def test_the_command_line_describes_shows_and_exports(tmp_path):
     ],
 )
 def test_mistakes_are_one_line_and_exit_status_2(arguments, message):
-    done = render(*arguments)
-    assert done.returncode == 2 and message in done.stderr
-    assert done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
+    status, _, err = call("render", *arguments)
+    assert status == 2 and message in err
+    assert err.count("\n") == 1 and "Traceback" not in err
 
 
 @pytest.mark.parametrize(
@@ -368,6 +357,6 @@ def test_mistakes_are_one_line_and_exit_status_2(arguments, message):
 )
 def test_a_world_that_cannot_be_leaves_nothing_behind(flags, message, tmp_path):
     config = str(ROOT / "configs" / "worlds" / "p2_2x2.yaml")
-    done = render("--config", config, "--out", str(tmp_path / "data"), *flags)
-    assert done.returncode == 2 and message in done.stderr, done.stderr
+    status, _, err = call("render", "--config", config, "--out", str(tmp_path / "data"), *flags)
+    assert status == 2 and message in err, err
     assert list(tmp_path.iterdir()) == []

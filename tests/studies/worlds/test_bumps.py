@@ -1,11 +1,6 @@
 """Training on worlds of Gaussian bumps: what is learned, what is never shown, what is refused."""
 
 import json
-import runpy
-import signal
-import sys
-import warnings
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,6 +36,7 @@ from studies.verify.verify import verify
 from studies.worlds.bumps.images import bump_task
 from studies.worlds.model_inputs import bump_conditioning
 from studies.worlds.prompt_sets import PLAIN
+from tests.harness.commands import call
 from tests.harness.opened import opened
 
 pytestmark = pytest.mark.usefixtures("tiles_of_eight")
@@ -79,23 +75,6 @@ def run(tmp_path_factory, said) -> RunDir:
     run = RunDir(tmp_path_factory.mktemp("runs") / "bumps")
     stages.train_stage(Experiment(CONFIG, run), said.append)
     return run
-
-
-@pytest.fixture
-def command(monkeypatch) -> Iterator[Callable[..., int]]:
-    """Exit status of a script, run in this process: its imports are what takes long."""
-    handlers = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
-
-    def call(name: str, *arguments: str) -> int:
-        monkeypatch.setattr(sys, "argv", [name, *arguments])
-        with pytest.raises(SystemExit) as end:
-            runpy.run_path(str(ROOT / "scripts" / f"{name}.py"), run_name="__main__")
-        return end.value.code
-
-    yield call
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -241,12 +220,12 @@ def test_steps_are_chosen_among_the_snapshots(run):
         chosen_steps(run, [0, 3])
 
 
-def test_the_command_draws(run, command, tmp_path, capsys):
+def test_the_command_draws(run, tmp_path):
     out = tmp_path / "grid.png"
     arguments = ("--num-images", "2", "--out", str(out))
     prompts = ("--prompt", "2 3", "- 3", "--not", "4 4:0.5")
-    assert command("generate", "--run", str(run.path), *prompts, *arguments) == 0
-    printed = capsys.readouterr().out
+    status, printed, err = call("generate", "--run", str(run.path), *prompts, *arguments)
+    assert status == 0, err
     assert f"step_00000004: no probe has read them; wrote {out}, " in printed
     images = json.loads(out.with_suffix(".json").read_text())["images"]
     assert [image["prompt"] for image in images[1:3]] == [
@@ -255,19 +234,19 @@ def test_the_command_draws(run, command, tmp_path, capsys):
     ]
     assert [image["index"] for image in images] == [0, 1, 0, 1]
     assert images[0]["readings"].keys() == {"oracle"} and not out.with_suffix(".gif").exists()
-    assert command("generate", "--run", str(run.path), "--prompt", "2 x", *arguments) == 2
-    assert "error: prompt '2 x': got 'x', allowed 0 to 8, or - for none" in capsys.readouterr().err
+    status, _, err = call("generate", "--run", str(run.path), "--prompt", "2 x", *arguments)
+    assert status == 2 and "error: prompt '2 x': got 'x', allowed 0 to 8, or - for none" in err
 
 
-def test_flags_reach_the_world(command, tmp_path, capsys):
+def test_flags_reach_the_world(tmp_path):
     config = str(ROOT / "configs" / "bumps_torus_small.yaml")
     flags = ["--world.sigma-x", "2", "--world.no-periodic", "--world.held-out.region", "lesion"]
     flags += ["--world.held-out.low", "3", "--world.held-out.high", "5", "--dry-run"]
-    assert command("train", "--config", config, *flags, "--runs", str(tmp_path)) == 0
-    out = capsys.readouterr().out
+    status, out, err = call("train", "--config", config, *flags, "--runs", str(tmp_path))
+    assert status == 0, err
     assert "sigma_x: 2.0" in out and "region: lesion" in out and "periodic: false" in out
-    assert command("train", "--config", config, "--world.sigma-x", "nan", "--dry-run") == 2
-    assert "world.sigma_x: got nan, allowed a number" in capsys.readouterr().err
+    status, _, err = call("train", "--config", config, "--world.sigma-x", "nan", "--dry-run")
+    assert status == 2 and "world.sigma_x: got nan, allowed a number" in err
 
 
 def test_a_finished_run_is_found_finished_and_keeps_its_name(run):
