@@ -1,4 +1,4 @@
-"""How often do the project's 95 % intervals hold the truth?
+"""Coverage of the project's 95 % intervals: how often do they hold the truth?
 
 Command: python benchmarks/coverage.py      (one core, some minutes)
 
@@ -32,27 +32,29 @@ SPREADS: dict[str, tuple[Draw, float]] = {
 
 
 def share_coverage(n: int, chance: float) -> float:
-    """Of n images with one chance, exactly."""
+    """Return the coverage of n images with one chance, exactly."""
     counts = np.arange(n + 1.0)
     low, high = binomial_bounds(counts, np.full(n + 1, float(n)))
     return float(stats.binom.pmf(counts, n, chance)[(low <= chance) & (chance <= high)].sum())
 
 
 def mixed_coverage(images: int, chances: np.ndarray, rng: np.random.Generator) -> float:
-    """Of combinations with unlike chances, `images` each."""
+    """Return the coverage of combinations with unlike chances, `images` each."""
     sums = rng.binomial(images, chances, (REPEATS, len(chances))).sum(1).astype(float)
     low, high = binomial_bounds(sums, np.full(REPEATS, float(images * len(chances))))
     return _share(low, high, chances.mean())
 
 
 def path_coverage(images: int, mean: float, spread: float, rng: np.random.Generator) -> float:
-    """Of the mean of `images` probabilities; spread: small of an instrument that is mostly sure."""
+    """Return the coverage of the mean of `images` probabilities. spread: small of an instrument
+    that is mostly sure."""
     sums = rng.beta(mean * spread, (1 - mean) * spread, (REPEATS, images)).sum(1)
     return _share(*binomial_bounds(sums, np.full(REPEATS, float(images))), mean)
 
 
 def paired_coverage(n: int, first: float, second: float) -> float:
-    """Of n pairs, exactly; first, second: chances that one of a pair alone is right."""
+    """Return the coverage of n pairs, exactly. first, second: chances that one of a pair alone is
+    right."""
     counts = np.array([(f, s) for f in range(n + 1) for s in range(n + 1 - f)])
     rest = n - counts.sum(1, keepdims=True)
     weights = stats.multinomial.pmf(
@@ -65,14 +67,15 @@ def paired_coverage(n: int, first: float, second: float) -> float:
 
 
 def seed_coverage(draw: Draw, truth: float, seeds: int, rng: np.random.Generator) -> float:
-    """Of the mean of one value a seed."""
+    """Return the coverage of the mean of one value a seed."""
     values = draw(rng, (REPEATS // 4, seeds))
     ends = np.array([mean_over_seeds(v, rng=rng, num_draws=999) for v in values])
     return _share(ends[:, 0], ends[:, 1], truth)
 
 
 def false_alarms(runs: int, rho: float, rng: np.random.Generator) -> float:
-    """How often `mean_swing_test` calls flat curves in AR(1) noise rising, at a level of 5 %."""
+    """Return how often `mean_swing_test` calls flat curves in AR(1) noise rising, at a level of 5
+    %."""
     noise = rng.normal(size=(REPEATS // 4, runs, TIMES))
     for j in range(1, TIMES):
         noise[..., j] = rho * noise[..., j - 1] + np.sqrt(1 - rho**2) * noise[..., j]

@@ -1,4 +1,4 @@
-"""How few evaluations of the network a score needs, and how fast images are drawn.
+"""Evaluations of the network that a score needs, as few as can be, and how fast images are drawn.
 
     python benchmarks/evaluate.py --run runs/quickstart     # about ten minutes
 
@@ -61,7 +61,8 @@ HEADER = f"{'sampler':18s} evaluations accuracy reference difference"
 
 @dataclass(frozen=True)
 class Way:
-    """A sampler, its steps, and how often it asks the network per image, without guidance."""
+    """Way of drawing: a sampler, its steps, and how often it asks the network per image, without
+    guidance."""
 
     sampler: str
     steps: int
@@ -73,13 +74,13 @@ class Way:
 
 
 def ways(schedule: DDPMScheduler, fewest: int = FEWEST, most: int = MOST) -> list[Way]:
-    """All that there are with so many evaluations, on a model's noise schedule."""
+    """Return all ways that there are with so many evaluations, on a model's noise schedule."""
     tried = [way_of(schedule, name, n) for name in SAMPLER_NAMES for n in range(1, most + 1)]
     return [way for way in tried if way and fewest <= way.evaluations <= most]
 
 
 def way_of(schedule: DDPMScheduler, sampler: str, steps: int) -> Way | None:
-    """None if the sampler cannot have so many steps."""
+    """Return a sampler with so many steps; None if it cannot have them."""
     try:
         check_sampler("", sampler, steps, schedule.config.num_train_timesteps)
     except Mistake:
@@ -89,7 +90,8 @@ def way_of(schedule: DDPMScheduler, sampler: str, steps: int) -> Way | None:
 
 
 class Study:
-    """Draws and reads with the last snapshot of a run, below another folder than its own."""
+    """Study that draws and reads with the last snapshot of a run, below another folder than its
+    own."""
 
     def __init__(self, run: RunDir, folder: Path, threads: int | None):
         self.config = _with_threads(run.read_config(), threads)
@@ -103,7 +105,7 @@ class Study:
         self.evaluator = Evaluator(self.experiment, processes)
 
     def plan(self, way: Way, seed: int, images: int) -> Plan:
-        """At least so many images, as many of every combination."""
+        """Return the plan of at least so many images, as many of every combination."""
         return replace(
             shown_plans(self.config)[-1],
             sampler=way.sampler,
@@ -114,7 +116,7 @@ class Study:
         )
 
     def right(self, way: Way, seed: int, images: int) -> pd.Series:
-        """Which images show all that was asked for; what is drawn already is only read."""
+        """Return which images show all that was asked for; what is drawn already is only read."""
         plan = self.plan(way, seed, images)
         probe = self.experiment.probe_name
         self.evaluator.evaluate(unscored([snapshot_job(plan, self.folder, probe)]))
@@ -134,7 +136,7 @@ def compare(way: Way, right: pd.Series, reference: pd.Series) -> dict[str, Any]:
 def equality_study(
     study: Study, schedule: DDPMScheduler, seeds: tuple[int, int], images: tuple[int, int]
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """What was tried on the first seed, and what was chosen on the second."""
+    """Return what was tried on the first seed, and what was chosen on the second."""
     reference = way_of(schedule, "ddpm", P2_STEPS)
     if reference is None:
         raise Mistake(
@@ -156,7 +158,7 @@ def seconds_per_image(draw: Callable[[list[str]], object], prompts: list[str]) -
 def race(
     ours: ConceptPipeline, captions: list[str], turns: int, steps: int
 ) -> dict[str, list[float]]:
-    """Seconds per image of every turn."""
+    """Return the seconds per image of every turn."""
     plain = PlainPipeline.like(ours)
     prompts: Iterator[str] = cycle(captions)
     ways: dict[str, tuple[Callable[[list[str]], object], int]] = {

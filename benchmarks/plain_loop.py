@@ -41,7 +41,7 @@ class Captioned(Dataset):
 
 
 class PlainLoop:
-    """The network of `model`, whose layers are those of diffusers, trained step by step."""
+    """Training, step by step, of the network of `model`, whose layers are those of diffusers."""
 
     def __init__(
         self, data: TrainingData, model: DiffusionModel, config: TrainConfig, workers: int

@@ -24,7 +24,7 @@ class PlainPipeline(DiffusionPipeline):
 
     @classmethod
     def like(cls, ours: ConceptPipeline) -> "PlainPipeline":
-        """The same weights in the layers of diffusers, on the same device."""
+        """Return a pipeline of the same weights in the layers of diffusers, on the same device."""
         unet = type(ours.unet).from_config(ours.unet.config)
         unet.load_state_dict(ours.unet.state_dict())
         spacing = {"timestep_spacing": "trailing", "clip_sample": True}

@@ -1,4 +1,4 @@
-"""Does a model learn in bf16 as it does in float32?
+"""Precisions beside each other: does a model learn in bf16 as it does in float32?
 
     python benchmarks/precisions.py [--seeds 5] [--out precisions] [--runs DIR]
 
@@ -43,7 +43,7 @@ LABELS = {
 
 
 def run(precision: str, seed: int, steps: int, runs: Path) -> RunDir:
-    """A finished run. Raises RuntimeError with what it said if it failed."""
+    """Run an experiment to its end. Raises RuntimeError with what it said if it failed."""
     name = f"{precision}-{seed}"
     command = [sys.executable, str(ROOT / "scripts" / "run.py"), "--runs", str(runs)]
     command += ["--config", str(ROOT / "configs" / "tiny.yaml"), "--name", name]
@@ -56,7 +56,7 @@ def run(precision: str, seed: int, steps: int, runs: Path) -> RunDir:
 
 
 def curves(run: RunDir) -> Iterator[dict[str, Any]]:
-    """(curve, step, value) of one run."""
+    """Yield (curve, step, value) of one run."""
     losses = [row["loss"] for row in read_rows(run.path / "metrics.jsonl")]
     for start in range(0, len(losses), STRETCH):
         yield {"curve": "loss", "step": start, "value": np.mean(losses[start : start + STRETCH])}
@@ -66,7 +66,7 @@ def curves(run: RunDir) -> Iterator[dict[str, Any]]:
 
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
-    """Mean and 95 % interval over seeds, per precision, curve and step."""
+    """Return mean and 95 % interval over seeds, per precision, curve and step."""
     grouped = table.groupby(["precision", "curve", "step"])["value"]
     summary = grouped.agg(["mean", "std", "count"])
     half = summary["std"] / summary["count"] ** 0.5 * stats.t.ppf(0.975, summary["count"] - 1)
@@ -74,7 +74,8 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def outside(summary: pd.DataFrame) -> dict[str, str]:
-    """Per curve, at how many of its points the mean of bf16 lies outside float32's interval."""
+    """Return, per curve, at how many of its points the mean of bf16 lies outside float32's
+    interval."""
     one: Any = summary.loc["float32"]
     other: Any = summary.loc["bf16"]
     away = (other["mean"] < one["low"] - 1e-9) | (other["mean"] > one["high"] + 1e-9)

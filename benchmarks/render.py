@@ -39,7 +39,7 @@ MEANS = {0: np.array([0.7, 0.3, 0.3]), 1: np.array([0.3, 0.3, 0.7])}
 
 
 def numpy_image(rng: np.random.Generator, shape: int, color: int, size: int, noise: float):
-    """One image of the recipe: float64 (32, 32, 3)."""
+    """Return one image of the recipe: float64 (32, 32, 3)."""
     axis = np.linspace(-1, 1, 32)
     x, y = np.meshgrid(axis, axis)
     x0, y0 = rng.uniform(-0.5, 0.5, 2)
@@ -66,7 +66,7 @@ def numpy_loop(count: int, noise: float) -> np.ndarray:
 
 
 def batched(world: World, count: int) -> torch.Tensor:
-    """Scenes and images, as `data_gen.dataset.images_of` makes them."""
+    """Draw scenes and images, as `data_gen.dataset.images_of` makes them."""
     index, scenes = torch.arange(count), training_scenes(world)
     drawn = joined([scenes.sample(0, "scene", chunk) for chunk in index.split(CHUNK)])
     return draw(world, drawn, 0, "scene", index)
@@ -91,7 +91,7 @@ def world_with(blur_px: float, pixel_noise: float) -> World:
 
 
 def contenders(images: int) -> dict[str, tuple[Callable[[int], object], int]]:
-    """Name → what draws, and how many images a turn."""
+    """Return name → what draws, and how many images a turn."""
     blurred, noisy, plain = world_with(1, 0), world_with(1, 0.001), world_with(0, 0)
     return {
         "batched": (lambda n: batched(blurred, n), 16 * images),
@@ -104,7 +104,7 @@ def contenders(images: int) -> dict[str, tuple[Callable[[int], object], int]]:
 
 
 def export_memory_mib(images: int) -> float:
-    """Peak memory of a process that exports so many images to Parquet."""
+    """Return the peak memory of a process that exports so many images to Parquet."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, ROOT / "scripts" / "render.py", "--config", WORLD]
         command += ["--world.num-images", images, "--out", f"{folder}/data", "--format", "parquet"]

@@ -61,7 +61,7 @@ CASES = {
 
 
 def plain_points(task: SimTask) -> Tensor:
-    """Shuffled training points: float32 (total_points, dim)."""
+    """Return shuffled training points: float32 (total_points, dim)."""
     means = torch.diag(torch.tensor((*task.mu, *[0.0] * (task.dim - task.s))))[: task.s]
     means = torch.cat((means, torch.zeros(int(task.origin_cluster), task.dim)))
     spread = torch.zeros(task.dim)
@@ -83,7 +83,7 @@ def plain_network(task: SimTask, network: Network) -> nn.Sequential:
 
 
 def plain_seconds(setting: Setting, steps: int) -> float:
-    """What all steps of one seed would take, from its first ones."""
+    """Return what all steps of one seed would take, from its first ones."""
     start = time.perf_counter()
     points = plain_points(setting.task)
     model = plain_network(setting.task, setting.network)
@@ -102,7 +102,7 @@ def plain_seconds(setting: Setting, steps: int) -> float:
 
 
 def run_seconds(setting: Setting, seeds: Sequence[int]) -> float:
-    """What one seed takes, trained with the others."""
+    """Return what one seed takes, trained with the others."""
     record = [epoch * setting.steps_per_epoch for epoch in range(0, EPOCHS + 1, 10)]
     start = time.perf_counter()
     runs = train(setting.task, setting.network, setting.training, seeds, record)
@@ -113,13 +113,14 @@ def run_seconds(setting: Setting, seeds: Sequence[int]) -> float:
 
 
 def memory_mib(seeds: int) -> int:
-    """Peak memory of a process that trains the one-layer case on so many seeds."""
+    """Return the peak memory of a process that trains the one-layer case on so many seeds."""
     command = [sys.executable, __file__, "--memory-of", str(seeds)]
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def print_memory(seeds: int) -> None:
-    """Linux's own count: that of getrusage begins at the peak of the process that started it."""
+    """Print Linux's own count of peak memory: that of getrusage begins at the peak of the process
+    that started it."""
     run_seconds(CASES["one_layer"][0], range(seeds))
     status = Path("/proc/self/status").read_text()
     print(int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) // 1024)

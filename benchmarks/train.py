@@ -54,7 +54,7 @@ Step = Callable[[], None]
 def build_loops(
     directory: Path, workers: int, threads: int | None
 ) -> tuple[dict[str, Trainer], PlainLoop]:
-    """All that depends on how a trainer and its model are made."""
+    """Return our trainers by precision, and the plain loop."""
     config = read_config(CONFIG)
     config = replace(config, train=replace(config.train, threads=threads))
     experiment = Experiment(config, RunDir(directory))
@@ -79,7 +79,7 @@ def build_loops(
 
 
 def stock(model: Any) -> Any:
-    """The model with the U-Net of diffusers as it is made there."""
+    """Return the model with the U-Net of diffusers as it is made there."""
     unet = type(model.unet).from_config(model.unet.config)
     unet.load_state_dict(model.unet.state_dict())
     model.unet = unet
@@ -87,7 +87,7 @@ def stock(model: Any) -> Any:
 
 
 def timed_block(step: Step, steps: int, finish: Step | None = None) -> float:
-    """Seconds per step."""
+    """Return seconds per step."""
     for _ in range(UNTIMED):
         step()
     start = time.perf_counter()
@@ -100,7 +100,7 @@ def timed_block(step: Step, steps: int, finish: Step | None = None) -> float:
 
 @contextmanager
 def clocked(trainer: Trainer) -> Iterator[dict[str, float]]:
-    """Seconds spent within the phases of its steps."""
+    """Yield the seconds spent within the phases of a trainer's steps."""
     seconds: dict[str, float] = defaultdict(float)
 
     def clock(name: str, call: Callable) -> Callable:
@@ -136,7 +136,7 @@ def outside_share(seconds: dict[str, float]) -> float:
 
 
 class Convolutions(TorchDispatchMode):
-    """Clocks every convolution, forward and backward, by what it was called with."""
+    """Clock of every convolution, forward and backward, by what it was called with."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -161,7 +161,7 @@ def _frozen(argument: Any) -> Any:
 
 
 def best_seconds(key: tuple, repeats: int) -> float:
-    """Of a convolution by itself, in the better layout."""
+    """Return the seconds of a convolution by itself, in the better layout."""
     func, *rest = key
     times = []
     for layout in LAYOUTS:
@@ -204,7 +204,7 @@ def conv_peak_share(step: Step, repeats: int) -> float:
 def measure(
     turns: int, steps: int, workers: int, threads: int | None
 ) -> tuple[dict[str, list[float]], dict[str, float]]:
-    """Seconds per step of every turn, and the shares."""
+    """Return seconds per step of every turn, and the shares."""
     with tempfile.TemporaryDirectory() as folder:
         ours, plain = build_loops(Path(folder), workers, threads)
         seconds: dict[str, list[float]] = {"plain": [], **{name: [] for name in ours}}

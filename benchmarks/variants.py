@@ -1,4 +1,4 @@
-"""Does every objective learn, and under every conditioning?
+"""Variants of a model: does every objective learn, and under every conditioning?
 
     python benchmarks/variants.py [--steps 400] [--out variants]
 
@@ -51,7 +51,7 @@ Sections = dict[str, Any]
 
 
 def variants(encoder: Path) -> dict[str, Sections]:
-    """Name → what it changes of configs/tiny.yaml. encoder: where the stand-in CLIP lies."""
+    """Return name → what it changes of configs/tiny.yaml. encoder: where the stand-in CLIP lies."""
 
     def told(conditioning: str, **more: Any) -> Sections:
         return {"model": {"size": "tiny", "conditioning": conditioning, **more}}
@@ -72,7 +72,7 @@ def variants(encoder: Path) -> dict[str, Sections]:
 
 
 def save_encoder(path: Path) -> None:
-    """A small CLIP and its tokenizer, as a directory of pretrained ones looks."""
+    """Save a small CLIP and its tokenizer, as a directory of pretrained ones looks."""
     words = ("a", "blue", "circle", "large", "red", "small", "square")
     tokenizer = build_tokenizer(words, 4)
     torch.manual_seed(0)
@@ -93,7 +93,8 @@ def configure(name: str, changes: Mapping[str, Any], steps: int) -> Config:
 
 @dataclass(frozen=True)
 class Result:
-    """Of one variant: mean loss of the first 20 steps and of the last 50; joint accuracies."""
+    """Result of one variant: mean loss of the first 20 steps and of the last 50; joint
+    accuracies."""
 
     first_loss: float
     last_loss: float
@@ -139,7 +140,7 @@ def main() -> None:
 
 
 def draw(results: Mapping[str, Result], out: Path) -> None:
-    """A row of samples per variant; the last column is the held-out combination."""
+    """Draw a row of samples per variant; the last column is the held-out combination."""
     combinations = len(next(iter(results.values())).images)
     labels = [str(k) for k in range(1, combinations)] + ["held out"]
     grid = np.stack([result.images for result in results.values()])

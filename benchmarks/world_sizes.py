@@ -1,4 +1,4 @@
-"""Is it the same run on any number of processes, and what does bit-equality cost?
+"""World sizes: is it the same run on any number of processes, and what does bit-equality cost?
 
     python benchmarks/world_sizes.py [--steps 200]
 
@@ -38,7 +38,7 @@ NO_GRADIENT = "k_proj.bias"  # softmax does not see what is added to every key: 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a run is spread: processes, images at once in each, order of the sum."""
+    """Layout of a run: processes, images at once in each, order of the sum."""
 
     processes: int
     micro_batch_size: int | None = None
@@ -56,7 +56,7 @@ ORDERED = tuple(Layout(processes, 4, "in_order") for processes in (1, 2, 4))
 
 
 def train(layout: Layout, folder: Path, steps: int, batch_size: int = 16) -> Path:
-    """The run directory of a run under this layout. Raises RuntimeError if it fails."""
+    """Train under a layout and return the run directory. Raises RuntimeError if it fails."""
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node"]
     command = [sys.executable, *launcher, str(layout.processes), str(ROOT / "scripts" / "train.py")]
     command += ["--config", str(ROOT / "configs" / "tiny.yaml"), "--runs", str(folder)]
@@ -81,13 +81,13 @@ def read_world_size(run: Path) -> int:
 
 
 def loss_gap(run: Path, reference: Path, rows: int = 20) -> float:
-    """Largest relative difference of the first losses."""
+    """Return the largest relative difference of the first losses."""
     here, there = (read_rows(r / "metrics.jsonl")[:rows] for r in (run, reference))
     return max(abs(a["loss"] / b["loss"] - 1) for a, b in zip(here, there, strict=True))
 
 
 def weights(run: Path, step: int) -> dict[str, torch.Tensor]:
-    """The raw weights that have a true gradient, in float64."""
+    """Return the raw weights that have a true gradient, in float64."""
     snapshot = step_directory(run / "snapshots", step)
     parts = {
         **load_file(snapshot / "unet" / "diffusion_pytorch_model.safetensors"),
@@ -97,7 +97,7 @@ def weights(run: Path, step: int) -> dict[str, torch.Tensor]:
 
 
 def weight_gap(run: Path, reference: Path, steps: int) -> float:
-    """‖w − w'‖ / ‖w' − w_0‖ after `steps` steps; w' and w_0: of the reference."""
+    """Return ‖w − w'‖ / ‖w' − w_0‖ after `steps` steps; w' and w_0: of the reference."""
     w, other, start = weights(run, steps), weights(reference, steps), weights(reference, 0)
     return distance(w, other) / distance(other, start)
 
@@ -107,7 +107,7 @@ def distance(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> float:
 
 
 def speed(run: Path) -> float:
-    """Images/s, median over the run."""
+    """Return images/s, median over the run."""
     return statistics.median(row["images_per_second"] for row in read_rows(run / "timings.jsonl"))
 
 
@@ -128,13 +128,15 @@ def compare(layouts: tuple[Layout, ...], reference: Path, folder: Path, steps: i
 
 
 def same_bits(run: Path, reference: Path, steps: int) -> bool:
-    """Equal metrics, byte for byte, and equal weights, raw and averaged, and optimizer."""
+    """Return whether metrics are equal, byte for byte, and weights, raw and averaged, and
+    optimizer."""
     names = ["metrics.jsonl", *(f"state/step_{steps:08d}/{n}.safetensors" for n in STATE)]
     return all((run / n).read_bytes() == (reference / n).read_bytes() for n in names)
 
 
 def costs(processes: int, turns: int, steps: int = 40, batch_size: int = 64) -> dict[str, float]:
-    """Time of sums in order over that of the plain sum: of the same micro-batches, and of none.
+    """Return the time of sums in order over that of the plain sum: of the same micro-batches, and
+    of none.
 
     Medians over turns; in each turn all three train once, one after the other.
     """
@@ -159,7 +161,8 @@ def ratio(first: list[float], second: list[float]) -> float:
 
 
 def differences(steps: int) -> list[dict]:
-    """The table: sums in any order against one process, sums in order against one in order."""
+    """Return the table: sums in any order against one process, sums in order against one in
+    order."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         table = compare(LAYOUTS, train(ONE, folder, steps), folder, steps)

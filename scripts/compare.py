@@ -14,7 +14,7 @@ from studies.cli import say, start
 
 @dataclass(frozen=True)
 class Arguments:
-    """Which two runs.
+    """Arguments of the command line.
 
     Attributes:
         first, second: run directories, whole but not necessarily finished.

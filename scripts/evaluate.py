@@ -20,7 +20,7 @@ from studies.run.null_condition import check_null
 
 @dataclass(frozen=True)
 class Arguments:
-    """A run and how to evaluate it.
+    """Arguments of the command line.
 
     Attributes:
         run: the run directory.

@@ -21,7 +21,7 @@ from studies.worlds.kind import KindOfWorld
 
 @dataclass(frozen=True)
 class Arguments:
-    """What to draw.
+    """Arguments of the command line.
 
     Attributes:
         run: the run directory.
@@ -56,14 +56,15 @@ class Arguments:
 
 
 def changed(settings: EvaluateConfig, arguments: Arguments) -> EvaluateConfig:
-    """The run's own settings but for what the command line gives."""
+    """Return the run's own settings but for what the command line gives."""
     names = ("weights", "guidance_scale", "sampler", "num_inference_steps", "seed")
     given = {name: getattr(arguments, name) for name in names}
     return replace(settings, **{name: value for name, value in given.items() if value is not None})
 
 
 def asked_steps(arguments: Arguments) -> list[int] | Literal["all"] | None:
-    """None: the last. Raises Mistake for what is neither steps nor all of them."""
+    """Return the steps asked for; None: the last. Raises Mistake for what is neither steps nor all
+    of them."""
     if not arguments.steps:
         return None if arguments.step is None else [arguments.step]
     if arguments.step is not None:
@@ -77,7 +78,7 @@ def asked_steps(arguments: Arguments) -> list[int] | Literal["all"] | None:
 
 
 def check_arguments(arguments: Arguments, world: KindOfWorld) -> tuple[str, ...]:
-    """The prompts with all their terms. Raises Mistake, before the slow imports."""
+    """Return the prompts with all their terms. Raises Mistake, before the slow imports."""
     if arguments.num_images < 1:
         raise Mistake(f"--num-images: got {arguments.num_images}, allowed 1 or more")
     if arguments.out.suffix != ".png":

@@ -10,7 +10,7 @@ from studies.cli import start
 
 @dataclass(frozen=True)
 class Arguments:
-    """Which runs, and where to.
+    """Arguments of the command line.
 
     Attributes:
         run: one or more evaluated run directories of one world.

@@ -16,7 +16,7 @@ from studies.experiment.world_file import WorldFile, read_world_file
 
 @dataclass(frozen=True)
 class Arguments:
-    """What to do with the world of a config; every field of the world is a flag.
+    """Arguments of the command line; every field of the world is a flag.
 
     Attributes:
         config: YAML file of a world or of a whole experiment.
@@ -40,7 +40,7 @@ class Arguments:
 
 
 def read_arguments() -> Arguments:
-    """`--config` first, then every other flag on top of it."""
+    """Read `--config`, then every other flag on top of it."""
     path = read_flag("--config")
     if path is None and not {"-h", "--help"} & set(sys.argv):
         raise Mistake("--config: missing; give a YAML file, such as configs/worlds/p2_2x2.yaml")

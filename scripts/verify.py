@@ -13,7 +13,7 @@ from studies.cli import say, start
 
 @dataclass(frozen=True)
 class Arguments:
-    """Which runs.
+    """Arguments of the command line.
 
     Attributes:
         run: one or more run directories, finished or not.

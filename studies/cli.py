@@ -1,4 +1,5 @@
-"""What all command lines share: flags from the config, one-line errors, exit status. No torch."""
+"""Command lines: what all scripts share, from flags of the config to one-line errors and exit
+status. Imports no torch."""
 
 import argparse
 import io
@@ -39,7 +40,8 @@ PROMPTS = "--evaluate.prompts."  # and the name of a set
 
 @dataclass(frozen=True)
 class Experiment:
-    """What a command line starts: a config, every field of which is a flag, and where it runs.
+    """Experiment that a command line starts: a config, every field of which is a flag, and where it
+    runs.
 
     Attributes:
         config: the experiment's YAML file.
@@ -56,7 +58,7 @@ class Experiment:
 
     @property
     def deadline(self) -> float | None:
-        """On time.monotonic()'s clock."""
+        """Return when the time is up, on time.monotonic()'s clock; None: never."""
         return deadline_after(self.max_minutes)
 
     @property
@@ -81,7 +83,8 @@ def read_experiment(description: str) -> Experiment:
 
 
 def with_named_prompts(evaluate: EvaluateConfig) -> EvaluateConfig:
-    """With an entry for every set of prompts that a flag adds: tyro makes flags of entries."""
+    """Return settings with an entry for every set of prompts that a flag adds: tyro makes flags of
+    entries."""
     given = [flag for flag in sys.argv if flag.startswith(PROMPTS)]
     names = [flag.removeprefix(PROMPTS).split("=")[0].replace("-", "_") for flag in given]
     added = {name: "" for name in names if name not in evaluate.prompts}
@@ -89,7 +92,8 @@ def with_named_prompts(evaluate: EvaluateConfig) -> EvaluateConfig:
 
 
 def deadline_after(max_minutes: float | None) -> float | None:
-    """When the command's time is up, on time.monotonic()'s clock. Mistake unless above 0."""
+    """Return when the command's time is up, on time.monotonic()'s clock; None: never. Raises
+    Mistake if the limit is not above 0."""
     if max_minutes is not None and not max_minutes > 0:
         raise Mistake(f"--max-minutes: got {max_minutes:g}, allowed more than 0")
     return None if max_minutes is None else STARTED + 60 * max_minutes
@@ -101,7 +105,7 @@ def read_run(path: Path) -> tuple[RunDir, Config]:
 
 
 def read_flag(name: str) -> str | None:
-    """The value of one flag, wherever it stands."""
+    """Return the value of one flag, wherever it stands; None: not given."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument(name)
     return vars(parser.parse_known_args()[0])[name.strip("-")]
@@ -150,7 +154,8 @@ def start(main: Callable[[], None], resumes: bool = True) -> NoReturn:
 
 
 def check_launcher(environment: Mapping[str, str]) -> None:
-    """Raises Mistake if a process is said to be one of several, but not which, or of which."""
+    """Raise Mistake if the launcher's variables in the environment are not all there, are no whole
+    numbers, or contradict each other."""
     given = {name: environment[name] for name in LAUNCHED if name in environment}
     for name in [name for name in LAUNCHED[:3] if not given.get(name, "0").isdecimal()]:
         raise Mistake(f"{name}: got {given[name]!r} in the environment, allowed whole numbers")
@@ -169,7 +174,8 @@ def check_launcher(environment: Mapping[str, str]) -> None:
 
 
 def _show_warnings_of_ours(show: Callable[..., None]) -> Callable[..., None]:
-    """Those about damage and fonts in one line, on the first process; others as they come."""
+    """Show warnings about damage and fonts in one line, on the first process; others as they
+    come."""
 
     def showwarning(message: Warning | str, category: type[Warning], *where: Any) -> None:
         if not issubclass(category, DamageWarning | MissingGlyphs):
@@ -181,7 +187,8 @@ def _show_warnings_of_ours(show: Callable[..., None]) -> Callable[..., None]:
 
 
 def _refuse_repeats(arguments: list[str]) -> None:
-    """Of a flag given twice the last counts; where several values are meant, some would vanish."""
+    """Raise Mistake if a flag of several values is given twice: the last counts, and some would
+    vanish."""
     flags = [argument.split("=")[0] for argument in arguments]
     for flag in SEVERAL_VALUES:
         if flags.count(flag) > 1:
@@ -193,19 +200,20 @@ def _terminate(number: int, frame: object) -> NoReturn:
 
 
 def _ignore_requests() -> None:
-    """To stop, once all is said: a second one changes nothing."""
+    """Ignore requests to stop, once all is said: a second one changes nothing."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
 
 
 def _has_joined() -> bool:
-    """True once this process works with others: until then, all of them meet the same mistakes."""
+    """Return whether this process works with others: until then, all of them meet the same
+    mistakes."""
     distributed: Any = sys.modules.get("torch.distributed")
     return distributed is not None and distributed.is_available() and distributed.is_initialized()
 
 
 def _exit(line: str, status: int, own: bool = False) -> NoReturn:
-    """Print on the first process; `own`: on this one whatever its rank."""
+    """Print on the first process and exit. own: print on this one whatever its rank."""
     _ignore_requests()
     rank = os.environ.get("RANK", "0")
     if rank == "0" or own:
@@ -214,7 +222,8 @@ def _exit(line: str, status: int, own: bool = False) -> NoReturn:
 
 
 def quieten_libraries() -> None:
-    """No progress bars of libraries; no look-ups on a model hub, unless asked for."""
+    """Switch off libraries' progress bars and look-ups on a model hub, unless the environment asks
+    for them."""
     for name, value in (
         ("HF_HUB_OFFLINE", "1"),
         ("HF_HUB_DISABLE_PROGRESS_BARS", "1"),

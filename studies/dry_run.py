@@ -1,4 +1,4 @@
-"""What --dry-run prints."""
+"""Plan of an experiment that --dry-run prints: its config, then steps, snapshots, disk and work."""
 
 from studies.experiment.config import scored_weights, snapshot_steps, to_yaml
 from studies.forecast import Weights, run_bytes
@@ -8,7 +8,7 @@ from studies.worlds.prompt_sets import prompts_of, rows_per_step
 
 
 def describe_plan(experiment: Experiment) -> str:
-    """The resolved config, then steps, snapshots, disk and work."""
+    """Return the resolved config, then steps, snapshots, disk and work, as text."""
     config, task = experiment.config, experiment.task
     weights = Weights.of(experiment.new_model())
     snapshots = snapshot_steps(config)

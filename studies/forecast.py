@@ -1,4 +1,4 @@
-"""How much disk a run will take, asked before it starts."""
+"""Forecast of how much disk a run will take, asked before it starts."""
 
 import shutil
 from dataclasses import dataclass
@@ -16,17 +16,19 @@ COPIES_IN_SNAPSHOT, COPIES_IN_STATE, STATES = 2, 4, 3  # two states are kept whi
 
 
 def snapshot_bytes(parameters: int) -> int:
-    """Raw and averaged weights in float32."""
+    """Return the bytes of a snapshot: raw and averaged weights in float32."""
     return COPIES_IN_SNAPSHOT * 4 * parameters + SMALL_FILES
 
 
 def state_bytes(parameters: int) -> int:
-    """Raw and averaged weights, both moments of the optimizer, the state being written too."""
+    """Return the bytes of states, the one being written too: raw and averaged weights, both moments
+    of the optimizer."""
     return STATES * (COPIES_IN_STATE * 4 * parameters + SMALL_FILES)
 
 
 def sample_bytes(experiment: Experiment) -> int:
-    """Images at most, uncompressed, those of the memoriser too: as many as at the last snapshot."""
+    """Return the bytes of all images at most, uncompressed. The memoriser draws as many as are
+    drawn at the last snapshot."""
     config = experiment.config
     plans = [*make_plans(config), *shown_plans(config)[-1:]]
     images = count_images(experiment.exam.questions, plans)
@@ -35,7 +37,7 @@ def sample_bytes(experiment: Experiment) -> int:
 
 @dataclass(frozen=True)
 class Weights:
-    """How many numbers a model has: trained ones, and frozen ones, which are stored once."""
+    """Numbers of a model: how many are trained, and how many are frozen, which are stored once."""
 
     trained: int
     frozen: int = 0
@@ -47,13 +49,13 @@ class Weights:
 
 
 def run_bytes(experiment: Experiment, weights: Weights) -> int:
-    """The whole run, nothing thinned."""
+    """Return the bytes of the whole run, nothing thinned."""
     snapshots = len(snapshot_steps(experiment.config)) * snapshot_bytes(weights.trained)
     return snapshots + 4 * weights.frozen + state_bytes(weights.trained) + sample_bytes(experiment)
 
 
 def check_disk(experiment: Experiment, weights: Weights) -> None:
-    """Raises Mistake if what is still to be written does not fit."""
+    """Raise Mistake if what is still to be written does not fit on the disk."""
     run = experiment.run
     snapshots = len({*complete_steps(run.snapshots), *thinned_steps(run.snapshots)})
     states = min(STATES - 1, len(complete_steps(run.states)))

@@ -1,4 +1,4 @@
-"""The stages of one experiment: probe, train, evaluate, report. A finished stage is skipped."""
+"""Stages of one experiment: probe, train, evaluate, report. A finished stage is skipped."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -55,7 +55,7 @@ Say = Callable[[str], None]
 
 
 def run_experiment(experiment: Experiment, say: Say, deadline: float | None = None) -> None:
-    """All stages in one process; says what each found. deadline: as `stop_on_request` takes it."""
+    """Run all stages in one process, and say what each found. deadline: see `stop_on_request`."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise Mistake("scripts/run.py is one process; train with several by scripts/train.py first")
     experiment = as_recorded(experiment)
@@ -69,14 +69,16 @@ def run_experiment(experiment: Experiment, say: Say, deadline: float | None = No
 
 
 def as_recorded(experiment: Experiment) -> Experiment:
-    """With what a run knows of its experiment: the source's name, contents of files, precision."""
+    """Return an experiment with what its run knows of it: the source's name, contents of files,
+    precision."""
     experiment = experiment.with_contents()
     config = with_recorded_source(experiment.config, experiment.run)
     return experiment.changed(with_recorded_precision(config, experiment.run))
 
 
 def claim(experiment: Experiment) -> None:
-    """Make the directory this experiment's, unless its training went beyond the config's end."""
+    """Make the directory this experiment's. Raises Mistake if its training went beyond the config's
+    end."""
     config, run = experiment.config, experiment.run
     reached = max((*steps_in(run.states), *steps_in(run.snapshots)), default=0)
     if run.config_file.is_file() and reached > config.train.max_steps:
@@ -90,7 +92,7 @@ def claim(experiment: Experiment) -> None:
 
 
 def probe_stage(experiment: Experiment, say: Say, deadline: float | None = None) -> None:
-    """The first process makes the probe, unless it is there; the others wait for it."""
+    """Make the probe on the first process, unless it is there; the others wait for it."""
     experiment = experiment.with_contents()
     processes = _scoring_processes(experiment.config)
     new = processes.once(lambda: ensure_probe(experiment, say, deadline))
@@ -100,7 +102,8 @@ def probe_stage(experiment: Experiment, say: Say, deadline: float | None = None)
 
 
 def _scoring_processes(config: Config) -> Processes:
-    """Those that evaluate, with the threads of training; what they do goes to no tracker."""
+    """Return the processes that evaluate, with the threads of training; what they do goes to no
+    tracker."""
     return Processes(build_accelerator(replace(config.train, tracker=None)))
 
 
@@ -161,7 +164,7 @@ def _train(
 
 
 def _check_snapshots(config: Config, run: RunDir) -> None:
-    """Raises Mistake if a step that lies behind the training has no whole snapshot any more."""
+    """Raise Mistake if a step that lies behind the training has no whole snapshot any more."""
     there = {*complete_steps(run.snapshots), *thinned_steps(run.snapshots)}
     for step in sorted({*snapshot_steps(config)} - there):
         path = step_directory(run.snapshots, step)
@@ -224,7 +227,8 @@ def evaluate_stage(
 
 
 def _tidy_scores(run: RunDir) -> None:
-    """Some readers of the folder take hidden files for parts: what older versions have left."""
+    """Tidy up what older versions have left: some readers of the folder take hidden files for
+    parts."""
     if any(run.scores.glob(".*")):
         with run.locked("evaluate"):
             remove_unfinished(run.scores)
@@ -268,7 +272,8 @@ def _certify_sampler(evaluator: Evaluator, say: Say, deadline: float | None) -> 
 
 
 def report_stage(experiment: Experiment, say: Say) -> None:
-    """Figures and report, unless they were made from these scores before; then the table."""
+    """Make figures and report, unless they were made from these scores before; then say the
+    table."""
     experiment = experiment.with_contents()
     config, run, findings = experiment.config, experiment.run, Findings([experiment])
     if not report_is_fresh(findings):

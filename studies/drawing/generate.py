@@ -1,4 +1,4 @@
-"""Prompts → images at one or more snapshots, and what probe and oracle see in them."""
+"""Images drawn from prompts at one or more snapshots, and what probe and oracle see in them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ from studies.worlds.asked import Asked
 
 @dataclass(frozen=True)
 class Reading:
-    """What the probe sees in one image: per concept the probability of every value.
+    """Reading of one image by the probe: per concept the probability of every value.
 
     unsure: the image is like no scene that the probe knows; the rest means nothing.
     """
@@ -41,12 +41,13 @@ class Reading:
 
     @property
     def values(self) -> dict[str, str]:
-        """The most probable of each concept."""
+        """Return the most probable value of each concept."""
         return {c: max(p, key=lambda value: p[value]) for c, p in self.probabilities.items()}
 
     @property
     def right(self) -> bool:
-        """True if every concept the prompt names is read as asked, and nothing as NOT asked."""
+        """Return whether the probe is sure, and reads every concept as the prompt asks, and nothing
+        as NOT asked."""
         return not self.unsure and self.asked.is_seen_in(self.values)
 
     def line(self) -> str:
@@ -67,7 +68,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Drawn:
-    """The images of one snapshot.
+    """Images drawn at one snapshot, with what probe and oracle read in them.
 
     Attributes:
         images: uint8 (prompts, images of each, h, w, c); c is 1 of bumps.
@@ -83,7 +84,8 @@ class Drawn:
 
 
 def chosen_steps(run: RunDir, steps: Sequence[int] | Literal["all"] | None) -> list[int]:
-    """Of snapshots, in order: those given, "all" that are complete, or, None, the last.
+    """Return the steps of snapshots, in order: those given, all complete ones ("all"), or the last
+    (None).
 
     Raises Mistake if one of them is not there.
     """
@@ -102,11 +104,11 @@ def chosen_steps(run: RunDir, steps: Sequence[int] | Literal["all"] | None) -> l
 def draw(
     experiment: Experiment, prompts: Sequence[str], *, steps: Sequence[int], num_images: int
 ) -> list[Drawn]:
-    """Draw `num_images` of each prompt at each step, as `evaluate` of the config says; image k
+    """Draw `num_images` of each prompt at each step, as `evaluate` of the config says. Image k
     starts from the same noise everywhere.
 
-    There are no readings where prompts are numbers, which the oracle alone reads here, and of runs
-    that were trained alone. Raises Mistake for a prompt that cannot be read; an unknown or
+    There are no readings where prompts are numbers, which the oracle alone reads here, and none of
+    runs that were trained alone. Raises Mistake for a prompt that cannot be read; for an unknown or
     contradictory word before anything is loaded.
     """
     world, run, settings = experiment.world, experiment.run, experiment.config.evaluate
@@ -133,7 +135,7 @@ def _draw(
     settings: EvaluateConfig,
     progress: Callable[[int], object],
 ) -> torch.Tensor:
-    """A network call's worth at once, so that long work shows its progress."""
+    """Draw a network call's worth at once, so that long work shows its progress."""
     index, drawn = torch.arange(len(prompts)) % num_images, []
     for places in torch.arange(len(prompts)).split(TILE):
         images = pipeline(
@@ -152,7 +154,8 @@ def _draw(
 def read(
     probe: Probe, images: torch.Tensor, prompts: Sequence[str], asked: Mapping[str, Asked]
 ) -> list[Reading]:
-    """What the probe sees in images, uint8 (n, h, w, 3), of n prompts that name what is asked."""
+    """Return what the probe sees in images, uint8 (n, h, w, 3), of n prompts that name what is
+    asked."""
     seen = probe.read(images.permute(0, 3, 1, 2))
     return [
         Reading(
@@ -169,14 +172,14 @@ def read(
 
 
 def summary(drawn: Drawn) -> str:
-    """'step_00000512: 12 of 16 as asked'"""
+    """Return a line such as 'step_00000512: 12 of 16 as asked'."""
     right, count = sum(reading.right for reading in drawn.readings), len(drawn.readings)
     read = f"{right} of {count} as asked" if count else "no probe has read them"
     return f"{step_directory(Path(), drawn.step).name}: {read}"
 
 
 def records(drawn: Drawn, prompts: Sequence[str], settings: EvaluateConfig) -> list[dict[str, Any]]:
-    """What there is to know of every image, as JSON has it."""
+    """Return what there is to know of every image, as JSON has it."""
     count = drawn.images.shape[1]
     common = {
         **dict(step=drawn.step, weights=settings.weights, sampler=settings.sampler),

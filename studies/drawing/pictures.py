@@ -1,4 +1,5 @@
-"""What was generated, for people and programs: a labelled sheet, a film over training, JSON."""
+"""Pictures of what was generated, for people and programs: a labelled sheet, a film over training,
+JSON."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +24,8 @@ def write_pictures(
     run: str,
     settings: EvaluateConfig,
 ) -> list[Path]:
-    """Writes `out`, a PNG, and JSON and, of several snapshots, a GIF of its name; returns them."""
+    """Write `out`, a PNG, and JSON and, of several snapshots, a GIF of its name; return the
+    files."""
     scale = f"guidance {settings.guidance_scale:g}, seed {settings.seed}"
     sampler = f"{settings.sampler} {settings.num_inference_steps}"
     title = f"{run}, {settings.weights}, {sampler}, {scale}"
@@ -38,7 +40,8 @@ def write_pictures(
 
 
 def sheet(drawings: Sequence[Drawn], prompts: Sequence[str], title: str) -> Image.Image:
-    """A row per prompt; of several snapshots, a row per snapshot, under each other by prompt."""
+    """Return a sheet with a row per prompt or, of several snapshots, a row per snapshot for each
+    prompt in turn."""
     rows: list[Row] = []
     for i, prompt in enumerate(prompts):
         for drawn in drawings:
@@ -52,13 +55,13 @@ def sheet(drawings: Sequence[Drawn], prompts: Sequence[str], title: str) -> Imag
 
 
 def _rows(label: str, images: np.ndarray) -> list[Row]:
-    """As many lines as uint8 (n, h, w, c) need, the label before the first."""
+    """Return as many lines as images, uint8 (n, h, w, c), need, the label before the first."""
     lines = np.split(images.transpose(0, 3, 1, 2), range(COLUMNS, len(images), COLUMNS))
     return [Row("" if i else label, line) for i, line in enumerate(lines)]
 
 
 def film(drawings: Sequence[Drawn], prompts: Sequence[str], title: str) -> list[Image.Image]:
-    """A sheet per snapshot with its step in the title, all of one size."""
+    """Return a sheet per snapshot with its step in the title, all of one size."""
     frames = [sheet([drawn], prompts, f"step {drawn.step} of {title}") for drawn in drawings]
     size = tuple(max(sizes) for sizes in zip(*(frame.size for frame in frames), strict=True))
     return [_on_canvas(frame, (size[0], size[1])) for frame in frames]
@@ -71,7 +74,7 @@ def _on_canvas(frame: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 
 def save_film(path: Path, frames: Sequence[Image.Image]) -> None:
-    """A GIF that repeats; the last frame stays longest."""
+    """Save a GIF that repeats; the last frame stays longest."""
     each = min(max(FILM_MS // len(frames), FASTEST_MS), SLOWEST_MS)
     flat = [frame.quantize(256, dither=Image.Dither.NONE) for frame in frames]
     durations = [each] * (len(frames) - 1) + [LAST_MS]

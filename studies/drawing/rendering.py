@@ -1,4 +1,4 @@
-"""What scripts/render.py does: describe, match, preview and export any kind of world."""
+"""Preview and export of any kind of world, for scripts/render.py."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +40,7 @@ def export_world(
 
 
 def preview(images: WorldImages, file: WorldFile, path: Path) -> None:
-    """Draw a contact sheet: a row per combination, or per split of labels; of many, some."""
+    """Draw a contact sheet: a row per combination, or per split of labels; of too many rows,
+    some."""
     rows, of = images.rows(PREVIEWED, PREVIEW_ROWS)
     save_sheet(path, labelled_sheet(f"{file.name}: {file.question}{of}", rows))

@@ -9,9 +9,9 @@ from data_gen.output.preview import Row, contact_sheet, own_font_lacks
 
 
 def labelled_sheet(title: str, rows: Sequence[Row]) -> Image.Image:
-    """`contact_sheet`, of which a font of the system writes what Pillow's own cannot.
+    """Return a `contact_sheet`, of which a font of the system writes what Pillow's own cannot.
 
-    Warns, with `analysis.figures.fonts.MissingGlyphs`, of what no font can.
+    Warns, with `analysis.figures.fonts.MissingGlyphs`, of what no font can write.
     """
     text = title + "".join(row.label for row in rows)
     return contact_sheet(title, rows, font_file(text) if own_font_lacks(text) else None)

@@ -1,4 +1,5 @@
-"""One YAML = one experiment: its parts put together, read and checked. Imports no torch."""
+"""Config of one experiment, one YAML file: its parts put together, read and checked. Imports no
+torch."""
 
 import dataclasses
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ RESERVED_NAMES = ("render", "memoriser")  # what the `run` column of scores call
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """Which snapshots are sampled, how, and with how many images.
+    """Settings of an evaluation: which snapshots are sampled, how, and with how many images.
 
     Attributes:
         seed: of the noise that generated images start from.
@@ -96,7 +97,7 @@ class Config:
 
     @cached_property
     def terms(self) -> KindOfWorld:
-        """The checked world, as far as its config tells."""
+        """Return the checked world, as far as its config tells."""
         return world_of(self.world, self.captions)
 
 
@@ -161,13 +162,13 @@ def scored_steps(config: Config) -> tuple[int, ...]:
 
 
 def scored_weights(evaluate: EvaluateConfig) -> tuple[str, ...]:
-    """The kinds of weights that are scored, the shown ones first."""
+    """Return the kinds of weights that are scored, the shown ones first."""
     others = tuple(kind for kind in ("ema", "raw") if kind != evaluate.weights)
     return (evaluate.weights, *(others if evaluate.both_weights else ()))
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """Plain data: what config.yaml holds; `read_as` turns it back."""
+    """Return plain data: what config.yaml holds; `read_as` turns it back."""
     return _plain(dataclasses.asdict(config))
 
 
@@ -182,7 +183,7 @@ def to_yaml(config: Config) -> str:
 
 
 def flatten(config: Config) -> dict[str, str]:
-    """{'train.batch_size': '64', …}, as trackers take it."""
+    """Return {'train.batch_size': '64', …}, as trackers take it."""
 
     def leaves(value: Any, key: str) -> dict[str, str]:
         if not isinstance(value, dict):

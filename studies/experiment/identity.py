@@ -1,4 +1,5 @@
-"""What makes another experiment under the same name, and how two configs differ."""
+"""Identity of an experiment: what makes another one under the same name, and how two configs
+differ."""
 
 from typing import Any
 
@@ -8,7 +9,8 @@ from studies.worlds.registry import KINDS
 
 
 def identity(config: Config) -> dict[str, Any]:
-    """What makes another experiment under the same name if it changes."""
+    """Return the part of a config that makes another experiment under the same name if it
+    changes."""
     data = to_dict(config)
     keep = {key: data[key] for key in ("seed", "world", "captions", "model", "objective")}
     places = KINDS[config.world.kind].places
@@ -22,7 +24,7 @@ def identity(config: Config) -> dict[str, Any]:
 
 
 def differences(old: Any, new: Any, key: str = "") -> list[str]:
-    """'train.batch_size: 64 → 32' for every leaf that differs."""
+    """Return a line such as 'train.batch_size: 64 → 32' for every leaf that differs."""
     if isinstance(old, dict) and isinstance(new, dict):
         names = list(dict.fromkeys([*old, *new]))
         prefix = f"{key}." if key else ""

@@ -1,4 +1,4 @@
-"""The world of any config, be it of an experiment or of a world alone. Imports no torch."""
+"""World of any config, be it of an experiment or of a world alone. Imports no torch."""
 
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
@@ -32,12 +32,12 @@ class WorldFile:
 
     @cached_property
     def terms(self) -> KindOfWorld:
-        """The checked world, as far as its config tells."""
+        """Return the checked world, as far as its config tells."""
         return world_of(self.world, self.captions)
 
 
 def read_world_file(path: Path) -> WorldFile:
-    """The world of any config; what concerns training is left aside, unread."""
+    """Read the world of any config; what concerns training is left aside, unread."""
     data = read_yaml(path)
     wanted = [f.name for f in fields(WorldFile)]
     known = tuple(dict.fromkeys([*wanted, *(f.name for f in fields(Config))]))

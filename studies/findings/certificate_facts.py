@@ -1,4 +1,4 @@
-"""What a probe's certificate says, as a table and in words."""
+"""Facts of a probe's certificate, as a table and in words."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,7 +12,7 @@ Concepts = Iterable[tuple[str, Mapping[str, Any]]]  # of a certificate
 
 
 def degradation(certificate: Mapping[str, Any]) -> pd.DataFrame:
-    """The certificate's curves under noise and blur, as `degradation_figure` takes them."""
+    """Return the certificate's curves under noise and blur, as `degradation_figure` takes them."""
     rows = [
         {"instrument": instrument, **row}
         for instrument, curve in certificate["degradation"].items()
@@ -22,7 +22,7 @@ def degradation(certificate: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def certificate_facts(certificate: Mapping[str, Any]) -> dict[str, Any]:
-    """All that the report says of the probe beside its figure."""
+    """Return all that the report says of the probe beside its figure."""
     concepts = certificate["concepts"].items()
     return {
         f"the probe's clean accuracy, on {_certified_on(certificate)} it never saw": {
@@ -45,7 +45,7 @@ def certificate_facts(certificate: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def probe_facts(certificate: Mapping[str, Any]) -> dict[str, str]:
-    """Clean accuracy per concept, to print."""
+    """Return the clean accuracy per concept, to print."""
     images = _certified_on(certificate)
     return {
         f"{name}, clean accuracy": f"{concept['accuracy']:.4f} (at least {concept['at_least']:.4f} "
@@ -55,7 +55,8 @@ def probe_facts(certificate: Mapping[str, Any]) -> dict[str, str]:
 
 
 def probe_warnings(certificate: Mapping[str, Any]) -> list[str]:
-    """What the user must know of it: one line where images are too few for the rate asked."""
+    """Return what the user must know of the probe: one line where images are too few for the rate
+    asked."""
     limit = certificate["unsure_limit"]
     needed = least(limit["rate"])
     if limit["num_images"] >= needed:
@@ -68,7 +69,8 @@ def probe_warnings(certificate: Mapping[str, Any]) -> list[str]:
 
 
 def _limit(certificate: Mapping[str, Any]) -> str:
-    """Such as "2048 true renders of their own; of further ones it is unsure of 1.0%"."""
+    """Return text such as "2048 true renders of their own; of further ones it is unsure of
+    1.0%"."""
     limit = certificate["unsure_limit"]
     originals = _originals(certificate)
     return (
@@ -78,7 +80,7 @@ def _limit(certificate: Mapping[str, Any]) -> str:
 
 
 def _certified_on(certificate: Mapping[str, Any]) -> str:
-    """Such as "2048 true renders"."""
+    """Return text such as "2048 true renders"."""
     return f"{certificate['num_images']} {_originals(certificate)}"
 
 
@@ -91,7 +93,7 @@ def _within(concept: Mapping[str, Any]) -> str:
 
 
 def _agreed(oracle: Mapping[str, Any] | str) -> Mapping[str, str] | str:
-    """In words, where there is none."""
+    """Return the agreement with the oracle or, in words, why there is none."""
     if isinstance(oracle, str):
         return oracle
     shares = {name: f"{share:.4f}" for name, share in oracle["agreement"].items()}
@@ -99,7 +101,7 @@ def _agreed(oracle: Mapping[str, Any] | str) -> Mapping[str, str] | str:
 
 
 def _confusions(concepts: Concepts) -> dict[str, Any]:
-    """Of those that have values."""
+    """Return the confusions of those concepts that have values."""
     tables = {name: _confusion(concept) for name, concept in concepts if "confusion" in concept}
     return {"confusion: how many images of each value are read as what": tables} if tables else {}
 
@@ -113,7 +115,7 @@ def _confusion(concept: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _errors_px(concepts: Concepts) -> dict[str, Any]:
-    """Of those that are coordinates."""
+    """Return the errors of those concepts that are coordinates."""
     errors = {
         name: ", ".join(f"{which} {px:.2f}" for which, px in c["error_px"].items())
         for name, c in concepts

@@ -1,6 +1,6 @@
-"""What is known of a run's instruments: the probe's certificate, and where probe and oracle agree.
+"""Instruments of a run: the probe's certificate, and where probe and oracle agree.
 
-For print, figures and report.
+What is known of them goes into print, figures and report.
 """
 
 from collections.abc import Sequence
@@ -35,8 +35,8 @@ LEGENDS = {
 
 
 def instrument_figures(experiment: Experiment) -> dict[str, Any]:
-    """Figures by name, as LEGENDS has them; those of the oracle where it has read the images, and
-    pictures of disagreement where there are any."""
+    """Return figures by name, as LEGENDS has them. Those of the oracle are there where it has read
+    the images, and pictures of disagreement where there are any."""
     figures = {"certificate": degradation_figure(degradation(experiment.certificate))}
     if experiment.asks_the_oracle:
         plans = shown_plans(experiment.config)
@@ -49,8 +49,8 @@ def instrument_figures(experiment: Experiment) -> dict[str, Any]:
 
 
 def agreement_lines(experiment: Experiment) -> list[str]:
-    """What to say of probe and oracle: where both agree at the last snapshot, and what they read as
-    asked at every one; nothing if the oracle was not asked."""
+    """Return what to say of probe and oracle: where both agree at the last snapshot, and what they
+    read as asked at every one. There are no lines if the oracle was not asked."""
     if not experiment.asks_the_oracle:
         return []
     last, rows = _last_agreement(experiment), pd.DataFrame(learned_rows(experiment))
@@ -61,7 +61,7 @@ def agreement_lines(experiment: Experiment) -> list[str]:
 
 
 def learned_rows(experiment: Experiment) -> list[dict[str, str]]:
-    """`sure_rows` of all snapshots; nothing if the oracle was not asked."""
+    """Return `sure_rows` of all snapshots; none if the oracle was not asked."""
     if not experiment.asks_the_oracle:
         return []
     return sure_rows(sure_accuracy(*_read_both(experiment, shown_plans(experiment.config))))
@@ -83,12 +83,12 @@ def _last_agreement(experiment: Experiment) -> str:
 
 
 def _read_both(experiment: Experiment, plans: Sequence[Plan]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What the probe and the oracle read in the images of some plans."""
+    """Return what the probe and the oracle read in the images of some plans."""
     return experiment.scores(plans, experiment.probe_name), experiment.scores(plans, ORACLE)
 
 
 def _images(experiment: Experiment, plan: Plan, apart: pd.DataFrame) -> np.ndarray:
-    """uint8 (rows of apart, h, w, c)."""
+    """Return images, uint8 (rows of apart, h, w, c)."""
     questions = experiment.exam.questions[plan.intervention]
     names = [question.combination for question in questions]
     asked = [names.index(name) for name in apart["combination"]]

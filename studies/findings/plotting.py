@@ -9,7 +9,7 @@ from studies.run.opened import Experiment
 
 
 def plot_runs(paths: list[Path], out: Path) -> list[Path]:
-    """Figures of any number of runs of one world; returns the files written."""
+    """Draw figures of any number of runs of one world; return the files written."""
     opened = [Experiment.of_run(RunDir(path)) for path in paths]
     names = [one.config.name for one in opened]
     doubled = {name for name in names if names.count(name) > 1}
@@ -24,7 +24,7 @@ def plot_runs(paths: list[Path], out: Path) -> list[Path]:
 
 
 def _told_apart(opened: list[Experiment]) -> list[Experiment]:
-    """Runs that show different weights say so in their names."""
+    """Return the runs; those that show different weights say so in their names."""
     if len({one.config.evaluate.weights for one in opened}) == 1:
         return opened
     return [one.named(f"{one.config.name}, {one.config.evaluate.weights}") for one in opened]

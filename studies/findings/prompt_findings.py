@@ -1,4 +1,4 @@
-"""Other prompts beside the captions: from their scores to curves, and to lines to print."""
+"""Scores of other prompts beside the captions: their curves, and lines to print."""
 
 import pandas as pd
 
@@ -9,7 +9,8 @@ from studies.worlds.prompt_sets import PLAIN
 
 
 def curves_of_prompts(experiment: Experiment) -> pd.DataFrame:
-    """What `prompt_curves` finds in the shown scores. Mistake names a part that is missing."""
+    """Return what `prompt_curves` finds in the shown scores. Mistake names a part that is
+    missing."""
     config = experiment.config
     sets = (PLAIN, *config.evaluate.prompts)
     plans = [plan for name in sets for plan in shown_plans(config, name)]
@@ -17,5 +18,5 @@ def curves_of_prompts(experiment: Experiment) -> pd.DataFrame:
 
 
 def table_of_prompts(rows: list[dict[str, str]]) -> str:
-    """Those rows, ready to print, without how the sets are written."""
+    """Return `Findings.prompt_rows` as text to print, without how the sets are written."""
     return pd.DataFrame(rows).drop(columns="written").to_string(index=False)

@@ -1,4 +1,4 @@
-"""From the scores of runs to their tables and figures."""
+"""Findings of one or more runs: their tables and figures, from their scores."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -31,13 +31,13 @@ from studies.worlds.exams import Exam
 
 @dataclass(frozen=True)
 class Findings:
-    """The scores of one or more runs of one world, and what is read from them."""
+    """Findings from the scores of one or more runs of one world."""
 
     experiments: Sequence[Experiment]
 
     @property
     def first(self) -> Experiment:
-        """The first run, of which alone some is shown."""
+        """Return the first run, of which alone some is shown."""
         return self.experiments[0]
 
     @property
@@ -46,8 +46,8 @@ class Findings:
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """What the probe reads; the oracle's readings are a table of their own. `split` is what the
-        exam compares."""
+        """Return what the probe reads; the oracle's readings are a table of their own. The column
+        `split` is what the exam compares."""
         tables = [e.planned_scores(e.probe_name) for e in self.experiments]
         scores = pd.concat(tables, ignore_index=True)
         return scores.assign(split=scores[self.exam.compared])
@@ -58,27 +58,29 @@ class Findings:
 
     @cached_property
     def prompt_curves(self) -> pd.DataFrame:
-        """Of the first run, other prompts beside the captions."""
+        """Return the curves of other prompts beside the captions, of the first run."""
         return curves_of_prompts(self.first)
 
     def prompt_rows(self) -> list[dict[str, str]]:
-        """Of the first run, other prompts beside the captions at the last snapshot, if any."""
+        """Return rows of other prompts beside the captions, if any, at the last snapshot of the
+        first run."""
         asked = self.first.config.evaluate.prompts
         return prompt_rows(self.prompt_curves, self.exam.templates) if asked else []
 
     def table(self) -> str:
-        """Accuracy at the last snapshot, ready to print."""
+        """Return the accuracy at the last snapshot, ready to print."""
         return format_accuracy(final_accuracy(self.curves), self.exam.concepts)
 
     def tables(self) -> dict[str, str]:
-        """`table` of the shown weights, and where the others are scored too, of both by name."""
+        """Return `table` of the shown weights or, where the others are scored too, of both by
+        name."""
         if not self.first.config.evaluate.both_weights:
             return {"": self.table()}
         return {f", {name}": findings.table() for name, findings in self._by_weights.items()}
 
     @cached_property
     def _by_weights(self) -> dict[str, "Findings"]:
-        """The same of every kind of weights that is scored, the shown ones first."""
+        """Return the findings of every kind of weights that is scored, the shown ones first."""
         return {
             name: self if name == self.first.config.evaluate.weights else self._showing(name)
             for name in scored_weights(self.first.config.evaluate)
@@ -88,7 +90,7 @@ class Findings:
         return Findings([e.showing(weights) for e in self.experiments])
 
     def weights(self) -> str:
-        """Which weights are shown, and how others compare."""
+        """Return text that says which weights are shown, and how others compare."""
         shown, *others = self._by_weights
         return "; ".join([f"{shown} shown", *(f"{n}: {self._joint(n)}" for n in others)])
 
@@ -99,23 +101,24 @@ class Findings:
         return "joint accuracy " + ", ".join(f"{split} {joint[split]:.3f}" for split in splits)
 
     def first_step_accuracy(self) -> float:
-        """Joint accuracy over all combinations at the first scored step."""
+        """Return the joint accuracy over all combinations at the first scored step."""
         generated = self.scores[~self.scores["run"].isin([RENDER, MEMORISER])]
         return _joint_accuracy(generated[generated["step"] == generated["step"].min()])
 
     def ceiling(self) -> float:
-        """Joint accuracy of the world's own images of all that is asked, by the same probe."""
+        """Return the joint accuracy of the world's own images of all that is asked, by the same
+        probe."""
         return _joint_accuracy(self.scores[self.scores["run"] == RENDER])
 
     def floor(self) -> str:
-        """Joint accuracy of the memoriser, per split: what copying alone would reach."""
+        """Return the joint accuracy of the memoriser, per split: what copying alone would reach."""
         rows = self.scores[self.scores["run"] == MEMORISER]
         splits = in_reading_order(rows["split"])
         return ", ".join(f"{s} {_joint_accuracy(rows[rows['split'] == s]):.3f}" for s in splits)
 
     def draw(self, directory: Path) -> dict[str, Any]:
-        """Write accuracy, what the exam has to show and a sample grid per run, of one run those of
-        its instruments too; returns the figures."""
+        """Write figures and return them by name: accuracy, what the exam has to show and a sample
+        grid per run; of one run, those of its instruments and other prompts too."""
         directory.mkdir(parents=True, exist_ok=True)
         figures = {"accuracy": accuracy_figure(self.curves, self.exam.chance)}
         figures |= self.exam.figures(self.scores)
@@ -133,20 +136,21 @@ class Findings:
 
 
 def _remove_older(directory: Path, names: Iterable[str]) -> None:
-    """Figures of which there is nothing to show any more."""
+    """Remove figures of which there is nothing to show any more."""
     for name in names:
         for suffix in (".png", ".pdf"):
             (directory / f"{name}{suffix}").unlink(missing_ok=True)
 
 
 def _joint_accuracy(scores: pd.DataFrame) -> float:
-    """Share of images with every concept right; combinations count alike, however many images
-    there are of each."""
+    """Return the share of images with every concept right. Combinations count alike, however many
+    images there are of each."""
     return float(joint_right(scores).groupby("combination").mean().mean())
 
 
 def sample_grid(experiment: Experiment) -> Any:
-    """Rows: what the exam shows; columns: snapshots; sample 0 of each."""
+    """Return a figure of samples. Rows: what the exam shows; columns: snapshots; sample 0 of
+    each."""
     plans, exam = shown_plans(experiment.config), experiment.exam
     columns = [read_samples(experiment.run, plan)[[*exam.shown], 0] for plan in plans]
     return sample_grid_figure(
@@ -157,5 +161,5 @@ def sample_grid(experiment: Experiment) -> Any:
 
 
 def colored(images: np.ndarray) -> np.ndarray:
-    """uint8 (..., 3) of (..., 3) or, gray, (..., 1)."""
+    """Return uint8 (..., 3) of images that are (..., 3) or, gray, (..., 1)."""
     return np.broadcast_to(images, (*images.shape[:-1], 3))

@@ -1,4 +1,4 @@
-"""report.html of one run."""
+"""Report of one run: its report.html, and whether that is still fresh."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,7 +28,7 @@ COMPARED = 4096  # training images beside a sample at once
 
 
 def write_run_report(findings: Findings, figures: Mapping[str, Any]) -> None:
-    """report.html of one run."""
+    """Write report.html of one run, and a note of what it was made from."""
     experiment = findings.first
     run, config, originals = experiment.run, experiment.config, experiment.world.originals
     shown = {
@@ -74,9 +74,10 @@ def _captioned(figures: Mapping[str, Any], captions: Mapping[str, str]) -> list[
 
 
 def nearest_training_images(experiment: Experiment) -> list[Neighbour]:
-    """For each held-out question, sample 0 of the last snapshot beside its nearest neighbour.
+    """Return, for each held-out question, sample 0 of the last snapshot beside its nearest training
+    image.
 
-    Distance: root mean square over pixels and channels, in grey levels.
+    The distance is the root mean square over pixels and channels, in grey levels.
     """
     exam, training = experiment.exam, experiment.training
     samples = read_samples(experiment.run, shown_plans(experiment.config)[-1])
@@ -99,13 +100,14 @@ def nearest_training_images(experiment: Experiment) -> list[Neighbour]:
 
 
 def _distance(images: np.ndarray, sample: np.ndarray) -> np.ndarray:
-    """float32 (n,) of uint8 (n, h, w, c)."""
+    """Return float32 (n,): how far each of uint8 (n, h, w, c) is from a sample."""
     return np.sqrt(((images.astype(np.float32) - sample) ** 2).mean(axis=(1, 2, 3)))
 
 
 def speed_facts(run: RunDir) -> dict[str, str]:
-    """Training images/s (median over all of it), peak memory of its first process, on a GPU that
-    of its tensors there too, and the share of its time spent on writing snapshots and states."""
+    """Return facts of training: images/s (median over all of it), peak memory of its first process,
+    on a GPU that of its tensors there too, and the share of its time spent on writing snapshots and
+    states."""
     rows = read_rows(run.path / "timings.jsonl")
     speed = float(np.median([row["images_per_second"] for row in rows]))
     peak = max(row["peak_memory_mib"] for row in rows)
@@ -120,7 +122,7 @@ def speed_facts(run: RunDir) -> dict[str, str]:
 
 
 def report_is_fresh(findings: Findings) -> bool:
-    """True if figures and report were made from these scores and this config."""
+    """Return whether figures and report were made from these scores and this config."""
     run = findings.first.run
     files = [run.report, *(run.figures / f"{name}.png" for name in ("accuracy", "samples"))]
     if not all(file.is_file() for file in [*files, run.figures / SOURCES]):
@@ -132,7 +134,7 @@ def report_is_fresh(findings: Findings) -> bool:
 
 
 def _sources(findings: Findings) -> dict[str, Any]:
-    """What the report of a run is made from."""
+    """Return what the report of a run is made from."""
     experiment = findings.first
     certificate = filter(Path.is_file, [experiment.run.sampler_certificate])
     files = [*planned_parts(experiment), *certificate]

@@ -1,4 +1,4 @@
-"""`train.precision: auto`, decided by measurement at the first start and never again."""
+"""Choice of `train.precision: auto`, made by measurement at the first start and never again."""
 
 from dataclasses import replace
 from typing import Any
@@ -18,7 +18,8 @@ from studies.run.directory import RunDir
 
 
 def with_recorded_precision(config: Config, run: RunDir) -> Config:
-    """`auto` replaced by what this experiment's config.yaml says, if it has begun."""
+    """Return the config with `auto` replaced by what this experiment's config.yaml says, if it has
+    begun."""
     if config.train.precision != "auto" or not run.has_begun():
         return config
     recorded = run.read_config()
@@ -29,7 +30,8 @@ def with_recorded_precision(config: Config, run: RunDir) -> Config:
 def decide_precision(
     config: Config, run: RunDir, processes: Processes, model: DiffusionModel, data: TrainingData
 ) -> Config:
-    """`auto` replaced by the faster precision; config.yaml gets it, precision.json the times."""
+    """Return the config with `auto` replaced by the faster precision. config.yaml gets it,
+    precision.json the times."""
     if config.train.precision != "auto":
         return config
     precision, facts = processes.once(lambda: _measure(config, processes, model, data))
@@ -42,7 +44,7 @@ def decide_precision(
 def _measure(
     config: Config, processes: Processes, model: DiffusionModel, data: TrainingData
 ) -> tuple[str, Any]:
-    """On the first process, with as many images as it takes at once."""
+    """Choose by the clock, on the first process, with as many images as it takes at once."""
     parts = count_parts(config.train, processes.world_size)
     draw = draw_batches(data, model, config.train, config.seed).draw(0, 0, parts)
     on_device, network = data.to(processes.device), model.to(processes.device)

@@ -1,4 +1,4 @@
-"""The certificate of a run's probe, read back."""
+"""Certificate of a run's probe, read back."""
 
 from typing import Any
 

@@ -1,4 +1,5 @@
-"""One run directory: its paths, locks, status and what makes it this experiment. No torch.
+"""Directory of one run: its paths, locks, status and what makes it this experiment. Imports no
+torch.
 
 The layout of snapshots/ and state/ belongs to diffusion/snapshots.py.
 """
@@ -24,7 +25,7 @@ PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "numpy", "pandas
 
 
 class RunDir:
-    """Paths below runs/<name>."""
+    """Directory of one run, runs/<name>: its paths, locks and status."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -41,17 +42,17 @@ class RunDir:
         self.report = path / "report.html"
 
     def table(self, name: str) -> Path:
-        """A folder of Parquet parts that reads as one table, such as `scores`."""
+        """Return a folder of Parquet parts that reads as one table, such as `scores`."""
         return self.path / f"{name}.parquet"
 
     @property
     def shared(self) -> Path:
-        """What several runs use: trained probes. Beside the directory itself, by whatever name or
-        link it was reached."""
+        """Return the folder of what several runs use: trained probes. It is beside the directory
+        itself, by whatever name or link that was reached."""
         return self.path.resolve().parent / ".shared"
 
     def read_config(self) -> Config:
-        """The config of an existing run. Mistake if there is none."""
+        """Read the config of an existing run. Raises Mistake if there is none."""
         if not self.config_file.is_file():
             raise Mistake(
                 f"{self.path}: not a run directory (no config.yaml); train one with scripts/run.py"
@@ -79,11 +80,13 @@ class RunDir:
         write_text(self.config_file, to_yaml(config))
 
     def read_prompts(self) -> dict[str, str]:
-        """Sets of prompts by name, as they were first asked. Mistake if the file is damaged."""
+        """Read the sets of prompts by name, as they were first asked. Raises Mistake if the file is
+        damaged."""
         return read_as(dict[str, str], read_json(self.prompts), str(self.prompts))
 
     def check_prompts(self, prompts: Mapping[str, str]) -> dict[str, str]:
-        """The sets that this run has asked. Raises Mistake if a name stands for others there."""
+        """Return the sets of prompts that this run has asked. Raises Mistake if a name stands for
+        another set there."""
         known = self.read_prompts() if self.prompts.is_file() else {}
         for name, template in prompts.items():
             if known.get(name, template) != template:
@@ -94,13 +97,14 @@ class RunDir:
         return known
 
     def claim_prompts(self, prompts: Mapping[str, str]) -> None:
-        """Their names stand for them from now on. Mistake if one stands for others already."""
+        """Record sets of prompts: their names stand for them from now on. Raises Mistake if a name
+        stands for another set already."""
         if not prompts.keys() <= self.check_prompts(prompts).keys():
             with self.locked("evaluate"):
                 write_json(self.prompts, {**self.check_prompts(prompts), **prompts})
 
     def has_begun(self) -> bool:
-        """False if nothing was made yet: a first start ended in a mistake."""
+        """Return whether anything was made yet: a first start may have ended in a mistake."""
         metrics = self.path / "metrics.jsonl"
         made = [self.snapshots, self.states, self.samples, self.scores]
         return any(p.exists() for p in made) or (metrics.exists() and metrics.stat().st_size > 0)
@@ -125,7 +129,8 @@ class RunDir:
 
     @contextlib.contextmanager
     def locked(self, writer: str) -> Iterator[None]:
-        """Raises Mistake if another process holds it. It goes with the process, however it ends."""
+        """Hold the lock of a writer, which goes with the process, however it ends. Raises Mistake
+        if another process holds it."""
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(locked(self._lock(writer)))
@@ -136,18 +141,20 @@ class RunDir:
             yield
 
     def is_held(self, writer: str) -> bool:
-        """True if another process is at it."""
+        """Return whether a process holds the lock of a writer."""
         return is_locked(self._lock(writer))
 
     def _lock(self, writer: str) -> Path:
         return self.path / f".{writer}.lock"
 
     def state_of(self, writer: str) -> str | None:
-        """What status.json says about a writer: running, preempted, failed or done."""
+        """Return what status.json says about a writer: running, preempted, failed or done; None if
+        it never began."""
         return self.status_of(writer).get("state")
 
     def status_of(self, writer: str) -> dict[str, Any]:
-        """Its state, and if it was stopped or failed, why; nothing of one that never began."""
+        """Return the state of a writer and, if it was stopped or failed, why; nothing of one that
+        never began."""
         path = self.path / "status.json"
         status = read_json(path) if path.is_file() else {}
         try:
@@ -156,7 +163,8 @@ class RunDir:
             raise Mistake(f"{path}: holds no status of {writer}; move it away") from None
 
     def set_done(self, writer: str) -> None:
-        """For a stage found finished: it may have been killed before it could say so."""
+        """Record that a stage which is found finished is done: it may have been killed before it
+        could say so."""
         if self.state_of(writer) != "done":
             with self.locked(writer):
                 self._set_status(writer, "done")
@@ -169,7 +177,7 @@ class RunDir:
             write_json(path, status)
 
     def write_environment(self, facts: dict[str, Any]) -> list[str]:
-        """env.json: what the numbers are made with from now on, and, as `before`, until now.
+        """Write env.json: what the numbers are made with from now on, and, as `before`, until now.
 
         Returns what has changed, a line each; the commit apart, which says nothing of numbers.
         """
@@ -183,7 +191,7 @@ class RunDir:
 
 
 def environment() -> dict[str, Any]:
-    """Versions, commit and machine."""
+    """Return versions, commit and machine."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -201,7 +209,7 @@ def _version(package: str) -> str:
 
 
 def _commit() -> str:
-    """The commit this code is at, or "unknown" outside a checkout."""
+    """Return the commit this code is at, or "unknown" outside a checkout."""
     root = Path(__file__).resolve().parents[2]
     command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"]
     with contextlib.suppress(OSError, subprocess.CalledProcessError):

@@ -1,4 +1,4 @@
-"""What a fine-tuned run comes from: its source's snapshot, config and own lineage."""
+"""Lineage of a fine-tuned run: its source's snapshot, config and own lineage."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,8 @@ from studies.run.directory import RunDir
 
 
 def find_source(config: Config) -> Source | None:
-    """The snapshot that training starts from; None: new weights. Mistake if it is not there."""
+    """Return the snapshot that training starts from; None: new weights. Raises Mistake if it is not
+    there."""
     init = config.train.init_from
     if init.run is None:
         return None
@@ -26,8 +27,9 @@ def find_source(config: Config) -> Source | None:
 
 
 def with_recorded_source(config: Config, run: RunDir) -> Config:
-    """Its source named as the run has it, if it is the same snapshot, by whatever path: where a run
-    lies is not part of an experiment. Mistake if the name now stands for another snapshot."""
+    """Return the config with its source named as the run has it, if it is the same snapshot by
+    whatever path: where a run lies is not part of an experiment. Raises Mistake if the name now
+    stands for another snapshot."""
     init = config.train.init_from
     if init.run is None or not run.lineage.is_file() or not run.has_begun():
         return config
@@ -52,7 +54,8 @@ def _read_lineage(run: RunDir) -> dict[str, Any]:
 
 
 def record_lineage(run: RunDir, config: Config, source: Source) -> None:
-    """lineage.json: the snapshot with the hash of its manifest, how it was trained, from what."""
+    """Write lineage.json: the snapshot with the hash of its manifest, how it was trained, and from
+    what."""
     ancestor = RunDir(source.directory.parent.parent)
     before = read_json(ancestor.lineage) if ancestor.lineage.is_file() else None
     lineage = {

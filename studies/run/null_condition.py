@@ -1,6 +1,6 @@
-"""Has a run's model learned the null condition? Guidance, AND and NOT lead away from it.
+"""Null condition, and whether a run's model has learned it.
 
-Imports no torch.
+Guidance, AND and NOT lead away from it. Imports no torch.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from studies.run.directory import RunDir
 
 
 def check_null(config: Config, run: RunDir) -> None:
-    """Raises Mistake if the evaluation needs a null condition that training never shows."""
+    """Raise Mistake if the evaluation needs a null condition that training never shows."""
     if null_is_learned(config, run):
         return
     scale = config.evaluate.guidance_scale
@@ -31,7 +31,7 @@ def check_null(config: Config, run: RunDir) -> None:
 
 
 def check_prompt(config: Config, run: RunDir, prompt: str, guidance_scale: float) -> None:
-    """Raises Mistake if this prompt needs a null condition that training never showed."""
+    """Raise Mistake if this prompt needs a null condition that training never showed."""
     needed = needs_null(parse_composition(prompt), guidance_scale)
     if needed and not null_is_learned(config, run):
         raise Mistake(
@@ -48,9 +48,9 @@ def _why(config: Config) -> str:
 
 
 def null_is_learned(config: Config, run: RunDir) -> bool:
-    """True if conditions are dropped in this training, or were in one that it starts from.
+    """Return whether conditions are dropped in this training, or were in one that it starts from.
 
-    Also of a run whose source is not there to be asked: training refuses that itself.
+    A run whose source is not there to be asked counts too: training refuses that itself.
     """
     if config.train.cond_dropout > 0:
         return True
@@ -68,7 +68,8 @@ def null_is_learned(config: Config, run: RunDir) -> bool:
 
 
 def _learned_before(lineage: Mapping[str, Any] | None) -> bool:
-    """By a run whose snapshot another starts from, on the way to its step, or by one before it."""
+    """Return whether conditions were dropped in a run whose snapshot another starts from, on the
+    way to its step, or in one before it."""
     if lineage is None:
         return False
     dropped = lineage["step"] > 0 and lineage["config"]["train"]["cond_dropout"] > 0

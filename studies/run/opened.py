@@ -1,4 +1,4 @@
-"""An experiment, opened: what follows from its config and its run directory, each found once."""
+"""Experiments, opened: what follows from a config and its run directory, each found once."""
 
 from collections.abc import Sequence
 from copy import copy
@@ -51,7 +51,8 @@ class Experiment:
         return cls(run.read_config(), run)
 
     def changed(self, config: Config) -> "Experiment":
-        """Return it with another config; what the change does not touch stays known."""
+        """Return this experiment with another config; what the change does not touch stays
+        known."""
         if config == self.config:
             return self
         other, known = Experiment(config, self.run), [*OF_THE_RUN]
@@ -61,8 +62,8 @@ class Experiment:
         return other
 
     def with_contents(self) -> "Experiment":
-        """Return it with a config that says what the world's files hold, so that other ones are
-        another experiment."""
+        """Return this experiment with a config that says what the world's files hold, so that other
+        files are another experiment."""
         if getattr(self.config.world, "contents", "") is not None:
             return self
         contents = self.images.contents()
@@ -71,45 +72,45 @@ class Experiment:
         return other
 
     def named(self, name: str) -> "Experiment":
-        """Return it under another name, for tables and figures."""
+        """Return this experiment under another name, for tables and figures."""
         other = copy(self)
         other.label = name
         return other
 
     def showing(self, weights: Any) -> "Experiment":
-        """Return it with tables and figures of a kind of weights: ema or raw."""
+        """Return this experiment with tables and figures of a kind of weights: ema or raw."""
         evaluate = replace(self.config.evaluate, weights=weights)
         return self.changed(replace(self.config, evaluate=evaluate))
 
     @property
     def world(self) -> KindOfWorld:
-        """The checked world, as far as its config tells."""
+        """Return the checked world, as far as its config tells."""
         return self.config.terms
 
     @cached_property
     def opened(self) -> Any:
-        """The world of data_gen with what is in its files. Raises Mistake if these are not as the
-        config says. Imports no torch."""
+        """Return the world of data_gen with what is in its files. Raises Mistake if these are not
+        as the config says. Imports no torch."""
         return self.world.with_files()
 
     @cached_property
     def images(self) -> WorldImages:
-        """Where the world's images come from."""
+        """Return where the world's images come from."""
         return self.world.images(self.opened)
 
     @cached_property
     def training(self) -> Training:
-        """What a model is shown. Raises Mistake on a leak."""
+        """Return what a model is shown. Raises Mistake on a leak."""
         return self.images.training()
 
     @cached_property
     def exam(self) -> Exam:
-        """What is asked of every snapshot, and how answers are compared."""
+        """Return what is asked of every snapshot, and how answers are compared."""
         return self.world.exam(self.config.evaluate.prompts, self.config.evaluate.seed)
 
     @cached_property
     def task(self) -> Task:
-        """What a model is to learn, and how it is told."""
+        """Return what a model is to learn, and how it is told."""
         return self.images.task(self.config.model)
 
     def new_model(self) -> DiffusionModel:
@@ -120,18 +121,18 @@ class Experiment:
 
     @cached_property
     def certificate(self) -> dict[str, Any]:
-        """What the run's probe is good for. Raises Mistake if there is no whole probe."""
+        """Return what the run's probe is good for. Raises Mistake if there is no whole probe."""
         return read_certificate(self.run)
 
     @property
     def probe_name(self) -> str:
-        """What the column `probe` of scores calls the run's probe."""
+        """Return what the column `probe` of scores calls the run's probe."""
         return probe_name(self.certificate)
 
     @cached_property
     def probe(self) -> Probe:
-        """The probe linked into the run. Raises Mistake if there is none, if it is damaged, or if
-        it learned from another world's images than this one's."""
+        """Return the probe linked into the run. Raises Mistake if there is none, if it is damaged,
+        or if it learned from another world's images than this one's."""
         if hash_json(self.certificate["identity"]["world"]) != hash_json(self.world.looks):
             raise Mistake(
                 f"{self.run.probe}: is the probe of another world; remove the link, scripts/run.py "
@@ -141,12 +142,12 @@ class Experiment:
 
     @property
     def asks_the_oracle(self) -> bool:
-        """Whether an oracle reads all images: if it is asked to, and the world has one."""
+        """Return whether an oracle reads all images: if it is asked to, and the world has one."""
         return self.config.evaluate.oracle and self.world.has_oracle
 
     @cached_property
     def parts(self) -> ScoreParts:
-        """The parts of the scores that were read so far."""
+        """Return the parts of the scores that were read so far."""
         return ScoreParts(self.run)
 
     def scores(self, plans: Sequence[Plan], instrument: str) -> pd.DataFrame:

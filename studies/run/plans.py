@@ -1,4 +1,4 @@
-"""What is generated and scored at each snapshot, and where it is kept."""
+"""Plans of what is generated and scored at each snapshot, and where it is kept."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ RENDER, MEMORISER = RESERVED_NAMES
 
 @dataclass(frozen=True)
 class Plan:
-    """What is generated at one snapshot; file names say all of it but the step."""
+    """Plan of what is generated at one snapshot; file names say all of it but the step."""
 
     run: str
     train_seed: int
@@ -43,7 +43,7 @@ class Plan:
         )
 
     def snapshot(self, run: RunDir) -> Path | None:
-        """The snapshot that it is drawn from; None if it needs none."""
+        """Return the snapshot that the images are drawn from; None if they need none."""
         return snapshot_at(run.snapshots, self.step)
 
     def samples_file(self, run: RunDir) -> Path:
@@ -53,12 +53,13 @@ class Plan:
         return self.part(run, instrument)
 
     def part(self, run: RunDir, name: str, table: str = "scores") -> Path:
-        """Where what a measurement says of it is kept, in one of the run's tables."""
+        """Return where what a measurement says of the plan is kept, in one of the run's tables."""
         return run.table(table) / part_name(self, name)
 
 
 def part_name(plan: Plan, instrument: str) -> str:
-    """Of a plan's scores; it says all that is the same in their keys, but for the run's own."""
+    """Return the name of a plan's part of the scores. It says all that is the same in their keys,
+    but for what is the run's own."""
     if plan.run == RENDER:
         return f"{RENDER}-seed{plan.eval_seed}-n{plan.images_per_combination}-{instrument}.parquet"
     if plan.run == MEMORISER:
@@ -67,7 +68,7 @@ def part_name(plan: Plan, instrument: str) -> str:
 
 
 def make_plans(config: Config) -> list[Plan]:
-    """One plan per scored step, kind of weights and set of prompts; the last step gets more
+    """Return a plan per scored step, kind of weights and set of prompts; the last step gets more
     images."""
     evaluate, steps = config.evaluate, scored_steps(config)
     return [
@@ -95,7 +96,7 @@ def make_plans(config: Config) -> list[Plan]:
 
 
 def shown_plans(config: Config, intervention: str = PLAIN) -> list[Plan]:
-    """The plans of the weights that tables and figures show, one per scored step."""
+    """Return the plans of the weights that tables and figures show, one per scored step."""
     shown = config.evaluate.weights, intervention
     return [plan for plan in make_plans(config) if (plan.weights, plan.intervention) == shown]
 
@@ -106,7 +107,7 @@ def count_images(questions: Questions, plans: Sequence[Plan]) -> int:
 
 
 def memoriser_plan(config: Config) -> Plan:
-    """What the memoriser draws: the last plan, without what only a model has.
+    """Return the plan of the memoriser: the last plan, without what only a model has.
 
     The step stays where the noise schedule is learned, and so belongs to it.
     """
@@ -123,7 +124,8 @@ def memoriser_plan(config: Config) -> Plan:
 
 
 def render_plan(config: Config) -> Plan:
-    """True renders, as many as the last plan draws, without what only a model has."""
+    """Return the plan of true renders: as many as the last plan draws, without what only a model
+    has."""
     return replace(
         shown_plans(config)[-1],
         run=RENDER,

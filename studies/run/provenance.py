@@ -1,4 +1,4 @@
-"""Do samples and scores belong to the weights that are there?
+"""Provenance of samples and scores: whether they belong to the weights that are there.
 
 Samples, tiles, parts of the scores and the sampler's certificate hold the hash of the snapshot that
 they come from. A snapshot may be written again with other bits: by a training that was killed and
@@ -30,12 +30,13 @@ SAID: Mapping[Standing, str] = {
 
 
 def snapshot_at(snapshots: Path, step: int) -> Path | None:
-    """Directory of the snapshot of a step; None of step -1, which is that of what needs none."""
+    """Return the directory of the snapshot of a step; None of step -1, which is that of what needs
+    none."""
     return step_directory(snapshots, step) if step >= 0 else None
 
 
 def standing(recorded: str | None, snapshot: Path | None) -> Standing:
-    """How what was made from a snapshot (None: from none) stands to it.
+    """Return how what was made from a snapshot (None: from none) stands to it.
 
     recorded: the hash that it holds, if it holds one.
 
@@ -52,42 +53,45 @@ def standing(recorded: str | None, snapshot: Path | None) -> Standing:
 
 
 def belongs(recorded: str | None, snapshot: Path | None) -> bool:
-    """Whether what holds this hash may be read as the snapshot's."""
+    """Return whether what holds this hash may be read as the snapshot's."""
     return standing(recorded, snapshot) in ("current", "kept")
 
 
 def part_standing(part: Path, snapshot: Path | None) -> Standing:
-    """Of a part of the scores that is there. Mistake names one that cannot be read."""
+    """Return how a part of the scores that is there stands to its snapshot. Mistake names one that
+    cannot be read."""
     return standing(read_facts(part).get(SNAPSHOT), snapshot)
 
 
 def is_scored(part: Path, snapshot: Path | None) -> bool:
-    """True if a part is there, of the weights that are there, and not outdated. Mistake as of
-    `part_standing`."""
+    """Return whether a part is there, of the weights that are there, and not outdated. Mistake
+    names one that cannot be read."""
     return part.is_file() and not why_not(part, snapshot)
 
 
 def why_not(part: Path, snapshot: Path | None) -> str:
-    """Why a part that is there must not be read, on one line, or nothing. Mistake as of
-    `part_standing`."""
+    """Return why a part that is there must not be read, on one line, or nothing. Mistake names one
+    that cannot be read."""
     if is_outdated(part):
         return OUTDATED
     return why(part_standing(part, snapshot))
 
 
 def why(how: Standing) -> str:
-    """What to say of one file that stands so, on one line; nothing of what may be read."""
+    """Return why a file that stands so must not be read, on one line; nothing of what may be
+    read."""
     return {"stale": STALE, "unbound": UNBOUND}.get(how, "")
 
 
 def is_outdated(part: Path) -> bool:
-    """Return whether another version of a measurement has made it. Mistake: `part_standing`."""
+    """Return whether another version of a measurement has made a part. Mistake names one that
+    cannot be read."""
     facts = read_facts(part)
     return any(facts.get(name, version) != version for name, version in VERSIONS.items())
 
 
 def standing_lines(found: Iterable[tuple[int, Standing]]) -> list[str]:
-    """What to say of (step, standing) of files, a line for each standing but "current"."""
+    """Return what to say of files, as (step, standing): a line for each standing but "current"."""
     steps: dict[Standing, set[int]] = {how: set() for how in SAID}
     for step, how in found:
         if how != "current":

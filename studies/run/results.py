@@ -1,4 +1,4 @@
-"""What evaluations of a run have left, read back: scores with one row per key, and samples.
+"""Results that evaluations of a run have left, read back: scores with one row per key, and samples.
 
 Nothing is read that does not belong to the weights that are there (studies/run/provenance.py).
 """
@@ -40,7 +40,7 @@ def read_run_scores(path: Path | str) -> pd.DataFrame:
 
 
 class ScoreParts:
-    """The parts of a run's scores, each read once: whoever writes one does so before it is read."""
+    """Parts of a run's scores, each read once: whoever writes one does so before it is read."""
 
     def __init__(self, run: RunDir):
         self.run = run
@@ -65,7 +65,8 @@ class ScoreParts:
 
 
 def planned(config: Config) -> list[Plan]:
-    """Return all that tables and figures show: one kind of weights, and the baselines."""
+    """Return the plans of all that tables and figures show: one kind of weights, and the
+    baselines."""
     return [render_plan(config), memoriser_plan(config), *shown_plans(config)]
 
 
@@ -81,7 +82,8 @@ def read_samples(run: RunDir, plan: Plan) -> np.ndarray:
 
 
 def _joined(parts: Iterable[pd.DataFrame], name: str) -> pd.DataFrame:
-    """A run directory may have been renamed since some of its parts were written."""
+    """Return parts as one table, under one name: a run directory may have been renamed since some
+    of its parts were written."""
     baselines = [RENDER, MEMORISER]
     named = [
         part.assign(run=part["run"].where(part["run"].isin(baselines), name)) for part in parts

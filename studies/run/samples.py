@@ -26,7 +26,7 @@ UNREADABLE = (  # what damage to an npz may raise, wherever in the file it lies
 def save_samples(
     path: Path, images: np.ndarray, asked: Sequence[Question], snapshot: str | None
 ) -> None:
-    """images: uint8 (prompts, n, h, w, c); stored flat with a label per image.
+    """Save images, uint8 (prompts, n, h, w, c), flat with a label per image.
 
     snapshot: hash of the snapshot that they were drawn from; None if they need none, or nobody
         knows any more.
@@ -37,12 +37,12 @@ def save_samples(
 
 
 def save_tile(path: Path, images: np.ndarray, snapshot: str | None) -> None:
-    """images: uint8 (n, h, w, c), some of those of a plan. snapshot: as `save_samples` takes it."""
+    """Save some of the images of a plan, uint8 (n, h, w, c). snapshot: see `save_samples`."""
     _save(path, snapshot, images=images)
 
 
 def _save(path: Path, snapshot: str | None, **arrays: np.ndarray) -> None:
-    """The same arrays make the same bytes."""
+    """Save arrays; the same arrays make the same bytes."""
     buffer, origin = io.BytesIO(), {SNAPSHOT: np.array(snapshot)} if snapshot else {}
     np.savez_compressed(buffer, **arrays, **origin)  # type: ignore[arg-type]
     with whole_file(path) as temporary:
@@ -65,14 +65,14 @@ def read_samples_file(path: Path) -> tuple[np.ndarray, str | None]:
 
 
 def load_tile(path: Path) -> np.ndarray:
-    """uint8 (n, h, w, c). Mistake names a file that cannot be read."""
+    """Read the images of a tile, uint8 (n, h, w, c). Mistake names a file that cannot be read."""
     with _readable(path, "move the file away, scripts/evaluate.py makes it again"):
         with np.load(path, allow_pickle=False) as stored:
             return stored["images"]
 
 
 def recorded_snapshot(path: Path) -> str | None:
-    """Of samples or a tile: hash of the snapshot that they were drawn from, as they hold it.
+    """Return the hash of the snapshot that samples or a tile were drawn from, if they hold it.
     Mistake names a file that cannot be read."""
     with _readable(path, SAMPLES_ADVICE):
         with np.load(path, allow_pickle=False) as stored:

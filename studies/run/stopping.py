@@ -18,7 +18,7 @@ LAUNCHERS = (b"accelerate", b"accelerate.commands.launch", b"torchrun", b"torch.
 
 @contextlib.contextmanager
 def stop_on_request(deadline: float | None = None) -> Iterator[Callable[[], bool]]:
-    """Signals set a flag instead of ending the process; yields what reads the flag.
+    """Let signals set a flag instead of ending the process; yield what reads the flag.
 
     deadline: on time.monotonic()'s clock; once it is past, the flag is up.
     """

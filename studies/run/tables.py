@@ -13,7 +13,7 @@ from ground.files import whole_file
 def write_rows(part: Path, rows: pd.DataFrame, facts: Mapping[str, str]) -> None:
     """Write one part, whole or not at all; `facts` go into its metadata.
 
-    On its way it lies beside the folder of parts, where no reader of that takes it for one.
+    Until it is whole it lies beside the folder of parts, where no reader of that takes it for one.
     """
     table = pa.Table.from_pandas(rows, preserve_index=False)
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), **facts})

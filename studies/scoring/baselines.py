@@ -1,5 +1,5 @@
-"""What a run's images are compared with: the memoriser (the floor), beside the ceiling, which a
-world's own images are (studies/worlds/images.py).
+"""Baselines of a run's images: the memoriser, which is the floor of its scores. The ceiling is a
+world's own images (studies/worlds/images.py).
 
 The memoriser knows the training images by heart and nothing else: where a model's held-out
 combinations read better than its, the model composes.
@@ -26,8 +26,8 @@ Draw = Callable[[range, Callable[[], None]], Tensor]
 
 
 def memorised(experiment: Experiment, plan: Plan) -> Draw:
-    """What the memoriser draws under `memoriser_plan`, from the same noise as the model and on its
-    noise schedule."""
+    """Return what draws the memoriser's images of `memoriser_plan`, from the same noise as the
+    model and on its noise schedule."""
     directory = find_snapshot(experiment.run.snapshots, plan.step if plan.step >= 0 else None)
     schedule = DDPMScheduler.from_pretrained(directory, subfolder="scheduler")
     exam, data = experiment.exam, experiment.training

@@ -1,7 +1,8 @@
-"""Sample every planned snapshot on the same combinations with the same noise; probe and oracle
-score it.
+"""Evaluation of planned snapshots: sample them on the same combinations and noise, score the
+images.
 
-On one process or several: they draw tiles side by side (units.py), and every file is the same.
+Probe and oracle score them. Several processes draw tiles side by side (units.py), and every file is
+the same as that of one.
 """
 
 import dataclasses
@@ -44,7 +45,8 @@ from studies.worlds.prompt_sets import prompts_of, rows_of
 
 
 class Evaluator:
-    """Evaluates one experiment with all its measurements. All processes call its methods alike."""
+    """Evaluation of one experiment with all its measurements. All processes call its methods
+    alike."""
 
     def __init__(self, experiment: Experiment, processes: Processes):
         self.experiment, self.run, self.processes = experiment, experiment.run, processes
@@ -56,12 +58,12 @@ class Evaluator:
         self._loaded: tuple[Plan, Draw, str | None] | None = None
 
     def missing(self) -> list[Job]:
-        """What is not scored yet, as the first process sees it."""
+        """Return what is not scored yet, as the first process sees it."""
         return self.processes.once(lambda: unscored(self.jobs))
 
     def standings(self) -> list[str]:
-        """What to say of planned scores and samples that are not of the weights that are there, or
-        do not say of which they are; a line per kind."""
+        """Return what to say of planned scores and samples that are not of the weights that are
+        there, or do not say of which they are; a line per kind."""
         found = [(job.plan.step, how) for job in self.jobs for how in job.standings()]
         return standing_lines(found)
 
@@ -90,7 +92,7 @@ class Evaluator:
                     tell(job)
 
     def _kinds(self, job: Job) -> int:
-        """How many combinations or, of a set, prompts it asks."""
+        """Return how many combinations or, of a set, prompts a job asks."""
         return len(self.questions[job.plan.intervention])
 
     def _draw(self, tiles: Sequence[Tile], check: Callable[[], None]) -> None:
@@ -99,8 +101,9 @@ class Evaluator:
             save_tile(tile.file, draw(tile.images, check).numpy(), snapshot)
 
     def _drawer(self, plan: Plan) -> tuple[Draw, str | None]:
-        """With the hash of the snapshot that it was loaded from, if it needs one. The last one is
-        kept while its snapshot stays: most tiles follow one of the same plan."""
+        """Return what draws a plan, with the hash of the snapshot that it was loaded from, if it
+        needs one. The last one is kept while its snapshot stays: most tiles follow one of the same
+        plan."""
         directory = plan.snapshot(self.run)
         now = snapshot_hash(directory) if directory else None
         if self._loaded is None or (self._loaded[0], self._loaded[2]) != (plan, now):
@@ -114,7 +117,7 @@ class Evaluator:
         return memorised(self.experiment, plan)
 
     def _generator(self, plan: Plan) -> Draw:
-        """Draws with the weights of a snapshot."""
+        """Return what draws with the weights of a snapshot."""
         pipeline = load_model(self.run, plan)
         count, asked = plan.images_per_combination, self.questions[plan.intervention]
         starts = [question.start for question in asked]
@@ -140,8 +143,8 @@ class Evaluator:
             self._write(job, *self._images(job))
 
     def _images(self, job: Job) -> tuple[Sequence[np.ndarray], str | None]:
-        """Per question uint8 (n, h, w, c), put together or read back, and the hash of the snapshot
-        that they were drawn from."""
+        """Return per question uint8 (n, h, w, c), put together or read back, and the hash of the
+        snapshot that they were drawn from."""
         plan = job.plan
         if job.samples is None:
             return self.images.originals(plan.eval_seed, plan.images_per_combination), None
@@ -182,7 +185,7 @@ def load_model(run: RunDir, plan: Plan) -> ConceptPipeline:
 
 
 def _common(plan: Plan) -> Mapping[str, Any]:
-    """What all images of a plan share in the scores table."""
+    """Return what all images of a plan share in the scores table."""
     common = dataclasses.asdict(plan)
     del common["images_per_combination"]
     return common

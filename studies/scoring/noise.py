@@ -1,4 +1,4 @@
-"""Where the noise of every image is fixed: a function of (evaluation seed, combination, number).
+"""Noise that every image starts from: a function of (evaluation seed, combination, number).
 
 Image k of a combination starts from the same noise at every snapshot, of every kind of weights and
 under every set of prompts, so that all of them compare image by image.
@@ -21,7 +21,7 @@ def paired_noise(
     shape: tuple[int, int, int],
     starts: Sequence[int] | None = None,
 ) -> Float[Tensor, "n c h w"]:
-    """x_T of some of a plan's images, which are `count` of every prompt in turn.
+    """Return x_T of some of a plan's images, which are `count` of every prompt in turn.
 
     Image k of a combination starts from the same noise at every snapshot and under every set of
     prompts, whatever the count is.
@@ -40,7 +40,8 @@ def paired_noise(
 def image_index(
     images: range, count: int, starts: Sequence[int] | None = None
 ) -> Int[Tensor, " n"]:
-    """int64: a number of each image, the same whatever the count is. starts: see `paired_noise`."""
+    """Return int64 (n,): a number of each image, the same whatever the count is. starts: see
+    `paired_noise`."""
     combination, k = _places(images, count, starts)
     return combination * MOST_IMAGES + k
 
@@ -48,7 +49,7 @@ def image_index(
 def _places(
     images: range, count: int, starts: Sequence[int] | None = None
 ) -> tuple[Tensor, Tensor]:
-    """int64: of each image its combination's number and its own among that combination's."""
+    """Return int64: of each image its combination's number and its own among that combination's."""
     number = torch.arange(images.start, images.stop)
     prompt, k = number // count, number % count
     return prompt if starts is None else torch.tensor(starts)[prompt], k

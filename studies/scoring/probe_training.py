@@ -1,4 +1,4 @@
-"""A probe's training as its user sees it: how far it is, how long it takes, how it is stopped."""
+"""Training of a probe as its user sees it: how far it is, how long it takes, how it is stopped."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,8 +24,8 @@ def train_in_sight(
     say: Callable[[str], None],
     deadline: float | None = None,
 ) -> Probe:
-    """`train_probe`, with a bar on a terminal and plain lines elsewhere. A request to stop saves
-    the state and raises Preempted; deadline: as `stop_on_request` takes it."""
+    """Run `train_probe` with a bar on a terminal and plain lines elsewhere. A request to stop saves
+    the state and raises Preempted. deadline: see `stop_on_request`."""
     kept = ", going on with what is kept of it" if state.is_file() else ""
     say(f"probe: training it, {config.steps} steps of {config.batch_size} images{kept}")
     with stop_on_request(deadline) as should_stop, _progress(config.steps, say) as progress:
@@ -47,7 +47,7 @@ def _progress(steps: int, say: Callable[[str], None]) -> Iterator[Callable[[int,
 
 
 class Lines:
-    """Says how far work is: once a few steps are measured, then every minute."""
+    """Lines that say how far work is: once a few steps are measured, then every minute."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Lines:
         self.due = 0.0
 
     def tell(self, done: int) -> None:
-        """To be called after every step."""
+        """Say how far work is, if a line is due. Call it after every step."""
         now = self.clock()
         if self.first is None:
             self.first, self.due = (done, now), now + LINE_SECONDS

@@ -1,4 +1,4 @@
-"""The probe of a world: trained once, certified, shared by all runs of that world."""
+"""Probe of a world: trained once, certified, shared by all runs of that world."""
 
 import dataclasses
 import os
@@ -39,9 +39,9 @@ def ensure_probe(
 ) -> bool:
     """Train and certify the probe unless it exists; link it into the run.
 
-    say: told what is at work while it is trained. deadline: as `stop_on_request` takes it. Returns
-    True if it had to be trained. Raises ProbeRefused below the gate. Where all is there and linked,
-    nothing is locked or written: the run may be another user's.
+    say: told what is at work while it is trained. deadline: see `stop_on_request`. Returns True if
+    it had to be trained. Raises ProbeRefused below the gate. Where all is there and linked, nothing
+    is locked or written: the run may be another user's.
     """
     run, directory = experiment.run, probe_directory(experiment)
     new = not is_complete(directory)
@@ -62,7 +62,8 @@ def _make_once(
     say: Callable[[str], None],
     deadline: float | None,
 ) -> bool:
-    """Runs started together make a probe once: False if another process has made it meanwhile."""
+    """Make a probe once, also of runs started together: False if another process has made it
+    meanwhile."""
     with _alone(directory, say):
         if is_complete(directory):
             return False

@@ -1,4 +1,4 @@
-"""Does the evaluation's sampler read like 250 ancestral steps? A certificate, made from scores.
+"""Certificate of the evaluation's sampler, made from scores: does it read like 250 ancestral steps?
 
 At three snapshots the run's own images are compared with those of ancestral sampling (`ddpm`), from
 the same noise and of the same weights, as its probe reads them: 128 images, or as many more as make
@@ -35,14 +35,14 @@ RENEW = "scripts/evaluate.py --certify-sampler renews it"
 
 @dataclass(frozen=True)
 class Comparison:
-    """The images of one snapshot, drawn in both ways."""
+    """Comparison of the images of one snapshot, drawn in both ways."""
 
     own: Plan
     reference: Plan
 
 
 def check_comparable(config: Config) -> None:
-    """Raises Mistake if the reference cannot be drawn, or is what the evaluation draws."""
+    """Raise Mistake if the reference cannot be drawn, or is what the evaluation draws."""
     evaluate, timesteps = config.evaluate, config.objective.num_timesteps
     check_sampler("--certify-sampler: the reference's ", REFERENCE, REFERENCE_STEPS, timesteps)
     if (evaluate.sampler, evaluate.num_inference_steps) == (REFERENCE, REFERENCE_STEPS):
@@ -53,7 +53,8 @@ def check_comparable(config: Config) -> None:
 
 
 def plan_comparisons(experiment: Experiment) -> list[Comparison]:
-    """At which snapshots, and of which images. All that is planned must be scored."""
+    """Return at which snapshots, and of which images, both ways are compared. All that is planned
+    must be scored."""
     plans = shown_plans(experiment.config)
     accuracy = _right(experiment, plans).groupby("step").mean()
     steps, each = compared_steps(accuracy), -(-IMAGES // len(experiment.exam.questions[PLAIN]))
@@ -61,7 +62,7 @@ def plan_comparisons(experiment: Experiment) -> list[Comparison]:
 
 
 def compared_steps(accuracy: pd.Series) -> list[int]:
-    """The last of each third of the steps that have learned something.
+    """Return the last of each third of the steps that have learned something.
 
     accuracy: joint accuracy in [0, 1] by step, in rising order.
     """
@@ -71,20 +72,20 @@ def compared_steps(accuracy: pd.Series) -> list[int]:
 
 
 def _comparison(plan: Plan, each: int) -> Comparison:
-    """Of the evaluation's own images the first are compared, unless there are too few."""
+    """Return a comparison of the first of the evaluation's own images, unless there are too few."""
     fewest = replace(plan, images_per_combination=each)
     reference = replace(fewest, sampler=REFERENCE, num_inference_steps=REFERENCE_STEPS)
     return Comparison(plan if plan.images_per_combination >= each else fewest, reference)
 
 
 def comparison_jobs(experiment: Experiment, comparisons: Iterable[Comparison]) -> list[Job]:
-    """All that is compared, some of which may be scored already."""
+    """Return the jobs of all that is compared, some of which may be scored already."""
     plans = [plan for compared in comparisons for plan in (compared.own, compared.reference)]
     return [snapshot_job(plan, experiment.run, experiment.probe_name) for plan in plans]
 
 
 def write_sampler_certificate(experiment: Experiment, comparisons: Sequence[Comparison]) -> str:
-    """Write sampler_certificate.json from what was scored; returns its table, to print."""
+    """Write sampler_certificate.json from what was scored; return its table, to print."""
     run = experiment.run
     first = _right(experiment, [compared.own for compared in comparisons])
     second = _right(experiment, [compared.reference for compared in comparisons])
@@ -102,7 +103,7 @@ def write_sampler_certificate(experiment: Experiment, comparisons: Sequence[Comp
 
 
 def sampler_facts(experiment: Experiment) -> dict[str, str]:
-    """What the report says of a run's certificate, if it has one."""
+    """Return what the report says of the sampler's certificate of a run; nothing if it has none."""
     run = experiment.run
     if not run.sampler_certificate.is_file():
         return {}
@@ -121,8 +122,8 @@ def sampler_facts(experiment: Experiment) -> dict[str, str]:
 
 
 def other_weights(run: RunDir, certificate: Mapping[str, Any]) -> list[int]:
-    """Compared steps whose snapshots are not those that the certificate is of, as far as they are
-    there; all of those there in a certificate of an older version, which does not say."""
+    """Return the compared steps whose snapshots are not those that the certificate is of, as far as
+    they are there. A certificate of an older version does not say: then all of those there."""
     known = certificate.get(SNAPSHOT, {})
     steps = [row["step"] for row in certificate["joint_accuracy"] if row["step"] != POOLED]
     return [s for s in steps if not belongs(known.get(str(s)), snapshot_at(run.snapshots, s))]
@@ -134,7 +135,7 @@ def _hash(run: RunDir, plan: Plan) -> str | None:
 
 
 def _right(experiment: Experiment, plans: Sequence[Plan]) -> pd.Series:
-    """`joint_right`, by step, combination and sample."""
+    """Return `joint_right`, by step, combination and sample."""
     return joint_right(experiment.scores(plans, experiment.probe_name)).droplevel("run")
 
 
@@ -144,7 +145,7 @@ def _ways(config: Config) -> dict[str, str]:
 
 
 def _settings(experiment: Experiment) -> dict[str, Any]:
-    """What a certificate holds for."""
+    """Return the settings that a certificate holds for."""
     evaluate = experiment.config.evaluate
     return {
         "probe": experiment.probe_name,

@@ -1,4 +1,4 @@
-"""Is a run trained, and which of its snapshots may go once they are scored?"""
+"""Thinning: whether a run is trained, and which of its snapshots may go once they are scored."""
 
 import re
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ SCORED = re.compile(r"step_(\d+)-")  # how the name of a snapshot's scores begin
 
 
 def is_trained(config: Config, run: RunDir) -> bool:
-    """True if this experiment's snapshots and last state have all been written.
+    """Return whether this experiment's snapshots and last state have all been written.
 
     States may have been deleted since; then the status tells.
     """
@@ -47,12 +47,13 @@ def thin_scored(experiment: Experiment) -> list[str]:
 
 
 def _scored(config: Config, run: RunDir) -> Iterable[int]:
-    """Steps that are planned, by the run's own config too, or of which there are scores."""
+    """Return the steps that are planned, by the run's own config too, or of which there are
+    scores."""
     names = [SCORED.match(part.name) for part in run.scores.glob("step_*.parquet")]
     planned = (*scored_steps(config), *scored_steps(run.read_config()))
     return {*planned, *(int(name[1]) for name in names if name)}
 
 
 def _is_scored(experiment: Experiment) -> bool:
-    """True if all that the run's own config plans is scored, whatever else was asked for."""
+    """Return whether all that the run's own config plans is scored, whatever else was asked for."""
     return not unscored(make_jobs(experiment.changed(experiment.run.read_config())))

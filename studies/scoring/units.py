@@ -1,4 +1,4 @@
-"""How the work of an evaluation is divided: parts of the scores, tiles of their images, rounds.
+"""Units of the work of an evaluation: parts of the scores, tiles of their images, rounds.
 
 A tile is what the network draws at once, the same bits whatever is drawn beside it: who draws which
 tile, and in which of several attempts, changes nothing. Tiles wait in a folder beside the samples
@@ -32,7 +32,7 @@ from studies.worlds.prompt_sets import PLAIN
 
 @dataclass(frozen=True)
 class Job:
-    """What is drawn once, and the parts of the scores that are read off it.
+    """Images that are drawn once, and the parts of the scores that are read off them.
 
     parts: name of a measurement → its part.
     samples: None of true renders, which are drawn again whenever they are scored.
@@ -45,19 +45,19 @@ class Job:
     snapshot: Path | None
 
     def is_drawn(self) -> bool:
-        """Whether its samples are there, and of the weights that are there. Mistake names a file
-        that cannot be read."""
+        """Return whether the samples are there, and of the weights that are there. Mistake names a
+        file that cannot be read."""
         return self.samples is not None and _is_of(self.samples, self.snapshot)
 
     def standings(self) -> list[Standing]:
-        """Of its samples and parts, those that are there."""
+        """Return how those of the job's samples and parts that are there stand to its snapshot."""
         own = [part_standing(p, self.snapshot) for p in self.parts.values() if p.is_file()]
         if self.samples is not None and self.samples.is_file():
             own.append(standing(recorded_snapshot(self.samples), self.snapshot))
         return own
 
     def line(self) -> str:
-        """What was scored, for a line of progress."""
+        """Return what was scored, for a line of progress."""
         plan = self.plan
         if plan.weights == "none":
             return plan.run
@@ -67,7 +67,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Tile:
-    """The numbers of those of a plan's images that are drawn at once, and where they go."""
+    """Images of a plan that are drawn at once, by their numbers, and where they go."""
 
     plan: Plan
     images: range
@@ -80,14 +80,16 @@ class Tile:
 
 @dataclass(frozen=True)
 class Round:
-    """What the processes do side by side: first each draws its tile, then they score whole jobs."""
+    """Round of work that processes do side by side: first each draws its tile, then they score
+    whole jobs."""
 
     tiles: Sequence[Tile]
     whole: Sequence[Job]
 
 
 def make_jobs(experiment: Experiment) -> list[Job]:
-    """Return all that is planned: true renders, the snapshots in their order, the memoriser."""
+    """Return the jobs of all that is planned: true renders, the snapshots in their order, the
+    memoriser."""
     run, config, asked = experiment.run, experiment.config, measurements_of(experiment)
 
     def job(plan: Plan, samples: Path | None) -> Job:
@@ -102,14 +104,15 @@ def make_jobs(experiment: Experiment) -> list[Job]:
 
 
 def unscored(jobs: Iterable[Job]) -> list[Job]:
-    """What is left to do: the jobs of which a part is not scored yet, with such parts alone."""
+    """Return what is left to do: the jobs of which a part is not scored yet, with such parts
+    alone."""
     left = [(job, _missing_parts(job)) for job in jobs]
     return [replace(job, parts=parts) for job, parts in left if parts]
 
 
 def _missing_parts(job: Job) -> Mapping[str, Path]:
-    """All of them where samples are there that are of other weights: what was read off such is
-    not known."""
+    """Return the parts that are not scored yet: all of them where the samples are of other weights,
+    since what was read off such is not known."""
     if job.samples is not None and job.samples.is_file() and not job.is_drawn():
         return job.parts
     return {n: p for n, p in job.parts.items() if not is_scored(p, job.snapshot)}
@@ -120,14 +123,14 @@ def count_parts(jobs: Iterable[Job]) -> int:
 
 
 def snapshot_job(plan: Plan, run: RunDir, probe: str) -> Job:
-    """What one probe reads."""
+    """Return the job of what one probe reads in the images of a plan."""
     parts = {probe: plan.scores_file(run, probe)}
     return Job(plan, parts, plan.samples_file(run), plan.snapshot(run))
 
 
 def undrawn(job: Job, prompts: int) -> list[Tile]:
-    """The tiles that are still to be drawn before a job can be scored. Mistake names a file that
-    cannot be read."""
+    """Return the tiles that are still to be drawn before a job can be scored. Mistake names a file
+    that cannot be read."""
     if job.samples is None or job.is_drawn():
         return []
     tiles = _tiles(job.plan, prompts, job.samples)
@@ -135,13 +138,13 @@ def undrawn(job: Job, prompts: int) -> list[Tile]:
 
 
 def _is_of(drawn: Path, snapshot: Path | None) -> bool:
-    """Whether samples or a tile are there, and may be read as a snapshot's."""
+    """Return whether samples or a tile are there, and may be read as a snapshot's."""
     return drawn.is_file() and belongs(recorded_snapshot(drawn), snapshot)
 
 
 def deal(work: Sequence[tuple[Job, Sequence[Tile]]], processes: int) -> list[Round]:
-    """Rounds of one tile per process. Jobs whose tiles are drawn wait until there is one for every
-    process, or nothing left to draw."""
+    """Return rounds of one tile per process. Jobs whose tiles are drawn wait until there is one for
+    every process, or nothing left to draw."""
     tiles = [tile for _, own in work for tile in own]
     ends = list(accumulate(len(own) for _, own in work))
     rounds, scored = [], 0
@@ -156,8 +159,9 @@ def deal(work: Sequence[tuple[Job, Sequence[Tile]]], processes: int) -> list[Rou
 
 
 def join_tiles(plan: Plan, prompts: int, samples: Path) -> tuple[np.ndarray, str | None]:
-    """uint8 (prompts, images_per_combination, h, w, 3), and the hash of the snapshot that they were
-    drawn from. Mistake names a damaged tile, and tiles of several snapshots."""
+    """Return the images of all tiles, uint8 (prompts, images_per_combination, h, w, c), and the
+    hash of the snapshot that they were drawn from. Mistake names a damaged tile, and tiles of
+    several snapshots."""
     files = [tile.file for tile in _tiles(plan, prompts, samples)]
     images = np.concatenate([load_tile(file) for file in files])
     snapshot, *others = {recorded_snapshot(file) for file in files}
@@ -170,7 +174,7 @@ def join_tiles(plan: Plan, prompts: int, samples: Path) -> tuple[np.ndarray, str
 
 
 def drop_tiles(samples: Path) -> None:
-    """Once they are joined; a killed process may have dropped some of them before."""
+    """Remove tiles once they are joined; a killed process may have removed some of them before."""
     shutil.rmtree(tiles_folder(samples), ignore_errors=True)
 
 

@@ -51,7 +51,8 @@ def follow(
 
 
 def training_state(run: RunDir) -> str:
-    """running, done, failed, preempted; killed (said to be running, but nobody is at it); none."""
+    """Return the state of a training: running, done, failed, preempted; killed (said to be running,
+    but nobody is at it); none."""
     if run.is_held("train"):
         return "running"
     state = run.state_of("train")
@@ -59,8 +60,9 @@ def training_state(run: RunDir) -> str:
 
 
 def _look(evaluator: Evaluator, state: str) -> tuple[list[Job], list[Job]]:
-    """What is not scored yet, and what of it can be: all once training is done (a snapshot that is
-    not there by then is a mistake); else where the snapshot is there, the memoriser last."""
+    """Return what is not scored yet, and what of it can be: all once training is done (a snapshot
+    that is not there by then is a mistake); else where the snapshot is there, the memoriser
+    last."""
     missing, snapshots = unscored(evaluator.jobs), evaluator.run.snapshots
     there = {*steps_in(snapshots)} - {*thinned_steps(snapshots)}
     others = [job for job in missing if job.plan.run != MEMORISER]
@@ -77,7 +79,7 @@ def _wait(seconds: float, check: Callable[[], None]) -> None:
 
 
 def _ended(run: RunDir, state: str, scored: str) -> Mistake | Preempted:
-    """What to raise of a training that ended before all was there."""
+    """Return what to raise of a training that ended before all was there."""
     if state == "none":
         return Mistake(f"--watch: no training of {run.path} has begun; start it first; {scored}")
     if state == "failed":

@@ -1,4 +1,4 @@
-"""What can be wrong with one file of a run. Imports no torch.
+"""Checks of single files of a run: what can be wrong with each. Imports no torch.
 
 `progress` is that of the last whole state: the step it was saved at, the rows written until then
 and (not in older runs) their SHA-256.
@@ -23,8 +23,8 @@ CHECKSUM = re.compile(r"[0-9a-f]{8}")
 
 @dataclass(frozen=True)
 class Remark:
-    """One thing about a run; what is damaged, missing or stale (of weights that are not there any
-    more) has to be seen to, a note need not."""
+    """Remark on a run. What is damaged, missing or stale (of weights that are not there any more)
+    has to be seen to, a note need not."""
 
     level: Level
     path: Path
@@ -39,7 +39,7 @@ Looking = Generator[Remark, None, Any]  # finds, and returns what was read
 
 
 def readable(path: Path, read: Callable[[Path], Any]) -> Looking:
-    """What `read` makes of it; None, and a remark, if the file is missing or damaged."""
+    """Return what `read` makes of a file; None, and a remark, if it is missing or damaged."""
     if not path.exists():
         yield Remark("missing", path, "no such file")
         return None
@@ -64,14 +64,15 @@ def damaged(path: Path, what: str) -> Remarks:
 
 
 def is_torn(path: Path) -> bool:
-    """True if the last line has no end: its writer was killed, or is writing."""
+    """Return whether the last line has no end: its writer was killed, or is writing."""
     with path.open("rb") as stream:
         stream.seek(max(0, stream.seek(0, os.SEEK_END) - 1))
         return stream.read() not in (b"", b"\n")
 
 
 def wrong_rows(rows: Rows) -> str:
-    """Names a row of metrics.jsonl that is none; nothing if all are."""
+    """Return which row of metrics.jsonl has no step or no loss, on one line; nothing if all have
+    both."""
     for i, row in enumerate(rows, 1):
         if not all(isinstance(row.get(key), int | float) for key in ("step", "loss")):
             return f"row {i} has no step or no loss"
@@ -79,7 +80,7 @@ def wrong_rows(rows: Rows) -> str:
 
 
 def wrong_metrics(path: Path, rows: Rows, progress: Mapping[str, Any], log_every: int) -> str:
-    """What is wrong with metrics.jsonl, on one line, or nothing."""
+    """Return what is wrong with metrics.jsonl, on one line, or nothing."""
     count, step = progress["rows_written"], progress["step"]
     if wrong_rows(rows):
         return wrong_rows(rows)
@@ -93,7 +94,8 @@ def wrong_metrics(path: Path, rows: Rows, progress: Mapping[str, Any], log_every
 
 
 def _wrong_steps(rows: Rows, start: int, step: int, log_every: int) -> str:
-    """Rows after the first `start` hold the multiples of log_every after `step`, each once."""
+    """Return which row is wrong, or nothing: rows after the first `start` hold the multiples of
+    log_every after `step`, each once."""
     for i, row in enumerate(rows[start:], start):
         step += log_every - step % log_every
         if row["step"] != step:
@@ -102,7 +104,8 @@ def _wrong_steps(rows: Rows, start: int, step: int, log_every: int) -> str:
 
 
 def wrong_ranks(ranks: Rows, metrics: Rows, step: int) -> str:
-    """What is wrong with ranks.jsonl; up to `step` it has the rows of metrics.jsonl, where known.
+    """Return what is wrong with ranks.jsonl; up to `step` it has the rows of metrics.jsonl, where
+    known.
 
     It may begin later: the first steps of a run may be older than the file.
     """

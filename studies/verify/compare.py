@@ -1,4 +1,4 @@
-"""Where do two runs part? Their settings, then rows, ranks, tensors and samples, step by step."""
+"""Comparison of two runs: where they part in settings, then rows, ranks, tensors and samples."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,16 +24,17 @@ Remarks = Iterator["Difference"]
 
 @dataclass(frozen=True)
 class Difference:
-    """One line. Settings alone do not part two runs: they may hold the same all the same."""
+    """Difference on one line. Settings alone do not part two runs: they may hold the same all the
+    same."""
 
     line: str
     parts: bool = True
 
 
 def compare(first: Path, second: Path) -> list[Difference]:
-    """All that differs, in the order in which it came about; then, if nothing parts, a sum.
+    """Return all that differs, in the order in which it came about; then, if nothing parts, a sum.
 
-    Raises Mistake if one of the runs is none, or names a file that is damaged.
+    Raises Mistake if one of the runs is none, or if a file is damaged, which it names.
     """
     a, b = RunDir(first), RunDir(second)
     found = [*setting_differences(a, b), *row_differences(a, b), *rank_differences(a, b)]
@@ -46,7 +47,8 @@ def compare(first: Path, second: Path) -> list[Difference]:
 
 
 def _sum(a: RunDir, b: RunDir) -> str:
-    """What was compared and found equal; scores follow from samples and probe, and are not."""
+    """Return what was compared and found equal; scores follow from samples and probe, and are
+    not."""
     rows = _metrics(a).keys() & _metrics(b).keys()
     snapshots, states = (_common(a.path / n, b.path / n) for n in ("snapshots", "state"))
     thinned = {*thinned_steps(a.snapshots), *thinned_steps(b.snapshots)} & {*snapshots}
@@ -58,7 +60,8 @@ def _sum(a: RunDir, b: RunDir) -> str:
 
 
 def setting_differences(a: RunDir, b: RunDir) -> Iterator[Difference]:
-    """Of the configs, what makes another experiment first; then of the environments."""
+    """Yield differences of the configs, what makes another experiment first; then of the
+    environments."""
     old, new = a.read_config(), b.read_config()
     first = differences(identity(old), identity(new))
     rest = [line for line in differences(to_dict(old), to_dict(new)) if line not in first]
@@ -74,7 +77,8 @@ def _environment(run: RunDir) -> Any:
 
 
 def row_differences(a: RunDir, b: RunDir) -> Iterator[Difference]:
-    """The first row of metrics.jsonl that differs, with its columns that do."""
+    """Yield the first row of metrics.jsonl that differs, with its columns that do; then rows of one
+    run alone."""
     old, new = _metrics(a), _metrics(b)
     for step in sorted(old.keys() & new.keys()):
         columns = [key for key in old[step] | new[step] if old[step].get(key) != new[step].get(key)]
@@ -89,7 +93,7 @@ def row_differences(a: RunDir, b: RunDir) -> Iterator[Difference]:
 
 
 def _missing_rows(name: str, first: tuple[RunDir, Rows], second: tuple[RunDir, Rows]) -> Remarks:
-    """How many steps have a row in one run alone, and the first of them."""
+    """Yield how many steps have a row in one run alone, and the first of them."""
     for (run, rows), (_, others) in ((first, second), (second, first)):
         alone = sorted(rows.keys() - others.keys())
         if alone:
@@ -106,7 +110,7 @@ def _ranks(run: RunDir) -> Rows:
 
 
 def _rows(path: Path, wrong: Callable[[Sequence[Mapping[str, Any]]], str]) -> Rows:
-    """{step: row}, empty if there is no such file."""
+    """Return {step: row}, empty if there is no such file."""
     rows = read_rows(path) if path.exists() else []
     if wrong(rows):
         raise Mistake(f"{path}: {wrong(rows)}; {_remedy(path.parent)}")
@@ -118,14 +122,14 @@ def _remedy(run: Path) -> str:
 
 
 def _change(name: str, old: Any, new: Any) -> str:
-    """'loss 0.5 → 0.4 (relative difference 2.0e-01)'."""
+    """Return text such as 'loss 0.5 → 0.4 (relative difference 2.0e-01)'."""
     numbers = isinstance(old, int | float) and isinstance(new, int | float) and old != 0
     relative = f" (relative difference {abs(new - old) / abs(old):.1e})" if numbers else ""
     return f"{name} {old} → {new}{relative}"
 
 
 def rank_differences(a: RunDir, b: RunDir) -> Iterator[Difference]:
-    """The first process with another share of its batch, and the first with another loss."""
+    """Yield the first process with another share of its batch, and the first with another loss."""
     old, new = _ranks(a), _ranks(b)
     common = sorted(old.keys() & new.keys())
     for step in common:
@@ -151,7 +155,8 @@ def _common(a: Path, b: Path) -> list[int]:
 
 
 def step_differences(a: Path, b: Path) -> Iterator[Difference]:
-    """Of two folders of snapshots or states: the first common step that differs."""
+    """Yield the first common step that differs of two folders of snapshots or states; then
+    snapshots of one run alone."""
     for step in tqdm(_common(a, b), desc=a.name, unit="step", disable=None):
         line = _step_difference(step_directory(a, step), step_directory(b, step))
         if line:
@@ -166,7 +171,7 @@ def step_differences(a: Path, b: Path) -> Iterator[Difference]:
 
 
 def _step_difference(a: Path, b: Path) -> str:
-    """What differs between two directories with manifests, or nothing."""
+    """Return what differs between two directories with manifests, or nothing."""
     old, new = _hashes(a), _hashes(b)
     files = [name for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
     files = [name for name in files if name != "progress.json"]  # follows metrics.jsonl
@@ -187,7 +192,8 @@ def _hashes(path: Path) -> dict[str, str]:
 
 
 def sample_differences(a: Path, b: Path) -> Iterator[Difference]:
-    """Of the files of images that both have: how many differ, and the first image that does."""
+    """Yield how many of the files of images that both have differ, and the first image that
+    does."""
     names = [str(path.relative_to(a)) for path in sorted(a.glob("*/[!.]*.npz"))]
     common = [name for name in names if (b / name).exists()]
     lines = [line for line in (_sample_difference(a, b, name) for name in common) if line]

@@ -1,4 +1,5 @@
-"""Are samples, scores and the sampler's certificate of the weights that are there?"""
+"""Checks of origins: are samples, scores and the sampler's certificate of the weights that are
+there?"""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -25,8 +26,12 @@ OLDER: Mapping[Standing, str] = {
 
 
 def origins(run: RunDir, hashes: Hashes, certificate: Mapping[str, Any]) -> Remarks:
-    """hashes: its whole snapshots and those that are thinned out; others are no measure.
-    certificate: sampler_certificate.json, or nothing."""
+    """Yield remarks on samples, scores and the sampler's certificate that are of other weights, or
+    do not say of which.
+
+    hashes: its whole snapshots and those that are thinned out; others are no measure. certificate:
+    sampler_certificate.json, or nothing.
+    """
     found: dict[Standing, list[Path]] = {}
     for path, recorded, snapshot in _drawn(run):
         if snapshot in hashes:
@@ -40,8 +45,8 @@ def origins(run: RunDir, hashes: Hashes, certificate: Mapping[str, Any]) -> Rema
 
 
 def _drawn(run: RunDir) -> Iterator[tuple[Path, str | None, Path]]:
-    """Samples and parts of the scores that come from a snapshot, with the hash that they hold;
-    without those that cannot be read, which are named elsewhere."""
+    """Yield samples and parts of the scores that come from a snapshot, with the hash that they
+    hold; without those that cannot be read, which are named elsewhere."""
     readers = {
         path: reader
         for parts, reader in (
@@ -69,7 +74,8 @@ def _certificate(run: RunDir, hashes: Hashes, certificate: Mapping[str, Any]) ->
 
 
 def hidden_hashes(run: RunDir) -> Remarks:
-    """What older versions have left among the scores, where some readers stumble over it."""
+    """Yield a remark on what older versions have left among the scores, where some readers stumble
+    over it."""
     hidden = [*run.scores.glob(".*.sha256")]
     if hidden:
         what = f"{len(hidden)} hidden hashes of an older version; scripts/evaluate.py moves them"

@@ -1,4 +1,4 @@
-"""Is every image scored once? What can be wrong with the parts of scores.parquet, each readable."""
+"""Checks of the readable parts of scores.parquet: is every image scored once?"""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ THE_SAME = (*OF_A_PLAN, "probe")  # in all rows of a part
 def wrong_part(
     name: str, scores: pd.DataFrame, prompts: Mapping[str, int], real: bool = False
 ) -> str:
-    """What is wrong with one part, on one line, or nothing.
+    """Return what is wrong with one part, on one line, or nothing.
 
     prompts: how many every set has, as far as that is known; a part has all of one set.
     real: the ceiling is of real images, of which there may be fewer than asked for.
@@ -59,8 +59,8 @@ def _mixed(scores: pd.DataFrame) -> str:
 
 
 def _incomplete(scores: pd.DataFrame, prompts: Mapping[str, int], uneven: bool) -> str:
-    """Every prompt, or section of bumps, has all images (or, uneven, at least one), an image all
-    concepts that are asked for."""
+    """Return what is missing, or nothing: every prompt, or section of bumps, has all images (or,
+    uneven, at least one), an image all concepts that are asked for."""
     counts = scores.groupby("prompt")["sample"].max() + 1
     first = scores.loc[scores["sample"] == 0, ["combination", "prompt"]]
     kinds = prompts.get(scores["intervention"].iloc[0], len(first.drop_duplicates()))
@@ -77,8 +77,8 @@ def _incomplete(scores: pd.DataFrame, prompts: Mapping[str, int], uneven: bool) 
 
 
 def _misnamed(name: str, scores: pd.DataFrame, uneven: bool) -> str:
-    """A part under the name of another: it is doubled, or takes another's place. An uneven one is
-    named by the number of images that were asked for."""
+    """Return whose rows a part holds under the name of another: it is doubled, or takes another's
+    place. An uneven one is named by the number of images that were asked for."""
     row, images = scores.iloc[0], int(scores["sample"].max()) + 1
     plan = Plan(
         **{column: row[column] for column in OF_A_PLAN},
@@ -89,8 +89,8 @@ def _misnamed(name: str, scores: pd.DataFrame, uneven: bool) -> str:
 
 
 def overlapping(parts: Iterable[Path]) -> list[Path]:
-    """Parts whose rows are in another too, of the same settings but more images per combination:
-    the keys are the same. What an evaluation with more images leaves behind."""
+    """Return the parts whose rows are in another too, of the same settings but more images per
+    combination: the keys are the same. An evaluation with more images leaves them behind."""
     by_settings: dict[str, list[Path]] = {}
     for path in parts:
         by_settings.setdefault(COUNT.sub("-", path.name), []).append(path)
@@ -104,8 +104,8 @@ def _count(name: str) -> int:
 
 
 def unknown_to_older_versions(experiment: Experiment) -> list[Path]:
-    """Parts that a finished run may lack: what the probe reads in the memoriser's images, and all
-    that the oracle reads, if it has read none of the snapshots."""
+    """Return the parts that a finished run may lack: what the probe reads in the memoriser's
+    images, and all that the oracle reads, if it has read none of the snapshots."""
     run, config, probe = experiment.run, experiment.config, experiment.probe_name
     begun = any(plan.scores_file(run, ORACLE).is_file() for plan in make_plans(config))
     by_oracle = [] if begun else [job.parts.get(ORACLE) for job in make_jobs(experiment)]
@@ -113,5 +113,5 @@ def unknown_to_older_versions(experiment: Experiment) -> list[Path]:
 
 
 def is_sampled_for(samples: Path, parts: Sequence[str]) -> bool:
-    """True if some probe has scored a samples file, by the names of both."""
+    """Return whether some probe has scored a samples file, by the names of both."""
     return any(name.startswith(f"{samples.parent.name}-{samples.stem}-") for name in parts)

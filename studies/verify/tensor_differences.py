@@ -1,4 +1,4 @@
-"""How far apart the tensors of two files lie, read one after the other."""
+"""Differences between the tensors of two files, read one after the other."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ INFINITE = float("inf")
 
 
 def weights_difference(a: Path, b: Path, files: Sequence[str]) -> str:
-    """How many tensors differ, and the one that lies farthest apart."""
+    """Return how many tensors differ, and the one that lies farthest apart, on one line."""
     found = [
         (distance, f"{tensor} of {file} ({_kind(file)}), {what}")
         for file in files
@@ -24,13 +24,14 @@ def weights_difference(a: Path, b: Path, files: Sequence[str]) -> str:
 
 
 def _kind(file: str) -> str:
-    """raw, ema or optimizer."""
+    """Return raw, ema or optimizer."""
     stem = Path(file).stem
     return "ema" if stem.endswith("ema") else "optimizer" if stem == "optimizer" else "raw"
 
 
 def tensor_differences(a: Path, b: Path) -> Iterator[tuple[str, float, str]]:
-    """(name, ‖a − b‖, what differs) of every tensor that does; read one by one."""
+    """Yield (name, ‖a − b‖, what differs) of every tensor that differs; tensors are read one by
+    one."""
     with safe_open(a, "pt") as old, safe_open(b, "pt") as new:
         names = {*old.keys()}, {*new.keys()}
         for name in sorted(names[0] ^ names[1]):
@@ -42,7 +43,7 @@ def tensor_differences(a: Path, b: Path) -> Iterator[tuple[str, float, str]]:
 
 
 def _tensor_difference(a: Tensor, b: Tensor) -> tuple[float, str] | None:
-    """‖a − b‖, and a line with it relative to ‖a‖ and the largest |a − b|; None if equal."""
+    """Return ‖a − b‖, and a line with it relative to ‖a‖ and the largest |a − b|; None if equal."""
     if a.shape != b.shape or a.dtype != b.dtype:
         kinds = [f"{t.dtype} {tuple(t.shape)}".removeprefix("torch.") for t in (a, b)]
         return INFINITE, " → ".join(kinds)

@@ -1,4 +1,5 @@
-"""Is a run whole? Every directory is hashed, every other file read; nothing is changed."""
+"""Verification of whole runs: every directory is hashed, every other file read; nothing is
+changed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -66,14 +67,14 @@ def summary(run: RunDir, remarks: Sequence[Remark]) -> str:
 
 
 def _count(remarks: Sequence[Remark]) -> str:
-    """'2 damaged, 1 missing', or nothing."""
+    """Return text such as '2 damaged, 1 missing', or nothing."""
     levels = [remark.level for remark in remarks]
     counts = {level: levels.count(level) for level in ("damaged", "missing", "stale")}
     return ", ".join(f"{n} {level}" for level, n in counts.items() if n)
 
 
 def verify(run: RunDir) -> Remarks:
-    """All remarks of one run. Raises Mistake if it is none."""
+    """Yield all remarks on one run. Raises Mistake if it is none."""
     begun = run.snapshots.exists() or (run.states).exists()
     if not begun and not run.config_file.exists():
         run.read_config()  # raises its Mistake
@@ -110,8 +111,8 @@ def _config(run: RunDir) -> Looking:
 
 
 def _facts(run: RunDir, config: Config | None, begun: bool) -> Looking:
-    """What env.json, status.json and, where there are such, lineage.json (it has to be there if the
-    run is fine-tuned) and sampler_certificate.json hold."""
+    """Return what env.json, status.json and, where there are such, lineage.json (it has to be there
+    if the run is fine-tuned) and sampler_certificate.json hold."""
     tuned = config is not None and config.train.init_from.run is not None
     expected = {"env": begun, "status": begun, "lineage": begun and tuned}
     expected["sampler_certificate"] = False
@@ -124,7 +125,7 @@ def _facts(run: RunDir, config: Config | None, begun: bool) -> Looking:
 
 
 def _progress(run: RunDir, hashes: Hashes) -> dict[str, Any]:
-    """progress.json of the last whole state."""
+    """Return progress.json of the last whole state."""
     files = [path / "progress.json" for path in hashes if path.parent == run.states]
     there = [file for file in files if file.exists()]  # a run at work removes its oldest
     return read_json(there[-1]) if there else {"step": 0, "rows_written": 0}
@@ -149,7 +150,8 @@ def _rows(run: RunDir, config: Config | None, progress: Mapping[str, Any]) -> Re
 
 
 def _planned_snapshots(run: RunDir, config: Config, trained_to: int) -> Remarks:
-    """Training never goes back behind its last state, so what is not there will not come."""
+    """Yield what is not there: training never goes back behind its last state, so it will not
+    come."""
     absent = sorted({*snapshot_steps(config)} - {*steps_in(run.snapshots)})
     for step in [step for step in absent if step <= trained_to]:
         yield Remark("missing", step_directory(run.snapshots, step), "planned by train.snapshots")
@@ -177,7 +179,8 @@ def _evaluation(run: RunDir, config: Config | None, done: bool) -> Remarks:
 
 
 def _num_prompts(run: RunDir, config: Config | None) -> Looking:
-    """Of the captions and every set that the run has asked or plans: {name: how many}."""
+    """Return how many prompts the captions and every set have that the run has asked or plans, by
+    name."""
     asked = None
     if run.prompts.exists():
         asked = yield from readable(run.prompts, lambda path: run.read_prompts())
@@ -212,7 +215,7 @@ def _parts(run: RunDir) -> list[Path]:
 
 
 def _certificate(run: RunDir) -> Looking:
-    """The probe's certificate; None if there is no whole probe."""
+    """Return the probe's certificate; None if there is no whole probe."""
     if not run.probe.exists():
         level: Level = "missing" if _parts(run) or run.probe.is_symlink() else "note"
         what = "not there; if the run was copied, copy the folder of runs with its .shared/ too"
@@ -224,7 +227,8 @@ def _certificate(run: RunDir) -> Looking:
 
 
 def _planned_parts(experiment: Experiment, done: bool) -> Remarks:
-    """`done` may be said of an evaluation with other settings, which left no part of these."""
+    """Yield planned parts that are not there. `done` may be said of an evaluation with other
+    settings, which left no part of these."""
     run, config, probe = experiment.run, experiment.config, experiment.probe_name
     parts = planned_parts(experiment)
     absent = [part for part in parts if not part.is_file()]

@@ -1,4 +1,4 @@
-"""Are snapshots and states whole, finite, and none another's?"""
+"""Checks of snapshots and states: are they whole, finite, and none another's?"""
 
 from pathlib import Path
 
@@ -15,7 +15,8 @@ Hashes = dict[Path, dict[str, str]]  # of snapshots and states: {file: SHA-256}
 
 
 def directories(run: RunDir) -> Looking:
-    """Hashes of all whole snapshots and states, and of what was thinned out."""
+    """Return the hashes of all whole snapshots and states, and of what was thinned out; yield
+    remarks on others."""
     parents = (run.snapshots, run.states)
     paths = [step_directory(parent, step) for parent in parents for step in steps_in(parent)]
     thinned = [path for path in paths if (path / THINNED).exists()]
@@ -35,7 +36,8 @@ def directories(run: RunDir) -> Looking:
 
 
 def equal_weights(hashes: Hashes) -> Remarks:
-    """Every step changes all weights of the U-Net; two directories with the same were mixed up."""
+    """Yield directories with the same weights of the U-Net: every step changes all of them, so they
+    were mixed up."""
     seen: dict[tuple[Path, str, str], Path] = {}
     for path, files in hashes.items():
         for name, digest in files.items():
@@ -45,13 +47,13 @@ def equal_weights(hashes: Hashes) -> Remarks:
 
 
 def _is_unet(name: str) -> bool:
-    """True for the files of a snapshot's U-Net and of a state's whole model."""
+    """Return whether a file is of a snapshot's U-Net or of a state's whole model."""
     others = ("text_encoder", "conditioner", "optimizer")
     return name.endswith(".safetensors") and not name.startswith(others)
 
 
 def finite(run: RunDir, hashes: Hashes) -> Remarks:
-    """Of the last snapshot alone: weights that are not finite stay so."""
+    """Yield weights that are not finite, of the last snapshot alone: they stay so."""
     path = next((path for path in reversed(hashes) if path.parent == run.snapshots), None)
     files = [path / name for name in hashes[path] if name.endswith(".safetensors")] if path else []
     for file in filter(Path.exists, files):

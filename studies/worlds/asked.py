@@ -1,4 +1,4 @@
-"""What a prompt, or a composition of prompts, asks to see. Imports no torch."""
+"""Values that a prompt, or a composition of prompts, asks to see. Imports no torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Values = Mapping[str, str]  # concept → value
 
 
 class Terms(Protocol):
-    """A world with captions, as far as its config tells."""
+    """World with captions, as far as its config tells."""
 
     space: ConceptSpace
     split: Split
@@ -26,20 +26,22 @@ class Terms(Protocol):
 
 @dataclass(frozen=True)
 class Asked:
-    """wanted: values by concept, of every term; unwanted: of every NOT."""
+    """Values that a prompt asks to see. wanted: by concept, of every term; unwanted: those of every
+    NOT."""
 
     wanted: tuple[Values, ...]
     unwanted: tuple[Values, ...] = ()
 
     def is_seen_in(self, values: Values) -> bool:
-        """True if every term is there whole, and no NOT is."""
+        """Return whether every term is there whole, and no NOT is."""
         return all(_shows(values, term) for term in self.wanted) and not any(
             _shows(values, term) for term in self.unwanted
         )
 
 
 def what_is_asked(world: Terms, prompt: str) -> Asked:
-    """Raises Mistake for a prompt that cannot be read; terms of weight 0 ask for nothing."""
+    """Return what a prompt asks to see; terms of weight 0 ask for nothing. Raises Mistake for a
+    prompt that cannot be read."""
     composition = parse_composition(prompt)
     read = {text: world.captioner.parse(text) for text in composition.prompts}
     wanted = tuple(read[text] for text, weight in composition.terms if weight > 0)

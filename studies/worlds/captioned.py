@@ -1,4 +1,4 @@
-"""What kinds of world share whose images have captions. Imports no torch."""
+"""Base of the kinds of world whose images have captions. Imports no torch."""
 
 import math
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class CaptionedWorld(KindOfWorld):
-    """A world whose combinations are asked for in words."""
+    """World whose combinations are asked for in words."""
 
     terms: Terms
 

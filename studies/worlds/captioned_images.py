@@ -1,4 +1,4 @@
-"""What the images of worlds with captions share: training sets, tasks, rows of a contact sheet."""
+"""Base of the images of worlds with captions: training sets, tasks, rows of a contact sheet."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ from studies.worlds.tasks import Task
 
 
 class CaptionedImages(WorldImages):
-    """The images of a world with captions."""
+    """Images of a world with captions."""
 
     world: World | PhotoWorld
 
@@ -46,7 +46,7 @@ class CaptionedImages(WorldImages):
 
     @abstractmethod
     def leak_check(self, data: Dataset) -> LeakReport:
-        """Return what was looked at. Raises Mistake on a leak."""
+        """Return what the leak check looked at. Raises Mistake on a leak."""
 
     @abstractmethod
     def combination_rows(self, shown: Sequence[Combination], length: int) -> list[Row]:
@@ -54,7 +54,7 @@ class CaptionedImages(WorldImages):
 
     @cached_property
     def checked_set(self) -> tuple[Dataset, list[str]]:
-        """The training set with the lines of its leak check. Raises Mistake on a leak."""
+        """Return the training set with the lines of its leak check. Raises Mistake on a leak."""
         data = self.training_set()
         return data, self.leak_check(data).lines()
 
@@ -96,6 +96,6 @@ def training_data(world: Captioned, shown: Dataset, conditioning: Conditioning) 
 
 
 def _spread(combinations: Sequence[Combination], most: int) -> list[Combination]:
-    """At most `most` of them, at random: even steps would favour some values."""
+    """Return at most `most` of them, at random: even steps would favour some values."""
     order = streams.permutation(0, "preview", 0, len(combinations))
     return [combinations[i] for i in order[:most].sort().values.tolist()]

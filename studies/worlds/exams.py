@@ -1,4 +1,4 @@
-"""What is asked of every snapshot and how answers are compared, of a world of any kind.
+"""Exam of every snapshot, for a world of any kind: what is asked and how answers are compared.
 
 All of it is known without the files of photographs; the images themselves are in images.py.
 """
@@ -19,7 +19,8 @@ from studies.worlds.prompt_sets import PLAIN, Questions, all_questions, prompts_
 
 
 class Exam(Protocol):
-    """The questions of a set come one after the other, with equally many images each.
+    """Exam of every snapshot. The questions of a set come one after the other, with equally many
+    images each.
 
     Attributes:
         questions: the captions or, of bumps, the centres of sections, under PLAIN; then other sets.
@@ -53,21 +54,22 @@ class Exam(Protocol):
     def identity(self) -> Any: ...
 
     def asked(self, count: int) -> Tensor:
-        """(n, k), of `count` images of every plain question what the memoriser is asked for: the
-        number of each value, or coordinates."""
+        """Return (n, k): what the memoriser is asked for, of `count` images of every plain
+        question. These are the number of each value, or coordinates."""
 
     def distance(self, shown: Tensor, asked: Tensor) -> Tensor:
-        """(m,), how far what m images show, (m, k), is from what is asked, (k,)."""
+        """Return (m,): how far what m images show, (m, k), is from what is asked, (k,)."""
 
     def figures(self, scores: pd.DataFrame) -> dict[str, Any]:
-        """What is drawn beside accuracy and samples."""
+        """Return the figures that are drawn beside accuracy and samples."""
 
     def facts(self, scores: pd.DataFrame) -> dict[str, str]:
-        """What is said beside accuracy."""
+        """Return the facts that are said beside accuracy."""
 
 
 class CaptionExam:
-    """All combinations of a world that has captions, each by its caption, and sets of prompts."""
+    """Exam of all combinations of a world that has captions, each by its caption, and of sets of
+    prompts."""
 
     compared = "split"
 
@@ -87,7 +89,7 @@ class CaptionExam:
 
     @property
     def shown(self) -> Mapping[int, str]:
-        """Captions of held-out combinations; of all, if none is held out."""
+        """Return the captions of held-out combinations; of all, if none is held out."""
         captions = self.questions[PLAIN]
         places = self.held_out or range(len(captions))
         return {i: prompts_of(captions[i], 1)[0] for i in places}
@@ -119,5 +121,5 @@ class CaptionExam:
 
 
 def value_places(world: Terms) -> Int[Tensor, "combinations concepts"]:
-    """The place of every value of every combination."""
+    """Return the place of every value of every combination."""
     return torch.tensor([world.space.value_indices(c) for c in world.space.combinations])

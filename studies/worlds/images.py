@@ -1,4 +1,4 @@
-"""Where the images of a world come from: one contract, which every kind of world meets."""
+"""Contract of a world's images, which every kind of world meets: to train on, and for the probe."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from studies.worlds.tasks import Task
 
 @dataclass(frozen=True)
 class Training:
-    """What a model was shown.
+    """Images that a model was shown, with their prompts.
 
     Attributes:
         captions: of each image, the prompt that it was shown with.

@@ -1,4 +1,4 @@
-"""What an experiment needs of a kind of world: a contract that shapes, photographs and bumps meet.
+"""Contract of a kind of world, which shapes, photographs and bumps meet: what an experiment needs.
 
 A world is known in two steps. Its config alone says, at once and without torch, what can be asked
 and how that is scored (`KindOfWorld`). Its images come when they are asked for, from a renderer or
@@ -24,7 +24,7 @@ Facts = Mapping[str, Any]
 
 
 class WorldSettings(Protocol):
-    """The section `world` of a config, of whatever kind: a frozen dataclass."""
+    """Settings of a world of whatever kind, the section `world` of a config: a frozen dataclass."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 

@@ -1,4 +1,5 @@
-"""What a world's words and images are to a model: its prompts, its conditioner, its inputs."""
+"""Conditioning of a model on a world's words and images: its prompts, its conditioner, its
+inputs."""
 
 import copy
 import itertools
@@ -52,7 +53,7 @@ class Conditioning:
 def make_conditioning(
     world: Captioned, kind: str, size: Size, name: str | None = None, frozen: bool = True
 ) -> Conditioning:
-    """The conditioning of a kind (`model.conditioning`) for a world.
+    """Return the conditioning of a kind (`model.conditioning`) for a world.
 
     size: of a text encoder of our own. name, frozen: of a pretrained one (`load_text_encoder`).
     Raises Mistake for numbers that cannot tell some concept, and for an encoder not to be had.
@@ -76,8 +77,8 @@ def make_conditioning(
 
 
 def bump_conditioning(config: BumpsConfig) -> Conditioning:
-    """Sinusoidal encodings of the centre (x, y) in px: what the images of a world of bumps are told
-    are its labels as they are, and prompts are two numbers."""
+    """Return the conditioning on the centre (x, y) in px, by sinusoidal encodings. The images of a
+    world of bumps are told their labels as they are, and prompts are two numbers."""
     spans, periodic = [(0.0, float(config.image_size_px))] * 2, [config.periodic] * 2
     prompts = CoordinatePrompts(spans, periodic)
     return Conditioning(
@@ -92,11 +93,11 @@ def bump_conditioning(config: BumpsConfig) -> Conditioning:
 def condition_rows(
     world: Captioned, data: Dataset, conditioning: Conditioning
 ) -> tuple[Tensor, Int[Tensor, " n"]]:
-    """What the n images of a training set are told: the inputs of the conditioner, one row per
-    condition, and for each image which row is its own.
+    """Return what the n images of a training set are told: the inputs of the conditioner, one row
+    per condition, and for each image which row is its own.
 
-    Of text, the captions. Of numbers, those of the image as far as its caption names them: what
-    it leaves out is the default, and a wrong word stands for its class mean. Shuffled captions
+    Text is told as the captions. Numbers are those of the image as far as its caption names them:
+    what it leaves out is the default, and a wrong word stands for its class mean. Shuffled captions
     shuffle the numbers with them.
     """
     if conditioning.kind not in NUMBERS:
@@ -117,7 +118,7 @@ def condition_rows(
 
 
 class _Layout:
-    """Where rows of k numbers of one kind say what of a world.
+    """Layout of rows of k numbers of one kind: where they say what of a world.
 
     Attributes:
         entries: concept → its places in a row.
@@ -144,7 +145,7 @@ class _Layout:
             self.default = torch.tensor([2 * low - high for low, high in self.spans])
 
     def words(self, world: Captioned) -> dict[str, dict[str, float]]:
-        """What every word of the captions sets, as `NumberPrompts` takes it."""
+        """Return what every word of the captions sets, as `NumberPrompts` takes it."""
         words: dict[str, dict[str, float]] = {filler: {} for filler in world.captioner.fillers}
         for name, values in world.space.items():
             places = range(len(self.default))[self.entries[name]]
@@ -168,7 +169,8 @@ def _of_numbers(world: Captioned, kind: str) -> Conditioning:
 
 
 def _widths(world: Captioned, kind: str) -> dict[str, int]:
-    """Numbers of every factor, in the order of a row. Mistake for a concept that has none."""
+    """Return how many numbers every factor has, in the order of a row. Mistake names a concept that
+    has none."""
     counts = {name: len(values) for name, values in world.space.items()}
     widths = counts
     if kind == "coordinates":
@@ -187,7 +189,7 @@ def _widths(world: Captioned, kind: str) -> dict[str, int]:
 
 
 def _class_rows(world: Captioned, kind: str) -> Float[Tensor, "combinations k"]:
-    """The rows at the class means of every combination."""
+    """Return the rows at the class means of every combination."""
     if kind == "vector" and isinstance(world, World):
         return class_vector(world)
     if kind == "coordinates" and isinstance(world, World):
@@ -209,7 +211,7 @@ def _value_places(world: Captioned) -> Int[Tensor, "combinations concepts"]:
 
 
 def _said(world: Captioned, captions: Sequence[str]) -> Int[Tensor, "captions concepts"]:
-    """Place of the value that a caption names for each concept; −1: none."""
+    """Return the place of the value that a caption names for each concept; −1: none."""
     said = [world.captioner.parse(caption) for caption in captions]
     return torch.tensor(
         [
@@ -223,7 +225,7 @@ def _said(world: Captioned, captions: Sequence[str]) -> Int[Tensor, "captions co
 
 
 def _longest_captions(world: Captioned, tokenizer: Any) -> list[str]:
-    """One of every template, with the words of most tokens."""
+    """Return a caption of every template, with the words of most tokens."""
 
     def longest(values: Sequence[str]) -> str:
         words = [word for value in values for word in world.captioner.words[value]]

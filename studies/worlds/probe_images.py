@@ -1,4 +1,4 @@
-"""The images that a world gives its probe: to learn from, to set its limit, to certify it."""
+"""Images that a world gives its probe: to learn from, to set its limit, to certify it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,5 @@
-"""What an evaluation asks at every snapshot: the captions of all combinations, and other prompts.
+"""Questions of an evaluation at every snapshot: the captions of all combinations, and other
+prompts.
 
 A set of prompts is a template over the concepts, such as "a {color} {shape} AND a {size} {shape}",
 which every combination fills in with its values. Imports no torch.
@@ -21,7 +22,7 @@ EXAMPLE = "'a {color} {shape} AND a {size} {shape}'"
 
 
 class Question(Protocol):
-    """What the images of one combination, or section of bumps, are asked to show.
+    """Question of one combination, or section of bumps: what its images are asked to show.
 
     Attributes:
         combination: its name in scores.
@@ -37,8 +38,8 @@ class Question(Protocol):
     def start(self) -> int: ...
 
     def asked(self, count: int) -> Sequence[tuple[str, Mapping[str, Any]]]:
-        """Of images 0 … count − 1 the prompt and, as `score_images` takes them, the targets; those
-        of an image are the same whatever the count is."""
+        """Return, of images 0 … count − 1, the prompt and, as `score_images` takes them, the
+        targets. Those of an image are the same whatever the count is."""
 
 
 Questions = Mapping[str, Sequence[Question]]  # by the name of their set
@@ -49,7 +50,7 @@ def prompts_of(question: Question, count: int) -> list[str]:
 
 
 def rows_of(question: Question, count: int) -> list[dict[str, Any]]:
-    """What differs between its images in scores, but for the targets."""
+    """Return what differs between a question's images in scores, but for the targets."""
     own = {"combination": question.combination, "split": question.split}
     prompts = enumerate(prompts_of(question, count))
     return [{**own, "prompt": prompt, "sample": sample} for sample, prompt in prompts]
@@ -73,7 +74,7 @@ class WordQuestion:
 
     @property
     def combination(self) -> str:
-        """Its name; of a partial prompt, its asked values."""
+        """Return the name of the combination; of a partial prompt, its asked values."""
         return " ".join(self.targets.values())
 
     def asked(self, count: int) -> Sequence[tuple[str, Values]]:
@@ -84,9 +85,10 @@ WordQuestions = Mapping[str, tuple[WordQuestion, ...]]
 
 
 def all_questions(world: Terms, prompts: Mapping[str, str]) -> WordQuestions:
-    """Of the captions, under PLAIN, and then of every set: name → template.
+    """Return the questions of the captions, under PLAIN, and then of every set, by name.
 
-    Raises Mistake for names that are taken or cannot be part of a file's name, and as `ask` does.
+    prompts: name → template. Raises Mistake for names that are taken or cannot be part of a file's
+    name, and as `ask` does.
     """
     for name in prompts:
         if not re.fullmatch(r"[A-Za-z]\w{0,39}", name, re.ASCII) or name in RESERVED_SETS:
@@ -99,7 +101,7 @@ def all_questions(world: Terms, prompts: Mapping[str, str]) -> WordQuestions:
 
 
 def ask(world: Terms, name: str, template: str) -> tuple[WordQuestion, ...]:
-    """The prompts of one set, each once, in the order of the combinations that write them.
+    """Return the prompts of one set, each once, in the order of the combinations that write them.
 
     Raises Mistake for words and slots that the captions do not know, a term without a slot, a
     template that asks for nothing, and NOT of what is asked for.
@@ -114,7 +116,8 @@ def ask(world: Terms, name: str, template: str) -> tuple[WordQuestion, ...]:
 
 
 def rows_per_step(prompt: str, guidance_scale: float) -> int:
-    """What a prompt asks the network for at one time: its terms and the null, or one of them."""
+    """Return how many rows a prompt asks the network for at one time: its terms and the null, or
+    one of them."""
     weights = [guidance_scale * weight for _, weight in parse_composition(prompt).terms]
     return 1 if weights == [1.0] or not any(weights) else len(weights) + 1
 

@@ -1,4 +1,4 @@
-"""Which kinds of world there are. A new one is a folder beside this file and a line in KINDS."""
+"""Registry of the kinds of world. A new one is a folder beside this file and a line in KINDS."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeAlias, Union

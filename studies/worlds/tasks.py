@@ -1,4 +1,4 @@
-"""What a model is to learn of a world, of whatever kind: data with their conditions."""
+"""Task of a model: what it is to learn of a world, of whatever kind."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from studies.worlds.model_inputs import Conditioning
 
 @dataclass(frozen=True)
 class Task:
-    """What a model is to learn of a world.
+    """Task of a model: what it is to learn of a world, and how it is told.
 
     Attributes:
         shown: how much training shows, and how much it does not, in words.

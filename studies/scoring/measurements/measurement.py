@@ -1,4 +1,5 @@
-"""What is measured of the images of a plan, or of the model that drew them: one contract.
+"""Contract of measurements: what is measured of the images of a plan, or of the model that drew
+them.
 
 The probe and the oracle meet it. A further measurement is a file beside theirs and a line in
 registry.py.
@@ -23,7 +24,8 @@ from studies.run.tables import write_rows
 
 @dataclass(frozen=True)
 class Subject:
-    """What there is to measure of one plan.
+    """Subject of measurements: the images of one plan, what they were asked to show, and their
+    model.
 
     Attributes:
         plan: which images, of which snapshot, drawn how.
@@ -45,7 +47,7 @@ class Subject:
 
 
 class Measurement(ABC):
-    """One instrument: what it makes of a subject are rows of a table.
+    """Instrument that turns a subject into rows of a table.
 
     Class attributes:
         table: where its rows go: `scores`, or a table of its own beside it, NAME.parquet.

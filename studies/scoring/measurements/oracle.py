@@ -1,4 +1,4 @@
-"""The oracle of a world of shapes, as a measurement: what it reads in every image."""
+"""Measurement by the oracle of a world of shapes: what it reads in every image."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -14,7 +14,7 @@ from studies.worlds.shapes.oracle import oracle_of
 
 
 class OracleReadings(Measurement):
-    """What the oracle reads. It takes seconds to make, and is not made where nothing is left to
+    """Readings of the oracle, which takes seconds to make and is not made where nothing is left to
     read."""
 
     name = ORACLE
@@ -24,7 +24,7 @@ class OracleReadings(Measurement):
 
     @cached_property
     def oracle(self) -> tuple[Oracle, float]:
-        """The oracle, with the residual above which it is unsure."""
+        """Return the oracle, with the residual above which it is unsure."""
         return oracle_of(self.experiment.world.terms)
 
     @property

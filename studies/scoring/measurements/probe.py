@@ -1,4 +1,4 @@
-"""The probe, as a measurement: what it reads in every image."""
+"""Measurement by the probe: what it reads in every image."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from studies.scoring.measurements.measurement import Measurement, Subject
 
 
 class ProbeReadings(Measurement):
-    """What the run's probe reads."""
+    """Readings of the run's probe."""
 
     def __init__(self, experiment: Experiment):
         self.name, self.experiment = experiment.probe_name, experiment

@@ -1,4 +1,4 @@
-"""Which measurements there are. A new one is a file beside this one and a line in MEASUREMENTS."""
+"""Registry of all measurements. A new one is a file beside this one and a line in MEASUREMENTS."""
 
 from collections.abc import Callable, Sequence
 

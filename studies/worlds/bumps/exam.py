@@ -1,4 +1,4 @@
-"""What is asked of every snapshot of a model of bumps: centres of each section of its world."""
+"""Exam of every snapshot of a model of bumps: centres of each section of its world."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from studies.worlds.prompt_sets import PLAIN, prompts_of
 
 @dataclass(frozen=True)
 class CentreQuestion:
-    """One section: image k has a centre of its own, the same at every snapshot.
+    """Question of one section: image k has a centre of its own, the same at every snapshot.
 
     Attributes:
         start: the number of the section.
@@ -45,7 +45,8 @@ class CentreQuestion:
         return self.section.labels(self.world, self.seed, count)
 
     def asked(self, count: int) -> Sequence[tuple[str, Mapping[str, float]]]:
-        """Targets in px; nan: none."""
+        """Return the prompt and the targets in px of every image; a coordinate that is absent is
+        nan."""
         config, labels = self.world.config, self.labels(count)
         centres = labels.where(in_frame(config, labels), torch.nan).tolist()
         return [
@@ -55,7 +56,8 @@ class CentreQuestion:
 
 
 class BumpExam:
-    """seed: of which centres are asked for, `evaluate.seed`."""
+    """Exam of the centres of every section. seed: `evaluate.seed`, which fixes the centres asked
+    for."""
 
     concepts = ("x", "y")
     compared = "combination"
@@ -71,13 +73,14 @@ class BumpExam:
 
     @property
     def chance(self) -> Mapping[str, float]:
-        """Of centres guessed anywhere on a torus of this size; at the border of a plane less."""
+        """Return the accuracy of guessing centres anywhere on a torus of this size; at the border
+        of a plane it is less."""
         single = 2 / self.config.image_size_px
         return {"x": single, "y": single, "joint": single**2}
 
     @property
     def shown(self) -> Mapping[int, str]:
-        """All sections, each with its first centre."""
+        """Return all sections, each with its first centre."""
         return {q.start: f"{q.combination}: {prompts_of(q, 1)[0]}" for q in self.centres}
 
     @property
@@ -100,9 +103,10 @@ class BumpExam:
     def distance(
         self, shown: Float[Tensor, "m 2"], asked: Float[Tensor, " 2"]
     ) -> Float[Tensor, " m"]:
-        """Squared, in px²; a coordinate that one names and the other does not counts as N px.
+        """Return squared distances in px²; a coordinate that one names and the other does not
+        counts as the image's size.
 
-        Rounded, so that labels equally far on a tiling are equally far.
+        They are rounded, so that labels equally far on a tiling are equally far.
         """
         size, off = self.config.image_size_px, (shown - asked).abs()
         off = torch.minimum(off, size - off) if self.config.periodic else off
@@ -115,7 +119,8 @@ class BumpExam:
 
 
 def prompt_of(config: BumpsConfig, label: Float[Tensor, " 2"]) -> str:
-    """As `CoordinatePrompts` reads it, to the last bit: "12.5 3", or "12.5 -" of a stripe."""
+    """Return a label as `CoordinatePrompts` reads it, to the last bit: "12.5 3", or "12.5 -" of a
+    stripe."""
     shown = in_frame(config, label[None])[0].tolist()
     numbers = [np.format_float_positional(x, trim="-") for x in label.numpy()]
     return " ".join(n if s else NULL_COORDINATE for n, s in zip(numbers, shown, strict=True))

@@ -1,4 +1,4 @@
-"""What a world of bumps gives an experiment: renders, of any centre."""
+"""Images of a world of bumps: renders, of any centre."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
@@ -35,7 +35,7 @@ from studies.worlds.tasks import Task
 
 
 class BumpImages(WorldImages):
-    """Renders, as many as are asked for."""
+    """Images of a world of bumps: renders, as many as are asked for."""
 
     images_are = "renders"
     advice = "make the world easier to read"
@@ -76,7 +76,7 @@ class BumpImages(WorldImages):
     def second_opinion(
         self, config: ProbeConfig, probe: Probe, certificate: Batch
     ) -> dict[str, Any]:
-        """What the oracle reads in the same renders, and both under noise and blur."""
+        """Return what the oracle reads in the same renders, and both under noise and blur."""
         (images, _), oracle = certificate, BumpOracle(self.world)
         limit = oracle.limit(ORACLE_RATE, config.seed, ORACLE_NOISE, len(images))
         count = len(images) // DEGRADED_SHARE
@@ -86,7 +86,7 @@ class BumpImages(WorldImages):
         }
 
     def originals(self, seed: int, count: int) -> Sequence[np.ndarray]:
-        """Of the centres that are asked for."""
+        """Return renders of the centres that are asked for."""
         labels = [part.labels(self.labelled, seed, count) for part in sections(self.labelled)]
         return [draw(self.world, own).permute(0, 2, 3, 1).numpy() for own in labels]
 

@@ -24,7 +24,7 @@ def has_nulls(config: BumpsConfig) -> bool:
 
 
 class Bumps(KindOfWorld):
-    """A world of Gaussian bumps, or of crossed stripes. Its labels need torch; its terms are the
+    """World of Gaussian bumps, or of crossed stripes. Its labels need torch; its terms are the
     config."""
 
     settings = BumpsConfig

@@ -1,4 +1,4 @@
-"""What the probe of a world of bumps learns to read, and what the oracle says of it."""
+"""Probe of a world of bumps: what it learns to read, and what the oracle says of it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,16 +21,16 @@ LIMIT_IMAGES = 512
 
 
 def bump_heads(config: BumpsConfig) -> dict[str, Coordinate]:
-    """x and y, which may be absent where the world has stripes alone."""
+    """Return heads for x and y, which may be absent where the world has stripes alone."""
     head = Coordinate(config.image_size_px, config.periodic, nullable=has_nulls(config))
     return {"x": head, "y": head}
 
 
 def bump_batch(config: BumpsConfig, seed: int, purpose: str, start: int, count: int) -> Batch:
-    """Renders, uint8 (count, 1, h, w), of centres anywhere in the frame, and x and y in px.
+    """Return renders, uint8 (count, 1, h, w), of centres anywhere in the frame, and x and y in px.
 
-    Not only centres of the tiling, and held-out ones too. Where the world has stripes alone, all
-    kinds of examples in turn; a coordinate that is absent is nan.
+    Centres beside the tiling are there, and held-out ones too. Where the world has stripes alone,
+    all kinds of examples come in turn; a coordinate that is absent is nan.
     """
     index = torch.arange(start, start + count)
     centres = streams.uniform(seed, purpose, 0, index, 2) * config.image_size_px
@@ -44,7 +44,7 @@ def bump_batch(config: BumpsConfig, seed: int, purpose: str, start: int, count: 
 def bump_curves(
     config: BumpsConfig, probe: Probe, oracle: BumpOracle, limit: float, seed: int, count: int
 ) -> dict[str, list[dict[str, Any]]]:
-    """How both instruments read `count` renders under noise and blur."""
+    """Return how both instruments read `count` renders under noise and blur."""
     images, centres = bump_batch(config, seed, "degradation", 0, count)
     images = images.permute(0, 2, 3, 1).contiguous()
     return bump_degradation_curves(probe, oracle, limit, images, centres, seed)

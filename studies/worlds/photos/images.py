@@ -1,4 +1,4 @@
-"""What photographs give an experiment: to train on, and three parts of them for the probe."""
+"""Images of a world of photographs: to train on, and three parts of them for the probe."""
 
 import itertools
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ class Parts:
 
 
 def deal_parts(world: PhotoWorld) -> Parts:
-    """All images in use, held-out ones too, shared out for the probe by the world's seed alone.
+    """Share out all images in use for the probe, held-out ones too, by the world's seed alone.
 
     A picture with all its copies falls into one part. Certificate and limit come from the end of
     the order whose front trains the model: what `world.validation` keeps from the model is kept
@@ -66,7 +66,7 @@ def deal_parts(world: PhotoWorld) -> Parts:
 
 
 def _three_parts(own: Ordered) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows that teach, set the limit and certify, from the end of the order on."""
+    """Return the rows that teach, set the limit and certify, from the end of the order on."""
     count = own.num_pictures
     share = max(1, count // SHARE)
     ends = (0, count - 2 * share, count - share, count)
@@ -77,7 +77,7 @@ def _three_parts(own: Ordered) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def in_turn(rows: Rows, count: int) -> Int[Tensor, " n"]:
-    """The first `count` images, or all there are, of the combinations in turn."""
+    """Return the first `count` images, or all there are, of the combinations in turn."""
     rank = torch.cat([torch.arange(len(own)) for own in rows])
     return torch.cat(list(rows))[torch.argsort(rank, stable=True)[:count]]
 
@@ -126,7 +126,8 @@ class PhotoImages(CaptionedImages):
         return leak_check(self.world, data)
 
     def probe_images(self, config: ProbeConfig) -> ProbeImages:
-        """Of limit and certificate at most `config.certificate_images` each."""
+        """Return labelled images for the probe: of limit and certificate at most
+        `config.certificate_images` each."""
         count, size = config.certificate_images, config.batch_size
         taught = Taught(self.parts.taught, self.batch(torch.cat(list(self.parts.taught))))
         return ProbeImages(
@@ -139,7 +140,7 @@ class PhotoImages(CaptionedImages):
     def second_opinion(
         self, config: ProbeConfig, probe: Probe, certificate: Batch
     ) -> dict[str, Any]:
-        """The probe alone under noise and blur."""
+        """Return what the probe alone reads under noise and blur."""
         count = config.certificate_images // DEGRADED_SHARE
         images, targets = (part[:count] for part in certificate)
         rows = degraded_rows(
@@ -151,20 +152,20 @@ class PhotoImages(CaptionedImages):
         return {"oracle": NO_ORACLE, "degradation": {"probe": [asdict(row) for row in rows]}}
 
     def originals(self, seed: int, count: int) -> Sequence[np.ndarray]:
-        """Of the certificate's images, the same whatever the seed is."""
+        """Return the certificate's images, the same whatever the seed is."""
         images = [self.batch(own[:count])[0] for own in self.parts.certificate]
         return [own.permute(0, 2, 3, 1).numpy() for own in images]
 
     def batch(self, rows: Int[Tensor, " n"]) -> Batch:
-        """Images, read from their files, with the place of each value that they show."""
+        """Return images, read from their files, with the place of each value that they show."""
         shown = torch.from_numpy(self.world.combination)[rows]
         images = load(self.world, [self.world.names[i] for i in rows.tolist()])
         return images, value_places(self.world)[shown]
 
 
 class Taught:
-    """The images that teach a probe, drawn with every combination in turn, however many of its
-    images there are: what a probe learns to expect is what it is asked about."""
+    """Images that teach a probe, drawn with every combination in turn, however many of its images
+    there are: what a probe learns to expect is what it is asked about."""
 
     def __init__(self, rows: Rows, batch: Batch):
         self.images, self.targets = batch
@@ -172,7 +173,8 @@ class Taught:
         self.first = self.count.cumsum(0) - self.count
 
     def draw(self, seed: int, purpose: str, start: int, count: int) -> Batch:
-        """Numbers (start … start + count − 1) of the stream (seed, purpose)."""
+        """Return images start … start + count − 1 of the stream (seed, purpose), with what they
+        show."""
         index = torch.arange(start, start + count)
         kind = index % len(self.count)
         share = streams.uniform(seed, purpose, 0, index)[:, 0]

@@ -19,7 +19,7 @@ SHOWN = (*PLACES, "validation", "held_out", "at_most")  # what else differs, pic
 
 
 class Photos(CaptionedWorld):
-    """A world of photographs, with a table of what they show."""
+    """World of photographs, with a table of what they show."""
 
     settings = PhotosConfig
     conditionings = ("one_hot", "embeddings", "captions", "captions_contextual", "pretrained")

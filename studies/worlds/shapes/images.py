@@ -1,4 +1,4 @@
-"""The images of a world of shapes: renders, as many as are asked for, of everything."""
+"""Images of a world of shapes: renders, as many as are asked for, of everything."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -31,7 +31,7 @@ from studies.worlds.probe_images import (
 
 
 class ShapeImages(CaptionedImages):
-    """Renders: as many as are asked for, of everything."""
+    """Images of a world of shapes: renders, as many as are asked for, of everything."""
 
     images_are = "renders"
     advice = "make the world easier to read"

@@ -21,7 +21,7 @@ SHOWN = (  # fields that say which images there are, not what one looks like
 
 
 class Shapes(CaptionedWorld):
-    """A world of rendered shapes."""
+    """World of rendered shapes."""
 
     settings = WorldConfig
     conditionings = (

@@ -1,4 +1,4 @@
-"""What the oracle of a world of shapes sees in images, in words."""
+"""Oracle of a world of shapes: what it sees in images, in words."""
 
 from collections.abc import Callable, Sequence
 
