@@ -1,4 +1,7 @@
-"""Scene ↔ caption over a closed list of words. Imports no torch."""
+"""Scene ↔ caption over a closed list of words. Imports no torch.
+
+Which words each image gets, left out and wrong ones too, is drawn in wording.py.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,8 +30,8 @@ class CaptionConfig:
         synonyms: value → other words for it; training draws one per image.
         drop_article: rate at which the articles are left out.
         drop_word: rate at which the word of a concept is left out; at least one stays.
-        wrong_word: rate at which another value of the concept is named. Where the words that stay
-            would name only held-out combinations, it is drawn again.
+        wrong_word: rate at which another value of the concept is named, each as often. Where the
+            caption of a training image would fit held-out combinations alone, it is drawn again.
         shuffled: permute the captions among the training images: the control in which prompts
             must be left without effect.
     """

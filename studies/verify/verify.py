@@ -1,5 +1,8 @@
-"""Verification of whole runs: every directory is hashed, every other file read; nothing is
-changed."""
+"""Verification of whole runs: what `verify` checks is the list of its steps in `verify()`.
+
+Snapshots, states, frozen encoders and the probe are hashed file by file; logs, samples and parts of
+the scores are opened and checked. Figures and reports are not looked at. Nothing is changed.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace

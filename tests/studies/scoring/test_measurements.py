@@ -23,7 +23,7 @@ def shown(root) -> type[Measurement]:
     text = (root / "docs" / "extending" / "measurements.md").read_text()
     (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     exec(block, names)
-    return names["MeanColor"]
+    return names["Brightness"]
 
 
 @pytest.fixture
@@ -38,10 +38,10 @@ def test_it_reads_what_is_drawn_into_a_table_beside_the_scores(
     run, said = copy(scored, tmp_path / "runs"), []
     stages.evaluate_stage(Experiment(config, run), said.append)
     assert drawn == [] and said[-1] == "evaluate: scored 3 of 13 parts"
-    colors = pd.read_parquet(run.table("colors"))
-    assert len(colors) == 3 * 8 * 9 and {*colors["step"]} == {0, 2, 4}
-    assert colors[["red", "green", "blue"]].stack().between(0, 1).all()
-    assert {"combination", "prompt", "sample", "weights", "sampler"} <= {*colors.columns}
+    table = pd.read_parquet(run.table("brightness"))
+    assert len(table) == 3 * 8 * 9 and {*table["step"]} == {0, 2, 4}
+    assert table["brightness"].between(0, 1).all() and table["brightness"].nunique() > 100
+    assert {"combination", "prompt", "sample", "weights", "sampler"} <= {*table.columns}
     stages.evaluate_stage(Experiment(config, run), said.append)
     assert said[-1] == "evaluate: finished before, 13 parts"
 
