@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ground.endings import Mistake, first_line
 from ground.files import whole_file
 
 
@@ -19,3 +20,14 @@ def write_rows(part: Path, rows: pd.DataFrame, facts: Mapping[str, str]) -> None
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), **facts})
     with whole_file(part, part.parent.parent) as temporary:
         pq.write_table(table, temporary)
+
+
+def read_part_rows(part: Path) -> pd.DataFrame:
+    """Read one part. Mistake names a file that cannot be read."""
+    try:
+        return pq.read_table(part).to_pandas()
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise Mistake(
+            f"{part}: cannot read these rows ({first_line(error)}); move the file away, "
+            f"scripts/evaluate.py makes it again"
+        ) from None

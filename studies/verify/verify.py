@@ -19,6 +19,7 @@ from studies.run.opened import Experiment
 from studies.run.plans import make_plans
 from studies.run.provenance import OUTDATED, is_outdated
 from studies.run.samples import load_samples
+from studies.run.tables import read_part_rows
 from studies.scoring.units import make_jobs, planned_parts
 from studies.verify.checks import (
     Level,
@@ -166,6 +167,8 @@ def _planned_snapshots(run: RunDir, config: Config, trained_to: int) -> Remarks:
 def _evaluation(run: RunDir, config: Config | None, done: bool) -> Remarks:
     for path in sorted(run.samples.glob("*/[!.]*.npz")):
         yield from readable(path, load_samples)
+    for path in sorted({*run.path.glob("*.parquet/[!.]*.parquet")} - {*_parts(run)}):
+        yield from readable(path, read_part_rows)
     yield from _scores(run, config, (yield from _num_prompts(run, config)))
     certificate = yield from _certificate(run)
     planned = []

@@ -13,6 +13,7 @@ from studies.scoring.measurements import registry
 from studies.scoring.measurements.measurement import Measurement
 from studies.scoring.measurements.oracle import OracleReadings
 from studies.scoring.measurements.probe import ProbeReadings
+from studies.verify.verify import verify
 from tests.harness.evaluations import copy, quiet
 
 
@@ -44,6 +45,10 @@ def test_it_reads_what_is_drawn_into_a_table_beside_the_scores(
     assert {"combination", "prompt", "sample", "weights", "sampler"} <= {*table.columns}
     stages.evaluate_stage(Experiment(config, run), said.append)
     assert said[-1] == "evaluate: finished before, 13 parts"
+    part = next(run.table("brightness").iterdir())
+    part.write_bytes(part.read_bytes()[:-9])
+    (remark,) = [remark for remark in verify(run) if remark.level == "damaged"]
+    assert remark.path == part and "cannot read these rows" in remark.what
 
 
 def test_it_may_ask_for_the_model(scored, config, monkeypatch, tmp_path):
