@@ -257,6 +257,7 @@ def test_a_missing_or_broken_snapshot_is_refused(straight, tiny_world, tmp_path)
     assert last.name == "step_00000008"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reduction", ["all_reduce", "in_order"])
 def test_micro_batches_add_up_to_the_batch(straight, tiny_world, tmp_path, reduction):
     """Two images at a time: the same draws and rates, losses equal up to the order of additions:
@@ -362,6 +363,7 @@ VARIANTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_kind_of_run_continues_bit_for_bit(tiny_world, tmp_path, name):
     """Stopped after step 7, and in two parts: the learned noise schedule and dropout go on too."""
@@ -382,6 +384,7 @@ def test_every_kind_of_run_continues_bit_for_bit(tiny_world, tmp_path, name):
     assert rows(tmp_path / "straight") == rows(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_dropout_is_the_same_however_the_batch_is_divided(tiny_world, tmp_path):
     model, objective = VARIANTS["dropout"]
     for size in (None, 2):

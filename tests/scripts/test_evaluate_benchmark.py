@@ -48,6 +48,7 @@ def test_the_plain_pipeline_draws_the_same_images(benchmark, pipeline):
     assert plain("a red circle", 1).size == (16, 16)
 
 
+@pytest.mark.slow
 def test_evaluations_are_those_of_the_network(benchmark, pipeline):
     ways = benchmark.ways(pipeline.scheduler)
     assert {way.sampler for way in ways} == {*benchmark.SAMPLER_NAMES}

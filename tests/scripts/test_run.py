@@ -3,6 +3,7 @@
 import json
 
 import pandas as pd
+import pytest
 
 from tests.harness.commands import SHORT, TINY, call
 
@@ -22,6 +23,7 @@ def test_another_experiment_under_the_same_name_is_refused(runs):
     assert status == 2 and "holds another experiment (seed: 0 → 5)" in err
 
 
+@pytest.mark.slow
 def test_the_report_follows_the_evaluation_it_is_asked_for(runs):
     """Not the newest file: back at the first settings, the first report."""
     command = ("run", "--config", TINY, "--runs", str(runs), *SHORT)
@@ -54,6 +56,7 @@ def test_the_run_directory_holds_what_was_promised(runs):
     assert set(generated["split"]) == {"train", "held_out"}
 
 
+@pytest.mark.slow
 def test_figures_of_several_runs(runs, tmp_path):
     other = ("--config", TINY, "--runs", str(runs), *SHORT, "--seed", "1", "--name", "other")
     status, out, err = call("run", *other)

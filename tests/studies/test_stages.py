@@ -40,6 +40,7 @@ def test_training_does_not_start_on_a_leak(config, tmp_path, monkeypatch):
     assert not run.snapshots.exists()
 
 
+@pytest.mark.slow
 def test_a_run_does_not_start_with_a_probe_below_its_gate(config, tmp_path):
     weak = replace(config, probe=replace(config.probe, steps=2, gate=1.0, certificate_images=64))
     run = RunDir(tmp_path / "run")
@@ -81,6 +82,7 @@ def test_held_out_captions_are_no_part_of_the_training_set(config):
     assert world.captioner.write(world.split.held_out[0]) not in training_set(world).captions
 
 
+@pytest.mark.slow
 def test_a_world_of_one_combination_runs_to_its_report(config, tmp_path):
     """Nothing can be told apart there: tables, figures and report say so."""
     alone = {"shape": Concept(("circle",)), "color": Concept(("red",), signal=0.6)}

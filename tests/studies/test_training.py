@@ -220,6 +220,7 @@ def test_another_evaluation_does_not_thin_what_the_config_still_wants(config, tr
     assert "plans more than is scored; all kept" in said[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "later", [{"guidance_scale": 2.0}, {}], ids=["more to do", "nothing to do"]
 )

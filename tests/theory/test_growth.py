@@ -71,6 +71,7 @@ def test_small_entries_grow_exponentially():
     seed=st.integers(0, 99),
     std=st.floats(0.02, 1),
 )
+@pytest.mark.slow
 def test_the_first_stage_stays_within_its_bound(a, seed, std):
     a = torch.tensor(a, dtype=torch.float64)
     U_0 = gaussian_factors(torch.tensor([seed]), len(a), len(a), std)

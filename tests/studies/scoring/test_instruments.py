@@ -87,6 +87,7 @@ def test_pictures_are_of_the_images_in_which_they_part(parted, config):
         assert np.array_equal(panel.get_images()[0].get_array(), images[k])
 
 
+@pytest.mark.slow
 def test_figures_of_disagreement_go_when_there_is_none(parted, config):
     findings = Findings([Experiment(config, parted)])
     findings.draw(parted.figures)

@@ -53,6 +53,7 @@ def test_other_settings_add_to_what_is_there(run, config, drawn, change, tiles):
     assert [f.line() for f in verify(run) if f.level != "note"] == []
 
 
+@pytest.mark.slow
 def test_both_weights_are_scored_and_never_mixed(run, config, tmp_path):
     both = changed(config, both_weights=True, oracle=False)
     stages.evaluate_stage(Experiment(both, run), quiet)

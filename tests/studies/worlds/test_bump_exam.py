@@ -206,6 +206,7 @@ def test_renders_and_the_memoriser_are_ceiling_and_floor(scores):
     assert (share["torus"] < 0.9).all()
 
 
+@pytest.mark.slow
 def test_its_sampler_is_certified_by_the_same_centres(run, tmp_path, monkeypatch):
     monkeypatch.setattr("studies.scoring.sampler_certificate.REFERENCE_STEPS", 2)
     shutil.copytree(run.path.parent, tmp_path / "runs", symlinks=True)

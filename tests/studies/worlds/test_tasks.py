@@ -167,6 +167,7 @@ def blank(images: range, check) -> torch.Tensor:
     return torch.zeros(len(images), 16, 16, 3, dtype=torch.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["ddpm", "variational"])
 def test_the_memoriser_is_scored_beside_the_model(config, tmp_path, objective, monkeypatch):
     """It draws training images, of a neighbouring combination if the asked one is held out. What
