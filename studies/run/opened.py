@@ -24,7 +24,7 @@ from studies.worlds.kind import KindOfWorld
 from studies.worlds.tasks import Task
 
 OF_THE_WORLD = ("opened", "images", "training")  # what another config may share
-OF_THE_RUN = ("certificate", "probe", "parts")
+OF_THE_PROBE = ("certificate", "probe")
 
 
 class Experiment:
@@ -55,11 +55,18 @@ class Experiment:
         known."""
         if config == self.config:
             return self
-        other, known = Experiment(config, self.run), [*OF_THE_RUN]
-        if (config.world, config.captions) == (self.config.world, self.config.captions):
-            known += [*OF_THE_WORLD]
+        other, known = Experiment(config, self.run), ["parts"]
+        same_world = (config.world, config.captions) == (self.config.world, self.config.captions)
+        known += OF_THE_WORLD if same_world else ()
+        known += OF_THE_PROBE if same_world and config.probe == self.config.probe else ()
+        known += ["label"] if config.name == self.config.name else []
         other.__dict__.update({k: v for k, v in self.__dict__.items() if k in known})
         return other
+
+    def forget_probe(self) -> None:
+        """Forget the run's probe and certificate: another probe is linked into the run."""
+        for name in OF_THE_PROBE:
+            self.__dict__.pop(name, None)
 
     def with_contents(self) -> "Experiment":
         """Return this experiment with a config that says what the world's files hold, so that other

@@ -53,6 +53,7 @@ def ensure_probe(
         check_gate(certificate, experiment.config.probe.gate, experiment.images.advice)
         if not ready:
             _link(run.probe, directory)
+            experiment.forget_probe()
     return new
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from analysis.figures.run import trajectory_figure
 from analysis.tables.trajectory import concept_trajectories, prompt_effect
+from data_gen.wording import Captioned
 from diffusion.memoriser import differing
 from studies.worlds.asked import Terms
 from studies.worlds.prompt_sets import PLAIN, Questions, all_questions, prompts_of
@@ -120,6 +121,6 @@ class CaptionExam:
         return {"effect of prompts, P(v | asked v) - P(v | asked another)": text}
 
 
-def value_places(world: Terms) -> Int[Tensor, "combinations concepts"]:
+def value_places(world: Terms | Captioned) -> Int[Tensor, "combinations concepts"]:
     """Return the place of every value of every combination."""
     return torch.tensor([world.space.value_indices(c) for c in world.space.combinations])

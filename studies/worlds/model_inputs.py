@@ -30,6 +30,7 @@ from diffusion.prompts import (
 from diffusion.text_encoders import build_text_encoder, fit_length, load_text_encoder
 from ground import streams
 from ground.endings import Mistake
+from studies.worlds.exams import value_places
 
 NUMBERS = ("vector", "one_hot", "embeddings", "coordinates")  # the kinds that read no text
 
@@ -107,7 +108,7 @@ def condition_rows(
         order = streams.permutation(world.seed, "captions.shuffled", 0, len(data))
     layout = _Layout(world, conditioning.kind)
     rows = _image_rows(world, data, conditioning.kind)[order]
-    shown = _value_places(world)[data.combination[order]]
+    shown = value_places(world)[data.combination[order]]
     said = _said(world, data.captions)[data.caption]
     for i, concept in enumerate(world.space.names):
         entries, means = layout.entries[concept], layout.means[concept]
@@ -131,7 +132,7 @@ class _Layout:
         widths = _widths(world, kind)
         ends = dict(zip(widths, itertools.accumulate(widths.values()), strict=True))
         self.entries = {n: slice(ends[n] - widths[n], ends[n]) for n in world.space.names}
-        rows, places = _class_rows(world, kind), _value_places(world).unbind(dim=1)
+        rows, places = _class_rows(world, kind), value_places(world).unbind(dim=1)
         self.means = {
             name: torch.stack([rows[place == v][0] for v in place.unique()])[:, self.entries[name]]
             for name, place in zip(world.space.names, places, strict=True)
@@ -204,10 +205,6 @@ def _image_rows(world: Captioned, data: Dataset, kind: str) -> Float[Tensor, "n 
     if kind == "coordinates" and isinstance(world, World):
         return coordinates(world, data)
     return one_hot(world.space, data.combination)
-
-
-def _value_places(world: Captioned) -> Int[Tensor, "combinations concepts"]:
-    return torch.tensor([world.space.value_indices(c) for c in world.space.combinations])
 
 
 def _said(world: Captioned, captions: Sequence[str]) -> Int[Tensor, "captions concepts"]:

@@ -10,7 +10,7 @@ from ground.endings import Mistake
 from studies import stages
 from studies.run.directory import RunDir
 from studies.run.opened import Experiment
-from tests.harness.evaluations import changed, quiet
+from tests.harness.evaluations import changed, copy, quiet
 
 ONCE = {  # what is found, and what it is found for: its first argument, or nothing
     "studies.run.results.read_part": True,
@@ -60,6 +60,23 @@ def test_a_change_keeps_what_it_does_not_touch(config, scored):
     assert other.exam is not experiment.exam
     moved = experiment.changed(replace(config, world=replace(config.world, seed=1)))
     assert moved.images is not images and moved.images.world.seed == 1
+
+
+def test_another_probe_is_not_taken_for_the_one_that_was_known(config, scored, tmp_path):
+    experiment = Experiment(config, copy(scored, tmp_path / "runs"))
+    first = experiment.probe_name
+    other = experiment.changed(replace(config, probe=replace(config.probe, steps=3)))
+    assert other.probe_name == first and other.certificate is not experiment.certificate
+    stages.probe_stage(other, quiet)
+    assert other.probe_name != first
+    moved = experiment.changed(replace(config, world=replace(config.world, image_size_px=32)))
+    with pytest.raises(Mistake, match="is the probe of another world"):
+        _ = moved.probe
+
+
+def test_a_label_stays(config, scored):
+    named = Experiment(config, scored).named("a, raw")
+    assert named.showing("raw").label == "a, raw" and named.config.name == "tiny"
 
 
 def test_no_config_is_unchecked(config):
