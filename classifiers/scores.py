@@ -41,6 +41,7 @@ from classifiers.heads import READ_AS, Coordinate
 from classifiers.probe import Probe
 from ground.endings import Mistake, first_line
 from ground.files import digest_file, hash_file, whole_file
+from ground.unchanged import read_once
 
 SCHEMA_VERSION = 2  # 1: a part's hash is not in it, but in a hidden file beside it
 HASH, BLANK = b"sha256", b"0" * 64  # a part's own hash, and what stands there while it is taken
@@ -209,7 +210,8 @@ def _is_as_written(path: Path, data: bytes, metadata: Mapping[bytes, bytes]) -> 
     return metadata.get(b"schema_version") == b"1" and known
 
 
-def read_facts(path: Path) -> dict[str, str]:
+@read_once
+def read_facts(path: Path) -> Mapping[str, str]:
     """What `write_part` was told of a part; `schema_version` and what pandas notes are there too.
     Mistake as of `read_part`."""
     with _readable(path):

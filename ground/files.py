@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ground.endings import Mistake
+from ground.unchanged import read_once
 
 MANIFEST = "manifest.json"
 
@@ -46,11 +47,16 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Read a JSON file. Raises Mistake, naming the file, if it is missing or no JSON."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(_text(path))
     except FileNotFoundError:
         raise Mistake(f"{path}: no such file") from None
     except ValueError as error:
         raise Mistake(f"{path}: not readable as JSON ({error})") from None
+
+
+@read_once
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
 
 
 def write_directory(path: Path, fill: Callable[[Path], None], **facts: Any) -> None:
@@ -100,7 +106,9 @@ def hashes(directory: Path) -> dict[str, str]:
     return {name: hash_file(file) for name, file in files.items() if name != MANIFEST}
 
 
+@read_once
 def hash_file(path: Path) -> str:
+    """SHA-256 of a file's content."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -82,6 +82,11 @@ class BumpsConfig:
     margin: float = 6.0
     held_out: HeldOut = field(default_factory=HeldOut)
 
+    @property
+    def has_nulls(self) -> bool:
+        """Whether some examples show one coordinate alone, or none."""
+        return self.examples != "2d"
+
 
 def frame_tiling(config: BumpsConfig, increment: float) -> list[float]:
     """Coordinates 0, d, 2d, … in [0, N): ⌈N / d⌉ of them."""

@@ -22,7 +22,6 @@ from studies.findings.certificate_facts import degradation
 from studies.run.opened import Experiment
 from studies.run.plans import Plan, shown_plans
 from studies.run.provenance import ORACLE
-from studies.run.results import read_samples
 
 LEGENDS = {
     "certificate": "How {readers} read {originals} under noise and blur. Right: the share read as "
@@ -92,4 +91,4 @@ def _images(experiment: Experiment, plan: Plan, apart: pd.DataFrame) -> np.ndarr
     questions = experiment.exam.questions[plan.intervention]
     names = [question.combination for question in questions]
     asked = [names.index(name) for name in apart["combination"]]
-    return read_samples(experiment.run, plan)[asked, apart["sample"]]
+    return experiment.samples(plan)[asked, apart["sample"]]

@@ -25,7 +25,6 @@ from studies.findings.instruments import LEGENDS, instrument_figures
 from studies.findings.prompt_findings import curves_of_prompts
 from studies.run.opened import Experiment
 from studies.run.plans import MEMORISER, RENDER, shown_plans
-from studies.run.results import read_samples
 from studies.worlds.exams import Exam
 
 
@@ -152,7 +151,7 @@ def sample_grid(experiment: Experiment) -> Any:
     """Return a figure of samples. Rows: what the exam shows; columns: snapshots; sample 0 of
     each."""
     plans, exam = shown_plans(experiment.config), experiment.exam
-    columns = [read_samples(experiment.run, plan)[[*exam.shown], 0] for plan in plans]
+    columns = [experiment.samples(plan)[[*exam.shown], 0] for plan in plans]
     return sample_grid_figure(
         colored(np.stack(columns, axis=1)),
         [*exam.shown.values()],

@@ -10,6 +10,7 @@ from analysis.report.build import Neighbour, Report, write_report
 from analysis.tables.trajectory import final_accuracy
 from ground.endings import Mistake
 from ground.files import hash_file, hash_json, read_json, read_rows, write_json
+from ground.unchanged import read_once
 from studies.experiment.config import to_dict, to_yaml
 from studies.findings.certificate_facts import certificate_facts
 from studies.findings.instruments import learned_rows, legends
@@ -17,7 +18,6 @@ from studies.findings.run_findings import Findings, colored
 from studies.run.directory import RunDir
 from studies.run.opened import Experiment
 from studies.run.plans import shown_plans
-from studies.run.results import read_samples
 from studies.scoring.sampler_certificate import sampler_facts
 from studies.scoring.units import planned_parts
 from studies.worlds.prompt_sets import PLAIN, prompts_of
@@ -80,7 +80,7 @@ def nearest_training_images(experiment: Experiment) -> list[Neighbour]:
     The distance is the root mean square over pixels and channels, in grey levels.
     """
     exam, training = experiment.exam, experiment.training
-    samples = read_samples(experiment.run, shown_plans(experiment.config)[-1])
+    samples = experiment.samples(shown_plans(experiment.config)[-1])
     images, neighbours = training.images.permute(0, 2, 3, 1).numpy(), []
     for place in exam.held_out:
         sample = samples[place, 0]
@@ -104,11 +104,16 @@ def _distance(images: np.ndarray, sample: np.ndarray) -> np.ndarray:
     return np.sqrt(((images.astype(np.float32) - sample) ** 2).mean(axis=(1, 2, 3)))
 
 
-def speed_facts(run: RunDir) -> dict[str, str]:
+def speed_facts(run: RunDir) -> Mapping[str, str]:
     """Return facts of training: images/s (median over all of it), peak memory of its first process,
     on a GPU that of its tensors there too, and the share of its time spent on writing snapshots and
     states."""
-    rows = read_rows(run.path / "timings.jsonl")
+    return _speed_facts(run.path / "timings.jsonl")
+
+
+@read_once
+def _speed_facts(timings: Path) -> Mapping[str, str]:
+    rows = read_rows(timings)
     speed = float(np.median([row["images_per_second"] for row in rows]))
     peak = max(row["peak_memory_mib"] for row in rows)
     facts = {"images/s": f"{speed:.0f}", "peak memory": f"{peak / 1024:.2f} GiB"}

@@ -17,11 +17,20 @@ from ground.endings import Mistake, Preempted
 from ground.files import read_json, write_json, write_text
 from ground.locks import is_locked, locked
 from ground.reading import read_as, read_yaml
+from ground.unchanged import read_once
 from studies.experiment.config import Config, to_yaml
 from studies.experiment.identity import differences, identity
 
 RESERVED_BYTES = 1 << 16  # given up to say in status.json that the disk is full
 PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "numpy", "pandas", "torchmetrics")
+
+
+@read_once
+def _read_config(path: Path) -> Config:
+    try:
+        return read_as(Config, read_yaml(path), "")
+    except Mistake as mistake:
+        raise Mistake(f"{path}: {mistake}") from None
 
 
 class RunDir:
@@ -57,10 +66,7 @@ class RunDir:
             raise Mistake(
                 f"{self.path}: not a run directory (no config.yaml); train one with scripts/run.py"
             )
-        try:
-            return read_as(Config, read_yaml(self.config_file), "")
-        except Mistake as mistake:
-            raise Mistake(f"{self.config_file}: {mistake}") from None
+        return _read_config(self.config_file)
 
     def claim(self, config: Config) -> None:
         """Make the directory this experiment's. Raises Mistake if it already is another's."""

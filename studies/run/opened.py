@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from classifiers.certificate import load_probe, probe_name
@@ -17,7 +18,7 @@ from studies.experiment.config import Config, replace_world
 from studies.run.certificate import read_certificate
 from studies.run.directory import RunDir
 from studies.run.plans import Plan
-from studies.run.results import ScoreParts, planned
+from studies.run.results import ScoreParts, planned, read_samples
 from studies.worlds.exams import Exam
 from studies.worlds.images import Training, WorldImages
 from studies.worlds.kind import KindOfWorld
@@ -42,6 +43,7 @@ class Experiment:
     def __init__(self, config: Config, run: RunDir, opened: Any = None):
         """Open an experiment. opened: the world with its files, if somebody has read them."""
         self.config, self.run, self.label = config, run, config.name
+        self._last_samples: tuple[Plan, np.ndarray] | None = None
         if opened is not None:
             self.opened = opened
 
@@ -151,6 +153,13 @@ class Experiment:
     def asks_the_oracle(self) -> bool:
         """Return whether an oracle reads all images: if it is asked to, and the world has one."""
         return self.config.evaluate.oracle and self.world.has_oracle
+
+    def samples(self, plan: Plan) -> np.ndarray:
+        """Return the images of a plan, uint8 (prompts, n, h, w, c); those that were read last are
+        kept. Mistake names a file that cannot be read, or is not of the weights that are there."""
+        if self._last_samples is None or self._last_samples[0] != plan:
+            self._last_samples = plan, read_samples(self.run, plan)
+        return self._last_samples[1]
 
     @cached_property
     def parts(self) -> ScoreParts:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ground.endings import Mistake
 from ground.files import whole_file
+from ground.unchanged import read_once
 from studies.run.provenance import SNAPSHOT
 from studies.worlds.prompt_sets import Question, rows_of
 
@@ -71,6 +72,7 @@ def load_tile(path: Path) -> np.ndarray:
             return stored["images"]
 
 
+@read_once
 def recorded_snapshot(path: Path) -> str | None:
     """Return the hash of the snapshot that samples or a tile were drawn from, if they hold it.
     Mistake names a file that cannot be read."""

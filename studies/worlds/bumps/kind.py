@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 LOOKS = ("kind", "image_size_px", "image", "sigma_x", "sigma_y", "polarity", "periodic")
 
 
-def has_nulls(config: BumpsConfig) -> bool:
-    """Return whether some examples show one coordinate alone, or none."""
-    return config.examples != "2d"
-
-
 class Bumps(KindOfWorld):
     """World of Gaussian bumps, or of crossed stripes. Its labels need torch; its terms are the
     config."""
@@ -48,7 +43,7 @@ class Bumps(KindOfWorld):
     @property
     def looks(self) -> Mapping[str, Any]:
         fields = dataclasses.asdict(self.terms)
-        return {**{name: fields[name] for name in LOOKS}, "nulls": has_nulls(self.terms)}
+        return {**{name: fields[name] for name in LOOKS}, "nulls": self.terms.has_nulls}
 
     def check_prompts(self, prompts: Mapping[str, str]) -> None:
         if prompts:

@@ -13,7 +13,6 @@ from classifiers.probe import Batch, Probe
 from data_gen.bumps.config import BumpsConfig
 from data_gen.bumps.world import EXAMPLES, draw
 from ground import streams
-from studies.worlds.bumps.kind import has_nulls
 from studies.worlds.kind import Facts
 from studies.worlds.probe_images import ORACLE_NOISE, ORACLE_RATE
 
@@ -22,7 +21,7 @@ LIMIT_IMAGES = 512
 
 def bump_heads(config: BumpsConfig) -> dict[str, Coordinate]:
     """Return heads for x and y, which may be absent where the world has stripes alone."""
-    head = Coordinate(config.image_size_px, config.periodic, nullable=has_nulls(config))
+    head = Coordinate(config.image_size_px, config.periodic, nullable=config.has_nulls)
     return {"x": head, "y": head}
 
 
@@ -34,7 +33,7 @@ def bump_batch(config: BumpsConfig, seed: int, purpose: str, start: int, count: 
     """
     index = torch.arange(start, start + count)
     centres = streams.uniform(seed, purpose, 0, index, 2) * config.image_size_px
-    if has_nulls(config):
+    if config.has_nulls:
         example = index % len(EXAMPLES)
         absent = torch.stack((example >= 2, example % 2 == 1), 1)  # as `world.example_of` numbers
         centres[absent] = torch.nan

@@ -10,7 +10,9 @@ from ground.endings import Mistake
 from studies import stages
 from studies.run.directory import RunDir
 from studies.run.opened import Experiment
+from tests.harness.commands import SHORT, TINY, call
 from tests.harness.evaluations import changed, copy, quiet
+from tests.harness.readings import counted
 
 ONCE = {  # what is found, and what it is found for: its first argument, or nothing
     "studies.run.results.read_part": True,
@@ -49,6 +51,15 @@ def test_a_whole_run_finds_out_once_what_it_needs(calls, config, tmp_path):
     assert (
         len(calls) == len(ONCE) - 1 + 5 + 3
     )  # parts: of the probe all, of the oracle no baselines
+
+
+def test_a_command_reads_and_hashes_each_file_once(tmp_path):
+    with counted(tmp_path) as readings:
+        assert call("run", "--config", TINY, "--runs", str(tmp_path), *SHORT)[0] == 0
+    names = {name for each in readings.values() for name in each}
+    assert {"/tiny/snapshots/step_00000008/manifest.json", "/tiny/config.yaml"} <= names
+    assert any(name.endswith("diffusion_pytorch_model.safetensors") for name in names)
+    assert [(key[0], n) for key, n in readings.items() if len(n) > 1] == []
 
 
 def test_a_change_keeps_what_it_does_not_touch(config, scored):
