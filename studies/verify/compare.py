@@ -15,7 +15,7 @@ from studies.experiment.config import to_dict
 from studies.experiment.identity import differences, identity
 from studies.run.directory import RunDir
 from studies.run.samples import load_samples
-from studies.verify.checks import wrong_ranks, wrong_rows
+from studies.verify.log_checks import wrong_ranks, wrong_rows
 from studies.verify.tensor_differences import weights_difference
 
 Rows = dict[int, dict[str, Any]]  # by step

@@ -13,7 +13,7 @@ from studies.run.directory import RunDir
 from studies.run.provenance import SNAPSHOT, STALE, Standing, snapshot_at, standing
 from studies.run.samples import recorded_snapshot
 from studies.scoring.sampler_certificate import other_weights
-from studies.verify.checks import Remark, Remarks
+from studies.verify.remarks import Remark, Remarks
 from studies.verify.weight_checks import Hashes
 
 STEP = re.compile(r"[-/]step_?(\d+)[-/.]")  # in the path of samples and scores

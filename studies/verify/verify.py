@@ -21,19 +21,9 @@ from studies.run.provenance import OUTDATED, is_outdated
 from studies.run.samples import load_samples
 from studies.run.tables import read_part_rows
 from studies.scoring.units import make_jobs, planned_parts
-from studies.verify.checks import (
-    Level,
-    Looking,
-    Remark,
-    Remarks,
-    damaged,
-    is_torn,
-    read_mapping,
-    readable,
-    wrong_metrics,
-    wrong_ranks,
-)
+from studies.verify.log_checks import is_torn, wrong_metrics, wrong_ranks
 from studies.verify.origin_checks import hidden_hashes, origins
+from studies.verify.remarks import Level, Looking, Remark, Remarks, damaged, read_mapping, readable
 from studies.verify.score_checks import (
     is_sampled_for,
     overlapping,

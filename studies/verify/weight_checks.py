@@ -9,7 +9,7 @@ from tqdm import tqdm
 from diffusion.snapshots import THINNED, step_directory, steps_in
 from ground.files import MANIFEST, damage
 from studies.run.directory import RunDir
-from studies.verify.checks import Looking, Remark, Remarks, read_mapping
+from studies.verify.remarks import Looking, Remark, Remarks, read_mapping
 
 Hashes = dict[Path, dict[str, str]]  # of snapshots and states: {file: SHA-256}
 

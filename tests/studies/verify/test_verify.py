@@ -33,7 +33,8 @@ from studies.run.directory import RunDir
 from studies.run.opened import Experiment
 from studies.run.provenance import STALE
 from studies.run.samples import load_samples
-from studies.verify.checks import Remark, wrong_metrics, wrong_ranks
+from studies.verify.log_checks import wrong_metrics, wrong_ranks
+from studies.verify.remarks import Remark
 from studies.verify.verify import summary, verify, verify_runs
 from studies.verify.weight_checks import equal_weights
 

@@ -1,4 +1,4 @@
-"""Checks of single files of a run: what can be wrong with each. Imports no torch.
+"""Checks of a run's logs, metrics.jsonl and ranks.jsonl. Imports no torch.
 
 `progress` is that of the last whole state: the step it was saved at, the rows written until then
 and (not in older runs) their SHA-256.
@@ -7,60 +7,15 @@ and (not in older runs) their SHA-256.
 import math
 import os
 import re
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from ground.endings import Mistake
-from ground.files import hash_rows, read_json
+from ground.files import hash_rows
 
-Level = Literal["damaged", "missing", "stale", "note"]
 Rows = Sequence[Mapping[str, Any]]
 SAME_LOSS = 1e-4  # relative: processes add up their losses in another order
 CHECKSUM = re.compile(r"[0-9a-f]{8}")
-
-
-@dataclass(frozen=True)
-class Remark:
-    """Remark on a run. What is damaged, missing or stale (of weights that are not there any more)
-    has to be seen to, a note need not."""
-
-    level: Level
-    path: Path
-    what: str
-
-    def line(self) -> str:
-        return f"{self.level}: {self.path}: {self.what}"
-
-
-Remarks = Iterator[Remark]
-Looking = Generator[Remark, None, Any]  # finds, and returns what was read
-
-
-def readable(path: Path, read: Callable[[Path], Any]) -> Looking:
-    """Return what `read` makes of a file; None, and a remark, if it is missing or damaged."""
-    if not path.exists():
-        yield Remark("missing", path, "no such file")
-        return None
-    try:
-        return read(path)
-    except Mistake as mistake:
-        what = str(mistake).replace(f"{path}", "").lstrip(":, ")
-        yield Remark("damaged", path, what)
-    return None
-
-
-def read_mapping(path: Path) -> Looking:
-    value = yield from readable(path, read_json)
-    if value is not None and not isinstance(value, dict):
-        yield Remark("damaged", path, "holds no names and values")
-    return value if isinstance(value, dict) else {}
-
-
-def damaged(path: Path, what: str) -> Remarks:
-    if what:
-        yield Remark("damaged", path, what)
 
 
 def is_torn(path: Path) -> bool:
