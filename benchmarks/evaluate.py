@@ -18,8 +18,6 @@ that is called prompt by prompt, of the same weights and number of steps.
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import tempfile
 import time
@@ -33,6 +31,7 @@ import diffusers
 import pandas as pd
 import torch
 from diffusers import DDPMScheduler
+from machine import machine
 from plain_pipeline import PlainPipeline
 from transformers.utils.logging import disable_progress_bar
 
@@ -215,8 +214,7 @@ def main() -> None:
         ours = ConceptPipeline.load(directory, plan.weights)
         seconds = race(ours, captions, arguments.turns, arguments.steps)
     print(
-        f"{processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, "
-        f"{ours.device.type}, torch {torch.__version__}, diffusers {diffusers.__version__}; "
+        f"{machine()}, {ours.device.type}, diffusers {diffusers.__version__}; "
         f"{arguments.run}, step {plan.step}, {plan.weights}"
     )
     print(f"tried, seed {arguments.seeds[0]}, {tried[0]['pairs']} pairs; points, [90 % interval]")
@@ -227,13 +225,6 @@ def main() -> None:
         low, median, high = (1000 * f(values) for f in (min, statistics.median, max))
         print(f"{name:14s} {median:7.1f} [{low:.1f}, {high:.1f}]")
     print(json.dumps(ratios(confirmed, seconds)))
-
-
-def processor() -> str:
-    names = Path("/proc/cpuinfo")
-    lines = names.read_text().splitlines() if names.exists() else []
-    models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.machine()
 
 
 if __name__ == "__main__":

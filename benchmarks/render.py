@@ -11,7 +11,6 @@ compared with the renderer without them. Ours ends in uint8 images, the others i
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from machine import machine
 from scipy.ndimage import gaussian_filter
 
 from data_gen import reference
@@ -127,10 +127,7 @@ def main() -> None:
             value = rate(draw_images, count)
             if turn:  # the first warms up
                 rates.setdefault(name, []).append(value)
-    print(
-        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, ", end=""
-    )
-    print(f"torch {torch.__version__}, numpy {np.__version__}; images/s, median [lowest, highest]")
+    print(f"{machine()}, numpy {np.__version__}; images/s, median [lowest, highest]")
     for name, values in rates.items():
         median = statistics.median(values)
         print(f"{name:20s} {median:10.0f} [{min(values):.0f}, {max(values):.0f}]")

@@ -13,7 +13,6 @@ loop is spared. They take turns; ratios are medians of the turns.
 
 import argparse
 import json
-import platform
 import re
 import statistics
 import subprocess
@@ -23,6 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from machine import machine
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
@@ -149,11 +149,9 @@ def main() -> None:
 
 
 def report(seconds: dict[str, list[tuple[float, float]]]) -> None:
-    machine = platform.processor() or platform.machine()
     print(
-        f"{machine}, {torch.get_num_threads()} threads, torch {torch.__version__}; seeds/s of all"
+        f"{machine()}; seeds/s of all {EPOCHS} epochs, median [lowest, highest]; ratio of each turn"
     )
-    print(f"{EPOCHS} epochs, median [lowest, highest]; ratio of each turn")
     ratios = {}
     for name, pairs in seconds.items():
         turns = [plain / ours for ours, plain in pairs]

@@ -15,8 +15,6 @@ every call, forward and backward.
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import tempfile
 import time
@@ -30,6 +28,7 @@ from typing import Any
 
 import diffusers
 import torch
+from machine import machine
 from plain_loop import PlainLoop
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -250,22 +249,14 @@ def main() -> None:
     arguments = parser.parse_args()
     seconds, shares = measure(**vars(arguments))
     print(
-        f"{processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, "
-        f"AMX {'yes' if torch.cpu._is_amx_tile_supported() else 'no'}, "
-        f"torch {torch.__version__}, diffusers {diffusers.__version__}; "
+        f"{machine()}, AMX {'yes' if torch.cpu._is_amx_tile_supported() else 'no'}, "
+        f"diffusers {diffusers.__version__}; "
         f"{CONFIG.stem}, ms/step, median [lowest, highest]"
     )
     for name, values in seconds.items():
         low, median, high = (1000 * f(values) for f in (min, statistics.median, max))
         print(f"{name:10s} {median:7.1f} [{low:.1f}, {high:.1f}]")
     print(json.dumps({**ratios(seconds), **shares}))
-
-
-def processor() -> str:
-    names = Path("/proc/cpuinfo")
-    lines = names.read_text().splitlines() if names.exists() else []
-    models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.machine()
 
 
 if __name__ == "__main__":

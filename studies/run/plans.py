@@ -49,11 +49,9 @@ class Plan:
     def samples_file(self, run: RunDir) -> Path:
         return step_directory(run.samples, self.step) / f"{self.what}.npz"
 
-    def scores_file(self, run: RunDir, instrument: str) -> Path:
-        return self.part(run, instrument)
-
     def part(self, run: RunDir, name: str, table: str = "scores") -> Path:
-        """Return where what a measurement says of the plan is kept, in one of the run's tables."""
+        """Return where what a measurement (an instrument, by its name) says of the plan is kept, in
+        one of the run's tables."""
         return run.table(table) / part_name(self, name)
 
 

@@ -55,7 +55,7 @@ class ScoreParts:
         return _joined([self._part(plan, instrument) for plan in plans], name)
 
     def _part(self, plan: Plan, instrument: str) -> pd.DataFrame:
-        part = plan.scores_file(self.run, instrument)
+        part = plan.part(self.run, instrument)
         if part not in self._read:
             wrong = why_not(part, plan.snapshot(self.run)) if part.is_file() else NOT_YET
             if wrong:

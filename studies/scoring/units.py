@@ -124,7 +124,7 @@ def count_parts(jobs: Iterable[Job]) -> int:
 
 def snapshot_job(plan: Plan, run: RunDir, probe: str) -> Job:
     """Return the job of what one probe reads in the images of a plan."""
-    parts = {probe: plan.scores_file(run, probe)}
+    parts = {probe: plan.part(run, probe)}
     return Job(plan, parts, plan.samples_file(run), plan.snapshot(run))
 
 

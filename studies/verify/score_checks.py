@@ -107,9 +107,9 @@ def unknown_to_older_versions(experiment: Experiment) -> list[Path]:
     """Return the parts that a finished run may lack: what the probe reads in the memoriser's
     images, and all that the oracle reads, if it has read none of the snapshots."""
     run, config, probe = experiment.run, experiment.config, experiment.probe_name
-    begun = any(plan.scores_file(run, ORACLE).is_file() for plan in make_plans(config))
+    begun = any(plan.part(run, ORACLE).is_file() for plan in make_plans(config))
     by_oracle = [] if begun else [job.parts.get(ORACLE) for job in make_jobs(experiment)]
-    return [memoriser_plan(config).scores_file(run, probe), *filter(None, by_oracle)]
+    return [memoriser_plan(config).part(run, probe), *filter(None, by_oracle)]
 
 
 def is_sampled_for(samples: Path, parts: Sequence[str]) -> bool:

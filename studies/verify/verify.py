@@ -228,7 +228,7 @@ def _planned_parts(experiment: Experiment, done: bool) -> Remarks:
     run, config, probe = experiment.run, experiment.config, experiment.probe_name
     parts = planned_parts(experiment)
     absent = [part for part in parts if not part.is_file()]
-    own = [plan.scores_file(run, probe) for plan in make_plans(config)]
+    own = [plan.part(run, probe) for plan in make_plans(config)]
     if done and absent and {*absent} <= {*unknown_to_older_versions(experiment)}:
         more = f" and {len(absent) - 1} others" if len(absent) > 1 else ""
         what = f"not there{more}, as in runs of older versions; scripts/evaluate.py makes it"
@@ -240,7 +240,7 @@ def _planned_parts(experiment: Experiment, done: bool) -> Remarks:
         yield Remark("note", run.scores, f"to come: {len(absent)} of {len(parts)} parts")
     for plan in make_plans(config):
         samples = plan.samples_file(run)
-        if plan.scores_file(run, probe).is_file() and not samples.is_file():
+        if plan.part(run, probe).is_file() and not samples.is_file():
             yield Remark("missing", samples, "scored, but not there; move its scores away too")
 
 

@@ -152,7 +152,7 @@ def test_the_certificate_is_of_unseen_images_and_says_that_no_oracle_reads_them(
 )
 def test_a_ceiling_with_rows_lost_is_found(run, change, what):
     plan, probe = render_plan(run.read_config()), probe_name(read_certificate(run))
-    part = plan.scores_file(run, probe)
+    part = plan.part(run, probe)
     write_part(part, change(read_part(part)), {})
     (finding,) = verify(run)
     assert finding.level == "damaged" and what in finding.what
