@@ -124,6 +124,8 @@ class NumberConditioner(ModelMixin, ConfigMixin):
         counts: of the values of each concept, in order, for `embeddings`.
         spans: lowest and highest number of each coordinate, for `coordinates`.
         periodic: of each coordinate, whether both ends of its span are the same place.
+        shift, scale: of each number of a vector, which the layers see as (number − shift) · scale;
+            without them as it is.
     """
 
     token_width = None  # no cross-attention
@@ -138,6 +140,8 @@ class NumberConditioner(ModelMixin, ConfigMixin):
         counts: Sequence[int] = (),
         spans: Sequence[Sequence[float]] = (),
         periodic: Sequence[bool] = (),
+        shift: Sequence[float] = (),
+        scale: Sequence[float] = (),
     ):
         super().__init__()
         self.width, self.null = width, nn.Parameter(torch.zeros(width))
@@ -154,6 +158,9 @@ class NumberConditioner(ModelMixin, ConfigMixin):
         null = numbers.isnan().all(dim=1, keepdim=True)
         # the layers never see a NaN: behind a `where` alone its gradient would still be NaN
         numbers = numbers.masked_fill(null, 0.0)
+        if self.config.scale:
+            shift, scale = numbers.new_tensor([self.config.shift, self.config.scale])
+            numbers = (numbers - shift) * scale
         if self.config.kind != "coordinates":  # which bf16 would move: their encoding is rounded
             numbers = numbers.to(self.null.dtype)
         return Condition(torch.where(null, self.null, self.layers(numbers)))

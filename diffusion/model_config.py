@@ -84,6 +84,11 @@ class ModelConfig:
             embeddings: a learned vector and an MLP per concept, summed (arXiv:2310.09336);
             coordinates: sinusoidal encodings of the concepts' numbers (arXiv:2408.13256).
         text_encoder: of conditioning `pretrained`.
+        numbers: of conditioning `vector`, as the network sees them. raw: as they are, so that class
+            means lie as far apart as in the pixels (arXiv:2406.19370); standardized: every entry
+            less its mean over the combinations' class means, divided by its standard deviation
+            over them, so that two values lie 2 apart whatever their signal (ours).
+        numbers_scale: what standardized numbers are multiplied by: at 0.1 two values lie 0.2 apart.
     """
 
     size: SizeName = "nano"
@@ -91,6 +96,8 @@ class ModelConfig:
     dropout: float = 0.0
     conditioning: Conditioning = "captions"
     text_encoder: TextEncoderConfig = field(default_factory=TextEncoderConfig)
+    numbers: Literal["raw", "standardized"] = "raw"
+    numbers_scale: float = 1.0
 
     @property
     def widths(self) -> Size:
@@ -108,6 +115,7 @@ def check_model(config: ModelConfig, image_size_px: int) -> None:
             "model.text_encoder.name: must be given with model.conditioning: pretrained, and only "
             "then; a directory or a name on the hub"
         )
+    _check_numbers(config)
     if config.size == "custom":
         _check_size(config.custom)
         _check_heads(config.custom, config.conditioning)
@@ -117,6 +125,18 @@ def check_model(config: ModelConfig, image_size_px: int) -> None:
             f"model.size: {config.size} halves images {halvings} times; world.image_size_px = "
             f"{image_size_px} is no multiple of {1 << halvings}"
         )
+
+
+def _check_numbers(config: ModelConfig) -> None:
+    if config.numbers == "standardized" and config.conditioning != "vector":
+        raise Mistake(
+            f"model.numbers: standardized is for model.conditioning: vector, got "
+            f"{config.conditioning}; allowed raw"
+        )
+    if config.numbers == "raw" and config.numbers_scale != 1:
+        raise Mistake("model.numbers_scale: is read with model.numbers: standardized alone")
+    if not config.numbers_scale > 0:
+        raise Mistake(f"model.numbers_scale: got {config.numbers_scale}, allowed more than 0")
 
 
 def _check_size(size: Size) -> None:

@@ -66,10 +66,7 @@ class CaptionedImages(WorldImages):
 
     def task(self, model: ModelConfig) -> Task:
         """Return captioned images, rendered or real, told as `model.conditioning` says."""
-        world, encoder = self.world, model.text_encoder
-        conditioning = make_conditioning(
-            world, model.conditioning, model.widths, encoder.name, encoder.frozen
-        )
+        world, conditioning = self.world, make_conditioning(self.world, model)
 
         def load() -> tuple[TrainingData, list[str]]:
             images, leaks = self.checked_set

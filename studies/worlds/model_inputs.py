@@ -19,7 +19,7 @@ from data_gen.vectors import ENTRIES, class_vector, coordinates, one_hot, vector
 from data_gen.wording import Captioned
 from data_gen.world import World
 from diffusion.conditioning import NumberConditioner, TextConditioner
-from diffusion.model_config import Size
+from diffusion.model_config import ModelConfig
 from diffusion.prompts import (
     CoordinatePrompts,
     NumberPrompts,
@@ -32,6 +32,7 @@ from ground import streams
 from ground.endings import Mistake
 from studies.worlds.exams import value_places
 
+SAME = 1e-6  # class means that differ by less are float32's rounding of the same number
 NUMBERS = ("vector", "one_hot", "embeddings", "coordinates")  # the kinds that read no text
 
 
@@ -51,18 +52,17 @@ class Conditioning:
     build: Callable[[int], TextConditioner | NumberConditioner]
 
 
-def make_conditioning(
-    world: Captioned, kind: str, size: Size, name: str | None = None, frozen: bool = True
-) -> Conditioning:
-    """Return the conditioning of a kind (`model.conditioning`) for a world.
+def make_conditioning(world: Captioned, model: ModelConfig) -> Conditioning:
+    """Return how a model is told of a world, as `model.conditioning` and what goes with it say.
 
-    size: of a text encoder of our own. name, frozen: of a pretrained one (`load_text_encoder`).
     Raises Mistake for numbers that cannot tell some concept, and for an encoder not to be had.
     """
+    kind = model.conditioning
     if kind in NUMBERS:
-        return _of_numbers(world, kind)
+        return _of_numbers(world, model)
     if kind == "pretrained":
-        encoder, tokenizer = load_text_encoder(name or "")
+        frozen = model.text_encoder.frozen
+        encoder, tokenizer = load_text_encoder(model.text_encoder.name or "")
         fit_length(tokenizer, encoder, _longest_captions(world, tokenizer))
         return Conditioning(
             kind,
@@ -73,7 +73,7 @@ def make_conditioning(
     return Conditioning(
         kind,
         TextPrompts(tokenizer),
-        lambda width: TextConditioner(build_text_encoder(size, kind, tokenizer)),
+        lambda width: TextConditioner(build_text_encoder(model.widths, kind, tokenizer)),
     )
 
 
@@ -156,17 +156,30 @@ class _Layout:
         return words
 
 
-def _of_numbers(world: Captioned, kind: str) -> Conditioning:
-    layout = _Layout(world, kind)
+def _of_numbers(world: Captioned, model: ModelConfig) -> Conditioning:
+    kind = model.conditioning
+    layout, seen = _Layout(world, kind), _standardization(world, model)
     default, words = layout.default.tolist(), layout.words(world)
     counts = [len(values) for values in world.space.values]
     return Conditioning(
         kind,
         NumberPrompts(default, words),
         lambda width: NumberConditioner(
-            kind, width, default, words, counts=counts, spans=layout.spans
+            kind, width, default, words, counts=counts, spans=layout.spans, **seen
         ),
     )
+
+
+def _standardization(world: Captioned, model: ModelConfig) -> dict[str, list[float]]:
+    """Return shift and scale of every number, as `model.numbers` says; nothing of raw ones. An
+    entry that is the same in all class means is shifted alone."""
+    if model.numbers == "raw":
+        return {}
+    rows = _class_rows(world, model.conditioning).double()
+    deviation, mean = torch.std_mean(rows, dim=0, correction=0)
+    same = deviation < SAME
+    scale = model.numbers_scale / torch.where(same, 1.0, deviation)
+    return {"shift": mean.tolist(), "scale": torch.where(same, 1.0, scale).tolist()}
 
 
 def _widths(world: Captioned, kind: str) -> dict[str, int]:

@@ -50,7 +50,7 @@ def trainer(
     **options,
 ) -> Trainer:
     directory.mkdir(exist_ok=True)
-    conditioning = make_conditioning(world, model.conditioning, model.widths)
+    conditioning = make_conditioning(world, model)
     return Trainer(
         training_data(world, training_set(world), conditioning),
         build_model(model, objective, conditioning.build, (3, 16, 16), seed),

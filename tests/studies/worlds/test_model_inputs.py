@@ -13,14 +13,13 @@ from data_gen.dataset import training_set
 from data_gen.scenes import class_tables
 from data_gen.vectors import class_vector, coordinates, one_hot, vector
 from data_gen.world import World, WorldConfig
-from diffusion.model_config import SIZES
+from diffusion.model_config import ModelConfig, TextEncoderConfig, check_model
 from diffusion.prompts import Prompts
 from diffusion.text_encoders import SPARE_TOKENS
 from ground import streams
 from ground.endings import Mistake
 from studies.worlds.model_inputs import NUMBERS, condition_rows, make_conditioning
 
-TINY = SIZES["tiny"]
 CONCEPTS = {
     "color": Concept(("red", "blue", "teal"), signal=0.4, spans={"teal": (0.1, 0.5, 0.5)}),
     "size": Concept(("big", "small"), signal=0.4),
@@ -46,8 +45,8 @@ def shaped() -> World:
     return make_world(CaptionConfig(synonyms={"star": ("asterisk",)}), shape=shape)
 
 
-def conditioning(world: World, kind: str):
-    return make_conditioning(world, kind, TINY)
+def conditioning(world: World, kind: str, **model):
+    return make_conditioning(world, ModelConfig("tiny", conditioning=kind, **model))
 
 
 def numbers(world: World, data, kind: str) -> torch.Tensor:
@@ -201,8 +200,10 @@ def save_spelling_clip(path) -> None:
 @pytest.mark.parametrize("frozen", [True, False])
 def test_a_pretrained_encoder_reads_every_caption_of_the_world(frozen, tmp_path):
     save_spelling_clip(tmp_path)
-    world = make_world()
-    told = make_conditioning(world, "pretrained", TINY, str(tmp_path), frozen)
+    world, encoder = make_world(), TextEncoderConfig(str(tmp_path), frozen)
+    told = make_conditioning(
+        world, ModelConfig("tiny", conditioning="pretrained", text_encoder=encoder)
+    )
     longest = sum(map(len, "on the right one scarlet small circle".split())) + 2
     inputs, row = condition_rows(world, training_set(world), told)
     assert inputs.shape[1] == longest + SPARE_TOKENS and len(row) == 400
@@ -210,6 +211,51 @@ def test_a_pretrained_encoder_reads_every_caption_of_the_world(frozen, tmp_path)
     condition = conditioner(inputs[:5])
     assert condition.h.shape == (5, 16) and condition.h.requires_grad == (not frozen)
     assert (conditioner.text_encoder is other.text_encoder) == frozen  # new weights to train
+
+
+def layers_see(conditioner, rows: torch.Tensor) -> torch.Tensor:
+    seen: list[torch.Tensor] = []
+    with conditioner.layers.register_forward_pre_hook(lambda _, given: seen.append(given[0])):
+        conditioner(rows)
+    return seen[0]
+
+
+@pytest.mark.parametrize("signal", [0.2, 0.7])
+@pytest.mark.parametrize("distance", [0.2, 2.0])
+def test_standardized_class_means_lie_as_far_apart_as_asked(signal, distance):
+    world = make_world(color=Concept(("red", "blue"), signal=signal))
+    raw = conditioning(world, "vector").build(8)
+    told = conditioning(world, "vector", numbers="standardized", numbers_scale=distance / 2)
+    rows = told.prompts.inputs(["a small red circle", "a small blue circle", "a big red circle"])
+    assert torch.equal(layers_see(raw, rows), rows)
+    red, blue, big = layers_see(told.build(8), rows)
+    differ = (rows[0] != rows[1]).nonzero()[:, 0]
+    assert len(differ) == 2  # the red and the blue channel
+    assert ((red - blue).abs()[differ] - distance).abs().max() < 1e-5
+    assert abs((red - big).norm() - distance) < 1e-5
+
+
+def test_standardized_numbers_are_stored_with_the_conditioner(tmp_path):
+    told = conditioning(make_world(), "vector", numbers="standardized").build(8)
+    told.save_pretrained(tmp_path)
+    rows = torch.rand(3, len(told.config.default))
+    assert torch.equal(type(told).from_pretrained(tmp_path)(rows).h, told(rows).h)
+
+
+@pytest.mark.parametrize(
+    ("model", "key"),
+    [
+        (dict(conditioning="captions", numbers="standardized"), "model.numbers: standardized"),
+        (dict(conditioning="vector", numbers_scale=2.0), "model.numbers_scale: is read with"),
+        (
+            dict(conditioning="vector", numbers="standardized", numbers_scale=0.0),
+            "model.numbers_scale: got 0.0",
+        ),
+    ],
+)
+def test_standardization_of_nothing_is_refused(model, key):
+    with pytest.raises(Mistake, match=key):
+        check_model(ModelConfig("tiny", **model), 16)
 
 
 def test_images_keep_numbers_inside_their_spans():
