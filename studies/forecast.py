@@ -7,7 +7,7 @@ from torch import nn
 
 from diffusion.snapshots import complete_steps, thinned_steps
 from ground.endings import Mistake
-from studies.experiment.config import snapshot_steps
+from studies.experiment.config import scored_steps, snapshot_steps
 from studies.run.opened import Experiment
 from studies.run.plans import count_images, make_plans, shown_plans
 
@@ -52,6 +52,19 @@ def run_bytes(experiment: Experiment, weights: Weights) -> int:
     """Return the bytes of the whole run, nothing thinned."""
     snapshots = len(snapshot_steps(experiment.config)) * snapshot_bytes(weights.trained)
     return snapshots + 4 * weights.frozen + state_bytes(weights.trained) + sample_bytes(experiment)
+
+
+def kept_bytes(experiment: Experiment, weights: Weights) -> int:
+    """Return the bytes of a finished run: what evaluate.keep leaves, and two states."""
+    config = experiment.config
+    steps = snapshot_steps(config)
+    scored = {*scored_steps(config), steps[-1]}
+    kept = {"all": len(steps), "scored": len(scored), "last": 1, "none": 0}[config.evaluate.keep]
+    if kept == 0:
+        return sample_bytes(experiment)
+    states = state_bytes(weights.trained) * (STATES - 1) // STATES
+    frozen = 4 * weights.frozen
+    return kept * snapshot_bytes(weights.trained) + frozen + states + sample_bytes(experiment)
 
 
 def check_disk(experiment: Experiment, weights: Weights) -> None:
