@@ -1,7 +1,7 @@
 """Random draws of fields: variant k of a draw is a function of its seed and k. Imports no torch
 before it draws."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from ground.reading import as_mapping, check_finite, read_as
 from studies.many.fields import read_values, split_coupled
 
 MOST_DRAWN = 1 << 14
+TRIES = 32  # per variant, to draw one that is not there yet
 DIGITS = 6  # that count, of a number that is drawn
 
 
@@ -63,23 +64,32 @@ class Draw:
     fields: Mapping[str, Span | Choice]
 
     def changes(self) -> dict[str, dict[str, Any]]:
-        """Return the changes of every variant by its name. A larger count adds variants."""
+        """Return the changes of every variant by its name, no two the same. A larger count adds
+        variants. Raises Mistake if the fields have too few values for so many."""
+        found: dict[str, dict[str, Any]] = {}
+        for change in self._drawn():
+            if change not in found.values():
+                found[f"draw{len(found):04d}"] = change
+            if len(found) == self.count:
+                return found
+        raise Mistake(f"draw.count: got {self.count}, but only {len(found)} different were drawn")
+
+    def _drawn(self) -> Iterator[dict[str, Any]]:
+        """Yield changes, the same ones perhaps again and again."""
         shares = {key: self._shares(key) for key in self.fields}
-        return {
-            f"draw{k:04d}": {
+        for k in range(TRIES * self.count):
+            yield {
                 field: value
                 for key, source in self.fields.items()
                 for field, value in _coupled(key, source, shares[key][k])
             }
-            for k in range(self.count)
-        }
 
     def _shares(self, key: str) -> list[float]:
         import torch
 
         from ground.streams import uniform
 
-        index = torch.arange(self.count)
+        index = torch.arange(TRIES * self.count)
         return uniform(self.seed, f"study.draw {key}", 0, index)[:, 0].tolist()
 
 

@@ -86,9 +86,7 @@ class StudyFolder:
 
     def _rows(self) -> list[dict[str, Any]]:
         if not self.file.is_file():
-            raise Mistake(
-                f"{self.path}: holds no study (no study.json); scripts/sweep.py begins it"
-            )
+            raise Mistake(f"{self.path}: holds no study (no study.json); sweep.py run begins one")
         return read_json(self.file)["runs"]
 
     def read(self) -> Study:
