@@ -124,7 +124,7 @@ def run(arguments: Run, flags: Sequence[str]) -> None:
         return print(describe(study, folder, len(slots)))
     where = ("--config", str(arguments.config), "--runs", str(arguments.runs))
     if arguments.slurm:
-        check_slurm()
+        check_slurm(arguments.runs_per_task)
     folder.claim(study)
     if isinstance(arguments, Retry):
         folder.open_again()

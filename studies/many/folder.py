@@ -42,6 +42,8 @@ class StudyFolder:
     def claim(self, study: StudyConfig) -> None:
         """Record the study. Raises Mistake if it was changed for runs that have begun, or if a
         directory is not its own."""
+        if RunDir(self.path).config_file.is_file():
+            raise Mistake(f"{self.path}: is a run directory, no study's folder; rename the study")
         with locked(self.path / ".study.lock", wait=True):
             known = {row["name"]: row for row in self._rows()} if self.file.is_file() else {}
             self._check_begun(study, known)

@@ -20,10 +20,12 @@ JOBS = "jobs.json"
 ASK_SECONDS = 60
 
 
-def check_slurm() -> None:
-    """Raise Mistake where SLURM is not installed."""
+def check_slurm(runs_per_task: int) -> None:
+    """Raise Mistake where SLURM is not installed, and for tasks of no runs."""
     if shutil.which("sbatch") is None:
         raise Mistake("--slurm: there is no sbatch here; run it where SLURM is, or without --slurm")
+    if runs_per_task < 1:
+        raise Mistake(f"--runs-per-task: got {runs_per_task}, allowed are 1 and more")
 
 
 def submit(
@@ -39,8 +41,6 @@ def submit(
     where: flags of `sweep.py work` that say which study. flags: of sbatch. Raises Mistake with what
     SLURM says, if it refuses.
     """
-    if runs_per_task < 1:
-        raise Mistake(f"--runs-per-task: got {runs_per_task}, allowed are 1 and more")
     open_runs, queued = len(folder.open_runs(study)), len(queue(folder))
     tasks = -(-open_runs // runs_per_task) - queued
     if tasks < 1:

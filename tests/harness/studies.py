@@ -5,8 +5,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BASE = """
   world: {num_images: 64, image_size_px: 8}
-  train:
-    {max_steps: 8, batch_size: 8, state_every: 2, warmup_steps: 2, snapshots: "linear:2", threads: 1}
+  train: {max_steps: 8, batch_size: 8, state_every: 2, warmup_steps: 2, threads: 1}
+  train.snapshots: "linear:2"
   probe: {steps: 40, gate: 0.0, certificate_images: 64, width: 8}
   evaluate:
     num_inference_steps: 2
