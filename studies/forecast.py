@@ -35,6 +35,10 @@ def sample_bytes(experiment: Experiment) -> int:
     return images * 3 * config.world.image_size_px**2
 
 
+class NoRoom(Mistake):
+    """A run does not fit on the disk: no fault of its own."""
+
+
 @dataclass(frozen=True)
 class Weights:
     """Numbers of a model: how many are trained, and how many are frozen, which are stored once."""
@@ -68,7 +72,7 @@ def kept_bytes(experiment: Experiment, weights: Weights) -> int:
 
 
 def check_disk(experiment: Experiment, weights: Weights) -> None:
-    """Raise Mistake if what is still to be written does not fit on the disk."""
+    """Raise NoRoom if what is still to be written does not fit on the disk."""
     run = experiment.run
     snapshots = len({*complete_steps(run.snapshots), *thinned_steps(run.snapshots)})
     states = min(STATES - 1, len(complete_steps(run.states)))
@@ -77,7 +81,7 @@ def check_disk(experiment: Experiment, weights: Weights) -> None:
     needed = run_bytes(experiment, weights) - written
     free = shutil.disk_usage(run.path).free
     if needed > free:
-        raise Mistake(
+        raise NoRoom(
             f"{run.path}: needs up to {needed / 2**20:.0f} MiB more, {free / 2**20:.0f} MiB are "
             f"free; make room, choose another --runs or fewer train.snapshots"
         )

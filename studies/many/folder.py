@@ -23,7 +23,7 @@ from studies.run.directory import RunDir
 WHOLE = "run"  # who writes a whole run, all stages, in status.json
 OPEN: tuple[State, ...] = ("waiting", "preempted", "lost")  # what whoever works may take
 TAIL_BYTES = 1 << 16  # of metrics.jsonl, more than its longest row
-MACHINE = "OSError"  # such as a full disk: no fault of the run, which is taken again
+MACHINE = ("OSError", "NoRoom", "Held")  # errors of a full disk and such: no fault of the run
 
 
 class StudyFolder:
@@ -129,7 +129,7 @@ class StudyFolder:
         """Return whether a run is to be taken by whoever works at the study."""
         state = self.state_of(planned.name, planned.plan)
         error = self.run(planned.name).status_of(WHOLE).get("error")
-        return state in OPEN or (state == "failed" and error == MACHINE)
+        return state in OPEN or (state == "failed" and error in MACHINE)
 
     def open_runs(self, study: StudyConfig) -> list[PlannedRun]:
         """Return the runs that are to be taken, in the order of the plan."""
@@ -143,11 +143,13 @@ class StudyFolder:
         return names
 
     def taken_by(self, pid: int) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Yield the runs that a process of this machine wrote last and did not finish, with their
+        """Yield the runs that a process which has ended wrote last and did not finish, with their
         status."""
         for row in self._rows():
-            status = self.run(row["name"]).status_of(WHOLE)
-            if status.get("pid") == pid and status["state"] in ("running", "failed"):
+            run = self.run(row["name"])
+            status = run.status_of(WHOLE)
+            unfinished = status.get("pid") == pid and status["state"] in ("running", "failed")
+            if unfinished and not run.is_held(WHOLE):
                 yield row["name"], status
 
 

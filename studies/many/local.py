@@ -98,10 +98,9 @@ def launch(
         _registered(folder),
         Progress(folder, say) as progress,
     ):
-        launcher = _Launcher(study, folder, command, progress.say)
-        for slot in slots[: len(folder.open_runs(study))]:
-            launcher.start(slot)
-        with launcher:
+        with _Launcher(study, folder, command, progress.say) as launcher:
+            for slot in slots[: len(folder.open_runs(study))]:
+                launcher.start(slot)
             while launcher.running:
                 if should_stop() and not asked:
                     asked = True

@@ -17,6 +17,7 @@ from pathlib import Path
 from diffusion.train import Diverged
 from ground.endings import Mistake
 from studies.experiment.config import Config
+from studies.forecast import NoRoom
 from studies.many.folder import WHOLE, StudyFolder
 from studies.many.share import Share
 from studies.many.study import PlannedRun, StudyConfig
@@ -84,6 +85,8 @@ class _Worker:
         except Held:
             self.held.add(planned.name)
             return False
+        except NoRoom:  # nor is there for any other
+            raise
         except Mistake as mistake:
             what = "diverged" if isinstance(mistake, Diverged) else "failed"
             self.say(f"{planned.name}: {what}: {mistake}")

@@ -106,6 +106,8 @@ def test_a_process_is_told_by_what_it_has_taken(folder):
     record(folder, NAMES[0], "running")
     record(folder, NAMES[1], "done")
     assert [name for name, _ in folder.taken_by(os.getpid())] == [NAMES[0]]
+    with folder.run(NAMES[0]).locked(WHOLE):  # another process goes on with it
+        assert not list(folder.taken_by(os.getpid()))
 
 
 def test_seeds_and_variants_may_be_added_and_what_has_not_begun_may_go(folder, tmp_path):
