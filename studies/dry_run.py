@@ -1,5 +1,7 @@
 """Plan of an experiment that --dry-run prints: its config, then steps, snapshots, disk and work."""
 
+from typing import Any
+
 from studies.experiment.config import scored_weights, snapshot_steps, to_yaml
 from studies.forecast import Weights, run_bytes
 from studies.run.opened import Experiment
@@ -26,21 +28,34 @@ def describe_plan(experiment: Experiment) -> str:
     return "\n".join([to_yaml(config), *lines])
 
 
+def count_evaluations(experiment: Experiment) -> int:
+    """Return how many times the network looks at one image in the whole evaluation."""
+    config, first = experiment.config, _first_prompts(experiment)
+    rows = sum(
+        count * rows_per_step(first[plan.intervention], config.evaluate.guidance_scale)
+        for plan, count in zip(make_plans(config), _images_of_plans(experiment), strict=True)
+    )
+    return rows * config.evaluate.num_inference_steps
+
+
+def _first_prompts(experiment: Experiment) -> dict[str, Any]:
+    return {name: prompts_of(own[0], 1)[0] for name, own in experiment.exam.questions.items()}
+
+
+def _images_of_plans(experiment: Experiment) -> list[int]:
+    asked = experiment.exam.questions
+    plans = make_plans(experiment.config)
+    return [plan.images_per_combination * len(asked[plan.intervention]) for plan in plans]
+
+
 def _evaluation_plan(experiment: Experiment) -> list[str]:
     config = experiment.config
-    plans, shown = make_plans(config), shown_plans(config)
-    asked, scale = experiment.exam.questions, config.evaluate.guidance_scale
-    first = {name: prompts_of(own[0], 1)[0] for name, own in asked.items()}
-    images = [plan.images_per_combination * len(asked[plan.intervention]) for plan in plans]
-    evaluations = sum(
-        count * rows_per_step(first[plan.intervention], scale)
-        for plan, count in zip(plans, images, strict=True)
-    )
+    asked, first = experiment.exam.questions, _first_prompts(experiment)
     line = (
-        f"evaluate: steps {', '.join(str(plan.step) for plan in shown)}, "
+        f"evaluate: steps {', '.join(str(plan.step) for plan in shown_plans(config))}, "
         f"{' and '.join(scored_weights(config.evaluate))} weights; "
-        f"{sum(images)} images, "
-        f"{evaluations * config.evaluate.num_inference_steps} network evaluations"
+        f"{sum(_images_of_plans(experiment))} images, "
+        f"{count_evaluations(experiment)} network evaluations"
     )
     sets = [
         f"prompts: {name}: {len(asked[name])} such as {first[name]!r}"

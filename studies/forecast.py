@@ -7,7 +7,7 @@ from torch import nn
 
 from diffusion.snapshots import complete_steps, thinned_steps
 from ground.endings import Mistake
-from studies.experiment.config import snapshot_steps
+from studies.experiment.config import scored_steps, snapshot_steps
 from studies.run.opened import Experiment
 from studies.run.plans import count_images, make_plans, shown_plans
 
@@ -35,6 +35,10 @@ def sample_bytes(experiment: Experiment) -> int:
     return images * 3 * config.world.image_size_px**2
 
 
+class NoRoom(Mistake):
+    """A run does not fit on the disk: no fault of its own."""
+
+
 @dataclass(frozen=True)
 class Weights:
     """Numbers of a model: how many are trained, and how many are frozen, which are stored once."""
@@ -54,8 +58,21 @@ def run_bytes(experiment: Experiment, weights: Weights) -> int:
     return snapshots + 4 * weights.frozen + state_bytes(weights.trained) + sample_bytes(experiment)
 
 
+def kept_bytes(experiment: Experiment, weights: Weights) -> int:
+    """Return the bytes of a finished run: what evaluate.keep leaves, and two states."""
+    config = experiment.config
+    steps = snapshot_steps(config)
+    scored = {*scored_steps(config), steps[-1]}
+    kept = {"all": len(steps), "scored": len(scored), "last": 1, "none": 0}[config.evaluate.keep]
+    if kept == 0:
+        return sample_bytes(experiment)
+    states = state_bytes(weights.trained) * (STATES - 1) // STATES
+    frozen = 4 * weights.frozen
+    return kept * snapshot_bytes(weights.trained) + frozen + states + sample_bytes(experiment)
+
+
 def check_disk(experiment: Experiment, weights: Weights) -> None:
-    """Raise Mistake if what is still to be written does not fit on the disk."""
+    """Raise NoRoom if what is still to be written does not fit on the disk."""
     run = experiment.run
     snapshots = len({*complete_steps(run.snapshots), *thinned_steps(run.snapshots)})
     states = min(STATES - 1, len(complete_steps(run.states)))
@@ -64,7 +81,7 @@ def check_disk(experiment: Experiment, weights: Weights) -> None:
     needed = run_bytes(experiment, weights) - written
     free = shutil.disk_usage(run.path).free
     if needed > free:
-        raise Mistake(
+        raise NoRoom(
             f"{run.path}: needs up to {needed / 2**20:.0f} MiB more, {free / 2**20:.0f} MiB are "
             f"free; make room, choose another --runs or fewer train.snapshots"
         )

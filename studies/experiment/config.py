@@ -23,6 +23,7 @@ from studies.worlds.registry import KINDS, AnySettings, world_of
 MOST_GUIDANCE = 1000
 MOST_IMAGES = 1 << 20  # per combination: their numbers leave room for no more
 MOST_COMBINATIONS = (1 << 32) // MOST_IMAGES  # every image has a number of 32 bits
+Keep = Literal["all", "scored", "last", "none"]
 RESERVED_NAMES = ("render", "memoriser")  # what the `run` column of scores calls its baselines
 
 
@@ -41,7 +42,8 @@ class EvaluateConfig:
         both_weights: score the other weights too, beside them.
         oracle: read every image with the oracle too, beside the probe.
         keep: snapshots that stay once all that is planned is scored: all of them; those that are
-            scored and the last; or the last alone.
+            scored and the last; the last alone; or none, nor the states of training, so that no
+            weights are left.
         prompts: what else is asked beside the captions, as name → template over the concepts:
             "a {color} {shape} AND a {size} {shape}" composes, "a {color} {shape}" asks for less.
             Every combination fills it in; equal prompts are drawn once. None of bumps.
@@ -57,7 +59,7 @@ class EvaluateConfig:
     weights: Literal["ema", "raw"] = "ema"
     both_weights: bool = False
     oracle: bool = True
-    keep: Literal["all", "scored", "last"] = "all"
+    keep: Keep = "all"
     prompts: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

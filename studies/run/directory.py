@@ -25,6 +25,10 @@ RESERVED_BYTES = 1 << 16  # given up to say in status.json that the disk is full
 PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "numpy", "pandas", "torchmetrics")
 
 
+class Held(Mistake):
+    """A lock is held by another process."""
+
+
 @read_once
 def _read_config(path: Path) -> Config:
     try:
@@ -49,6 +53,7 @@ class RunDir:
         self.sampler_certificate = path / "sampler_certificate.json"
         self.figures = path / "figures"
         self.report = path / "report.html"
+        self.log = path / "log.txt"  # of a run of a study
 
     def table(self, name: str) -> Path:
         """Return a folder of Parquet parts that reads as one table, such as `scores`."""
@@ -116,32 +121,34 @@ class RunDir:
         return any(p.exists() for p in made) or (metrics.exists() and metrics.stat().st_size > 0)
 
     @contextlib.contextmanager
-    def writing(self, writer: str) -> Iterator[None]:
-        """Hold the lock of "train" or "evaluate" and keep status.json true about it."""
+    def writing(self, writer: str, **facts: Any) -> Iterator[None]:
+        """Hold the lock of "train", "evaluate" or, of a study, "run", and keep status.json true
+        about it, with some facts beside."""
         reserve = self.path / f".{writer}.reserve"
         with self.locked(writer):
             try:
-                self._set_status(writer, "running")
+                self._set_status(writer, "running", **facts)
                 reserve.write_bytes(bytes(RESERVED_BYTES))
                 yield
             except BaseException as error:
                 stopped = isinstance(error, Preempted | KeyboardInterrupt)
-                why = str(error) or type(error).__name__
+                kind = type(error).__name__
+                facts |= {"why": str(error) or kind, "error": kind}
                 reserve.unlink(missing_ok=True)
-                self._set_status(writer, "preempted" if stopped else "failed", why)
+                self._set_status(writer, "preempted" if stopped else "failed", **facts)
                 raise
             reserve.unlink(missing_ok=True)
-            self._set_status(writer, "done")
+            self._set_status(writer, "done", **facts)
 
     @contextlib.contextmanager
     def locked(self, writer: str) -> Iterator[None]:
-        """Hold the lock of a writer, which goes with the process, however it ends. Raises Mistake
-        if another process holds it."""
+        """Hold the lock of a writer, which goes with the process, however it ends. Raises Held if
+        another process holds it."""
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(locked(self._lock(writer)))
             except BlockingIOError:
-                raise Mistake(
+                raise Held(
                     f"{self.path}: another process is at its {writer} stage; wait for it or stop it"
                 ) from None
             yield
@@ -172,14 +179,18 @@ class RunDir:
         """Record that a stage which is found finished is done: it may have been killed before it
         could say so."""
         if self.state_of(writer) != "done":
-            with self.locked(writer):
-                self._set_status(writer, "done")
+            self.set_state(writer, "done")
 
-    def _set_status(self, writer: str, state: str, why: str = "") -> None:
+    def set_state(self, writer: str, state: str, **facts: Any) -> None:
+        """Record a state of a writer that is not at work. Raises Held if it is."""
+        with self.locked(writer):
+            self._set_status(writer, state, **facts)
+
+    def _set_status(self, writer: str, state: str, **facts: Any) -> None:
         path = self.path / "status.json"
         with locked(self.path / ".status.lock", wait=True):  # the two writers share one file
             status = read_json(path) if path.is_file() else {}
-            status[writer] = {"state": state, "pid": os.getpid()} | ({"why": why} if why else {})
+            status[writer] = {"state": state, "pid": os.getpid(), **facts}
             write_json(path, status)
 
     def write_environment(self, facts: dict[str, Any]) -> list[str]:

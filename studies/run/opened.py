@@ -57,13 +57,26 @@ class Experiment:
         known."""
         if config == self.config:
             return self
-        other, known = Experiment(config, self.run), ["parts"]
-        same_world = (config.world, config.captions) == (self.config.world, self.config.captions)
-        known += OF_THE_WORLD if same_world else ()
-        known += OF_THE_PROBE if same_world and config.probe == self.config.probe else ()
+        other = self.beside(config, self.run)
+        known = ["parts"]
+        if self._same_world(config) and config.probe == self.config.probe:
+            known += OF_THE_PROBE
         known += ["label"] if config.name == self.config.name else []
         other.__dict__.update({k: v for k, v in self.__dict__.items() if k in known})
         return other
+
+    def beside(self, config: Config, run: RunDir) -> "Experiment":
+        """Return the experiment of another run; the world stays known, if it is the same."""
+        other = Experiment(config, run)
+        if self._same_world(config):
+            other._share_world(self)
+        return other
+
+    def _same_world(self, config: Config) -> bool:
+        return (config.world, config.captions) == (self.config.world, self.config.captions)
+
+    def _share_world(self, other: "Experiment") -> None:
+        self.__dict__.update({k: v for k, v in other.__dict__.items() if k in OF_THE_WORLD})
 
     def forget_probe(self) -> None:
         """Forget the run's probe and certificate: another probe is linked into the run."""
@@ -77,7 +90,7 @@ class Experiment:
             return self
         contents = self.images.contents()
         other = self.changed(replace_world(self.config, contents=contents))
-        other.__dict__.update({k: v for k, v in self.__dict__.items() if k in OF_THE_WORLD})
+        other._share_world(self)
         return other
 
     def named(self, name: str) -> "Experiment":

@@ -13,7 +13,12 @@ from ground.endings import Preempted
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)  # USR1: what SLURM may send in advance
 PR_SET_PDEATHSIG = 1  # prctl(2)
 INIT = 1  # the process that adopts orphans
-LAUNCHERS = (b"accelerate", b"accelerate.commands.launch", b"torchrun", b"torch.distributed.run")
+LAUNCHERS = (
+    *(b"accelerate", b"accelerate.commands.launch", b"torchrun", b"torch.distributed.run"),
+    b"sweep.py",
+)
+SLOT = "STUDY_SLOT"  # of the processes that scripts/sweep.py run starts: their number
+LAUNCHED = ("TORCHELASTIC_RUN_ID", SLOT)  # variables that a launcher's processes have
 
 
 @contextlib.contextmanager
@@ -48,8 +53,8 @@ def follow_launcher() -> None:
         if any(name in LAUNCHERS for name in names):
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
             gone = os.getppid() != parent
-        else:  # an orphan of torchrun, unless a launcher of somebody's own is a container's init
+        else:  # an orphan, unless a launcher of somebody's own is a container's init
             orphan = parent == INIT and not names[0].startswith(b"python")
-            gone = orphan and "TORCHELASTIC_RUN_ID" in os.environ
+            gone = orphan and any(name in os.environ for name in LAUNCHED)
         if gone:
             raise Preempted("the launcher is gone, nothing was begun")

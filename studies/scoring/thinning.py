@@ -1,9 +1,16 @@
 """Thinning: whether a run is trained, and which of its snapshots may go once they are scored."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from diffusion.snapshots import complete_steps, thin, thinned_steps
+from diffusion.snapshots import (
+    complete_steps,
+    step_directory,
+    steps_in,
+    thin,
+    thinned_steps,
+)
+from ground.files import remove_directory
 from studies.experiment.config import Config, scored_steps, snapshot_steps
 from studies.experiment.identity import differences, identity
 from studies.run.directory import RunDir
@@ -29,21 +36,37 @@ def is_trained(config: Config, run: RunDir) -> bool:
 def thin_scored(experiment: Experiment) -> list[str]:
     """Remove the snapshots that evaluate.keep does not name, once training is done.
 
-    "scored" keeps what any evaluation has scored, this one or another. Nothing goes before all is
-    scored that the run's own config plans, of the weights that are there. Returns what to say.
+    "scored" keeps what any evaluation has scored, this one or another; "none" removes the states of
+    training too. Nothing goes before all is scored that the run's own config plans, of the weights
+    that are there. Returns what to say.
     """
     config, run = experiment.config, experiment.run
     if config.evaluate.keep == "all" or not is_trained(config, run):
         return []
-    keep = _scored(config, run) if config.evaluate.keep == "scored" else ()
     with run.locked("evaluate"), run.locked("train"):
-        last = max(complete_steps(run.snapshots))
-        if not _is_scored(experiment) or last > config.train.max_steps:
+        complete = complete_steps(run.snapshots)
+        if not _is_scored(experiment) or max(complete, default=0) > config.train.max_steps:
             return [f"evaluate.keep: {run.config_file} plans more than is scored; all kept"]
-        spare = {*complete_steps(run.snapshots), *thinned_steps(run.snapshots)} - {*keep, last}
+        spare = {*complete, *thinned_steps(run.snapshots)} - _kept(config, run, complete)
         for step in sorted(spare):
             thin(run.snapshots, step)
+        if config.evaluate.keep == "none":
+            _remove_states(run)
     return [f"evaluate.keep: {config.evaluate.keep}; {len(spare)} snapshots are removed"]
+
+
+def _kept(config: Config, run: RunDir, complete: Sequence[int]) -> set[int]:
+    if config.evaluate.keep == "none":
+        return set()
+    scored = _scored(config, run) if config.evaluate.keep == "scored" else ()
+    return {*scored, *complete[-1:]}
+
+
+def _remove_states(run: RunDir) -> None:
+    """Remove the states of training, once the status says without them that it is done."""
+    if run.state_of("train") == "done":
+        for step in steps_in(run.states):
+            remove_directory(step_directory(run.states, step))
 
 
 def _scored(config: Config, run: RunDir) -> Iterable[int]:

@@ -1,59 +1,17 @@
 """configs/accelerate/slurm.sbatch under a real SLURM: controller and two nodes on this machine."""
 
 import json
-import os
-import re
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.harness.slurm import ROOT, ask, job, running_cluster, wait_for
+
 pytestmark = [pytest.mark.slow, pytest.mark.full]
-ROOT = Path(__file__).resolve().parents[2]
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
-INSTALL = "apt-get update && apt-get install --yes --no-install-recommends slurm-wlm munge"
-NODES = ("127.0.0.1", "127.0.0.2")  # names that resolve: the batch script takes one for an address
-CONF = """\
-ClusterName=loopback
-SlurmctldHost={host}(127.0.0.1)
-SlurmctldPort={ports[0]}
-SlurmUser=root
-SlurmdUser=root
-AuthType=auth/munge
-CredType=cred/munge
-AuthInfo=socket={folder}/munge.sock
-CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
-StateSaveLocation={folder}/state
-SlurmctldPidFile={folder}/slurmctld.pid
-SlurmctldLogFile={folder}/slurmctld.log
-SlurmdSpoolDir={folder}/%n
-SlurmdPidFile={folder}/slurmd.%n.pid
-SlurmdLogFile={folder}/slurmd.%n.log
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
-JobAcctGatherType=jobacct_gather/none
-AccountingStorageType=accounting_storage/none
-MpiDefault=none
-SelectType=select/cons_tres
-SelectTypeParameters=CR_Core
-SchedulerParameters=batch_sched_delay=0,sched_interval=2,bf_interval=1
-SlurmdParameters=config_overrides
-JobRequeue=1
-ReturnToService=2
-MinJobAge=3600
-MailProg=/bin/true
-NodeName={nodes[0]} NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=2 RealMemory=2000
-NodeName={nodes[1]} NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=2 RealMemory=2000
-PartitionName=all Nodes={nodes[0]},{nodes[1]} Default=YES MaxTime=INFINITE
-"""
 MAX_STEPS = 60  # losses are written every 20: the first of them is the moment to interrupt
 TRAINING = (
     *("--config", str(ROOT / "configs" / "tiny.yaml"), "--world.num-images", "64"),
@@ -62,109 +20,9 @@ TRAINING = (
 )
 
 
-def installed() -> bool:
-    os.environ["PATH"] += ":/usr/sbin"  # where Debian puts daemons
-    return all(map(shutil.which, PROGRAMS))
-
-
-def require_slurm() -> None:
-    """Install SLURM where that is allowed; otherwise skip, saying why."""
-    if os.geteuid() != 0:
-        pytest.skip("SLURM's daemons are started as root; this is another user")
-    if installed():
-        return
-    quiet = {"capture_output": True, "text": True, "timeout": 300}
-    done = subprocess.run(["bash", "-c", INSTALL], **quiet)
-    if done.returncode or not installed():
-        reason = (done.stderr.strip() or "it left no programs").splitlines()[-1]
-        pytest.skip(f"no SLURM here and `{INSTALL}` failed: {reason}")
-
-
-def wait_for(what: str, happened: Callable[[], object], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline, f"no {what} after {seconds} s"
-        time.sleep(0.1)
-
-
-def ask(*command: str) -> str:
-    """What a command of SLURM prints."""
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
-    assert done.returncode == 0, f"{command}: {done.stderr}"
-    return done.stdout.strip()
-
-
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-
-
-def write_conf(folder: Path) -> None:
-    for name in ("state", *NODES):
-        (folder / name).mkdir()
-    key = folder / "munge.key"
-    key.write_bytes(os.urandom(128))
-    key.chmod(0o600)
-    host = socket.gethostname().split(".")[0]
-    ports = free_ports(3)
-    conf = CONF.format(host=host, folder=folder, ports=ports, nodes=NODES)
-    (folder / "slurm.conf").write_text(conf)
-
-
-@contextmanager
-def daemon(*command: str) -> Iterator[None]:
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, **quiet)
-    try:
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-
-
-def munged(folder: Path) -> list[str]:
-    names = ("key-file=munge.key", "socket=munge.sock", "pid-file=munged.pid")
-    names += ("log-file=munged.log", "seed-file=munged.seed")
-    files = [f"--{option}={folder}/{file}" for option, file in (n.split("=") for n in names)]
-    return ["munged", "--foreground", "--force", *files]
-
-
-def idle_nodes() -> int:
-    command = ("sinfo", "--noheader", "--Node", "--states=idle", "--format=%N")
-    return len(subprocess.run(command, capture_output=True, text=True).stdout.split())
-
-
-def empty_queue() -> None:
-    """Before the daemons go: they are the parents of what still runs."""
-    subprocess.run(["scancel", "--user=root"], timeout=30)
-    queue = ("squeue", "--noheader")
-    wait_for("empty queue", lambda: not subprocess.check_output(queue, timeout=30), 60)
-
-
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
-    """Two nodes of two cores, reachable from this machine alone."""
-    require_slurm()
-    folder = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))  # sockets' paths must be short
-    folder.chmod(0o755)
-    write_conf(folder)
-    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
-        patch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
-        stack.enter_context(daemon(*munged(folder)))
-        wait_for("munge", (folder / "munge.sock").exists, 10)
-        stack.enter_context(daemon("slurmctld", "-D"))
-        for node in NODES:
-            stack.enter_context(daemon("slurmd", "-D", "-N", node))
-        wait_for("two idle nodes", lambda: idle_nodes() == 2, 30)
-        stack.callback(empty_queue)
+    with running_cluster():
         yield
 
 
@@ -173,10 +31,6 @@ def submit(folder: Path, *arguments: str) -> str:
     flags = ("--parsable", "--nodes=2", f"--output={folder / 'job.log'}")
     script = str(ROOT / "configs" / "accelerate" / "slurm.sbatch")
     return ask("sbatch", *flags, script, *TRAINING, "--runs", str(folder / "runs"), *arguments)
-
-
-def job(number: str, field: str) -> str:
-    return re.search(rf"\b{field}=(\S+)", ask("scontrol", "show", "job", number))[1]
 
 
 def rows(run: Path) -> int:

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from diffusion.pipeline import ConceptPipeline
-from diffusion.snapshots import complete_steps, step_directory, thinned_steps
+from diffusion.snapshots import complete_steps, step_directory, steps_in, thinned_steps
 from diffusion.train_config import InitFrom, TrainConfig
 from ground.endings import Mistake, Preempted
 from ground.files import MANIFEST, hash_file, read_json
@@ -192,7 +192,7 @@ def test_a_source_that_is_not_there_is_named(config, tmp_path, init, message):
 
 
 @pytest.mark.parametrize(
-    "keep, left", [("all", [0, 1, 2, 4]), ("scored", [0, 2, 4]), ("last", [4])]
+    "keep, left", [("all", [0, 1, 2, 4]), ("scored", [0, 2, 4]), ("last", [4]), ("none", [])]
 )
 def test_thinning_removes_only_what_is_scored(config, trained, tmp_path, keep, left):
     run = RunDir(shutil.copytree(trained.path, tmp_path / "tiny"))
@@ -205,6 +205,9 @@ def test_thinning_removes_only_what_is_scored(config, trained, tmp_path, keep, l
     said: list[str] = []
     stages.train_stage(Experiment(config, run), said.append)
     assert "finished before" in said[0]
+    assert bool(steps_in(run.states)) == (keep != "none")
+    stages.evaluate_stage(Experiment(config, run), said.append)
+    assert "evaluate: finished before" in said[1]
     if keep == "last":
         with pytest.raises(Mistake, match="step 2 was thinned out .evaluate.keep.; .*there are 4"):
             ConceptPipeline.from_run(run.path, step=2)

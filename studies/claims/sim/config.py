@@ -8,12 +8,12 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
-from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
 from ground.endings import Mistake, nearest
-from ground.reading import as_mapping, check_name, read_as, read_yaml
+from ground.reading import check_name, read_as, read_yaml
+from studies.many.variants import merged_variants
 from theory.networks import MOST_WIDTH, Network
 from theory.settings import Training
 from theory.task import MOST_CONCEPTS, MOST_SEEDS, MOST_SIGNAL, SimTask
@@ -168,44 +168,8 @@ def _with_runs(data: Mapping[str, Any]) -> dict[str, Any]:
         if key not in (*own, *RUN_KEYS):
             hint = nearest(str(key), (*own, *RUN_KEYS))
             raise Mistake(f"{key}: unknown key{hint}; allowed: {', '.join((*own, *RUN_KEYS))}")
-    base, variants, grid = (data.get(key) for key in RUN_KEYS)
-    base = as_mapping({} if base is None else base, "base")
-    if (variants is None) == (grid is None):
-        raise Mistake("give variants, or a grid of them")
-    changes = as_mapping(variants, "variants") if grid is None else _all_of(grid)
-    if not changes:
-        raise Mistake("variants: got none, allowed are one and more")
-    runs = {name: _merged(base, change, f"variants.{name}") for name, change in changes.items()}
+    runs = merged_variants(*(data.get(key) for key in RUN_KEYS))
     return {"runs": runs, **{key: data[key] for key in own if key in data}}
-
-
-def _all_of(grid: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Combine one value of each of the grid's axes in every way; the names join theirs."""
-    axes = [as_mapping(axis, f"grid.{key}") for key, axis in as_mapping(grid, "grid").items()]
-    if not axes:
-        raise Mistake("grid: got no axis, allowed are one and more")
-    every: dict[str, Any] = {}
-    for names in product(*axes):
-        name = ", ".join(names)
-        if name in every:
-            raise Mistake(f"grid: got two combinations of the name {name!r}, allowed is one")
-        every[name] = {}
-        for axis, value in zip(axes, names, strict=True):
-            every[name] = _merged(every[name], axis[value], f"grid.{name}")
-    return every
-
-
-def _merged(base: Any, change: Any, key: str) -> Any:
-    """Merge mappings key by key, and take the change of anything else.
-
-    Raises Mistake, naming `key`, for a mapping and something else.
-    """
-    if not isinstance(base, Mapping) and not isinstance(change, Mapping):
-        return change
-    merged = {**as_mapping(base, key), **as_mapping(change, key)}
-    for name in base.keys() & change.keys():
-        merged[name] = _merged(base[name], change[name], f"{key}.{name}")
-    return merged
 
 
 @contextmanager

@@ -1,0 +1,171 @@
+"""Run many experiments as one study: all variants of a config and all seeds, on this machine or
+under SLURM.
+
+The same command goes on where it was stopped. Several of them share the work.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from ground.endings import Mistake
+from studies.cli import deadline_after, say, start
+from studies.many.folder import StudyFolder
+from studies.many.local import cores, divide, launch, stop_launchers, visible_gpus
+from studies.many.progress import summary, table
+from studies.many.share import Share
+from studies.many.slurm import cancel, check_slurm, queue_lines, submit
+from studies.many.study import StudyConfig, read_study
+
+
+@dataclass(frozen=True)
+class Study:
+    """Which study.
+
+    Attributes:
+        config: the study's YAML file, such as configs/studies/*.yaml.
+        runs: folder of the studies' folders.
+    """
+
+    config: Path
+    runs: Path = Path("runs")
+
+    def read(self) -> tuple[StudyConfig, StudyFolder]:
+        """Return the study and its folder, in which nothing needs to be there."""
+        study = read_study(self.config)
+        return study, StudyFolder(self.runs / study.name)
+
+
+@dataclass(frozen=True)
+class Run(Study):
+    """Run what is not done yet: here, or under SLURM. Flags of sbatch follow after --.
+
+    Attributes:
+        slots: processes at a time; without it one per core, or --slots-per-gpu on every GPU.
+        slots_per_gpu: processes on one GPU.
+        slurm: submit job arrays instead of working here.
+        runs_per_task: runs of one task of a job array, one after the other.
+        dry_run: print runs, disk, work and hours, then stop.
+        max_minutes: stop after so long, as if asked to: all is saved, exit status 75.
+    """
+
+    slots: int | None = None
+    slots_per_gpu: int = 1
+    slurm: bool = False
+    runs_per_task: int = 1
+    dry_run: bool = False
+    max_minutes: float | None = None
+
+
+@dataclass(frozen=True)
+class Retry(Run):
+    """Run what is not done yet, and what has failed or diverged too."""
+
+
+@dataclass(frozen=True)
+class Status(Study):
+    """Print how every run stands, and what SLURM's queue holds."""
+
+
+@dataclass(frozen=True)
+class Stop(Study):
+    """Ask all who work at the study to save and stop: launchers here, and jobs of SLURM."""
+
+
+@dataclass(frozen=True)
+class Work(Study):
+    """Work at runs in this process until none is free: what the other commands start.
+
+    Attributes:
+        task, of: where among the runs to begin: task k of n.
+        most: runs to take; without it all that are free.
+        patience: seconds to wait for runs that others hold.
+        threads: CPU threads, where the experiment does not say how many.
+    """
+
+    task: int = 0
+    of: int = 1
+    most: int | None = None
+    patience: float = 0.0
+    threads: int | None = None
+
+
+COMMANDS = (
+    Annotated[Run, tyro.conf.subcommand("run")]
+    | Annotated[Status, tyro.conf.subcommand("status")]
+    | Annotated[Retry, tyro.conf.subcommand("retry")]
+    | Annotated[Stop, tyro.conf.subcommand("stop")]
+    | Annotated[Work, tyro.conf.subcommand("work")]
+)
+
+
+def read_arguments() -> tuple[Study, list[str]]:
+    """Read the command line; what follows -- are flags of sbatch."""
+    given = sys.argv[1:]
+    end = given.index("--") if "--" in given else len(given)
+    arguments = tyro.cli(COMMANDS, args=given[:end], description=__doc__)  # type: ignore[call-overload]
+    flags = given[end + 1 :]
+    if flags and not getattr(arguments, "slurm", False):
+        raise Mistake(f"-- {flags[0]}: flags after -- are sbatch's; they need --slurm")
+    return arguments, flags
+
+
+def run(arguments: Run, flags: Sequence[str]) -> None:
+    study, folder = arguments.read()
+    deadline = deadline_after(arguments.max_minutes)
+    slots = divide(arguments.slots, arguments.slots_per_gpu, visible_gpus(), cores())
+    if arguments.dry_run:
+        from studies.many.forecast import describe
+
+        return print(describe(study, folder, len(slots)))
+    where = ("--config", str(arguments.config), "--runs", str(arguments.runs))
+    if arguments.slurm:
+        check_slurm(arguments.runs_per_task)
+    folder.claim(study)
+    if isinstance(arguments, Retry):
+        folder.open_again()
+    if arguments.slurm:
+        submit(study, folder, where, flags, arguments.runs_per_task, say)
+    else:
+        launch(study, folder, slots, where, say, deadline)
+
+
+def status(arguments: Status) -> None:
+    _, folder = arguments.read()
+    statuses = folder.read_status()
+    say(f"{table(statuses)}\n{summary(statuses)}")
+    for line in queue_lines(folder):
+        say(line)
+
+
+def stop(arguments: Stop) -> None:
+    _, folder = arguments.read()
+    say(f"asked {stop_launchers(folder)} launchers and {cancel(folder)} jobs of SLURM to stop")
+
+
+def work(arguments: Work) -> None:
+    study, folder = arguments.read()
+    share = Share(*(getattr(arguments, field.name) for field in fields(Share)))
+    from studies.many.work import work as work_at
+
+    work_at(study, folder, share, say)
+
+
+def main() -> None:
+    arguments, flags = read_arguments()
+    if isinstance(arguments, Run):
+        run(arguments, flags)
+    elif isinstance(arguments, Work):
+        work(arguments)
+    elif isinstance(arguments, Status):
+        status(arguments)
+    elif isinstance(arguments, Stop):
+        stop(arguments)
+
+
+if __name__ == "__main__":
+    start(main)
