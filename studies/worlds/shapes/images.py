@@ -28,6 +28,7 @@ from studies.worlds.probe_images import (
     ProbeImages,
     rendered_parts,
 )
+from studies.worlds.shapes.contrasts import ShapeContrasts
 
 
 class ShapeImages(CaptionedImages):
@@ -73,6 +74,9 @@ class ShapeImages(CaptionedImages):
         images = labelled_set(self.world, seed, "render", 0, count * kinds).images
         images = images.permute(0, 2, 3, 1).unflatten(0, (count, kinds))
         return list(images.transpose(0, 1).numpy())
+
+    def contrasts(self, seed: int, scenes: int, renders: int) -> ShapeContrasts:
+        return ShapeContrasts(self.world, seed, scenes, renders)
 
     def describe(self) -> list[str]:
         return describe_shapes(self.world)
