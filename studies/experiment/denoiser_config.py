@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from ground.endings import Mistake
 
-MOST_LEVELS, MOST_SCENES, MOST_RENDERS = 8, 1 << 16, 1 << 20
+MOST_LEVELS = 4  # as many as a figure shows beside each other
+MOST_SCENES = 1 << 16  # of a combination: every scene has a number of 32 bits
+MOST_RENDERS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -15,13 +17,15 @@ class DenoiserConfig:
     Attributes:
         levels: noise levels, each by its signal fraction ᾱ, x_t = √ᾱ x_0 + √(1 − ᾱ) ε; none: the
             denoiser is not measured.
-        scenes: fresh scenes of every combination, or section of bumps, that are denoised.
+        scenes: fresh scenes of every held-out combination, or section of bumps, that are denoised.
+        training_scenes: the same of every training one.
         renders: fresh renders of every combination, over which its ideal denoiser averages. Bumps
             need none: a centre has one image.
     """
 
     levels: tuple[float, ...] = ()
     scenes: int = 48
+    training_scenes: int = 16
     renders: int = 3000
 
     def __post_init__(self) -> None:
@@ -33,7 +37,12 @@ class DenoiserConfig:
                 f"evaluate.denoiser.levels: got {len(self.levels)} of which "
                 f"{len({*self.levels})} differ, allowed up to {MOST_LEVELS} different ones"
             )
-        for key, least, most in (("scenes", 2, MOST_SCENES), ("renders", 2, MOST_RENDERS)):
-            if not least <= getattr(self, key) <= most:
+        numbers = {"scenes": MOST_SCENES, "training_scenes": MOST_SCENES, "renders": MOST_RENDERS}
+        for key, most in numbers.items():
+            if not 2 <= getattr(self, key) <= most:
                 got = getattr(self, key)
-                raise Mistake(f"evaluate.denoiser.{key}: got {got}, allowed {least} to {most}")
+                raise Mistake(f"evaluate.denoiser.{key}: got {got}, allowed 2 to {most}")
+
+    def scenes_of(self, split: str) -> int:
+        """Return how many scenes each combination of a split has."""
+        return self.scenes if split == "held_out" else self.training_scenes

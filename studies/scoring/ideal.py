@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -51,6 +52,8 @@ class Ideal:
 def _refusal(effective: float, share: float, renders: int) -> str | None:
     if effective < LEAST_EFFECTIVE:
         return f"{effective:.1f} of {renders} renders count, allowed {LEAST_EFFECTIVE} or more"
+    if np.isnan(share):
+        return "the concept moves the ideal answer by nothing"
     if share > MOST_ERROR:
         return f"the Monte-Carlo error is {share:.2f} of the move, allowed up to {MOST_ERROR}"
     return None

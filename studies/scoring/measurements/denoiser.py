@@ -4,6 +4,7 @@ It needs neither samples nor a probe, so it sees from the first step on.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -21,12 +22,33 @@ from studies.run.opened import Experiment
 from studies.run.plans import MEMORISER, Plan
 from studies.scoring.ideal import Ideal, ideal_of
 from studies.scoring.measurements.measurement import Measurement, Subject
-from studies.worlds.contrasts import Contrast, Contrasts
+from studies.worlds.contrasts import Contrast, Told
 from studies.worlds.prompt_sets import PLAIN
 
 DENOISER = "denoiser"
 OF_THE_RUN = ("run", "train_seed", "step", "images_seen", "weights", "eval_seed")
 KEY = (*OF_THE_RUN, "combination", "split", "level", "scene", "concept")
+
+
+@dataclass(frozen=True)
+class View:
+    """View of a contrast at one level. asked: the level as the config has it."""
+
+    contrast: Contrast
+    asked: float
+    level: Level
+    ideal: Ideal
+
+    @property
+    def told(self) -> list[Told]:
+        """Return what is told: of the scenes themselves, and then with each concept changed."""
+        changed = self.contrast.others.values()
+        return [self.contrast.told, *(one for others in changed for one in others)]
+
+    @property
+    def rows(self) -> int:
+        """Return how often the network is called."""
+        return len(self.told) * len(self.contrast.images)
 
 
 class DenoiserReadings(Measurement):
@@ -42,13 +64,16 @@ class DenoiserReadings(Measurement):
 
     def __init__(self, experiment: Experiment):
         self.experiment = experiment
-        self.settings, self.seed = experiment.config.evaluate.denoiser, experiment.config.evaluate.seed
+        self.settings, self.seed = (
+            experiment.config.evaluate.denoiser,
+            experiment.config.evaluate.seed,
+        )
         self._known: dict[tuple[int, float], tuple[Level, Ideal]] = {}
 
     @cached_property
-    def contrasts(self) -> Contrasts:
-        settings = self.settings
-        return self.experiment.images.contrasts(self.seed, settings.scenes, settings.renders)
+    def contrasts(self) -> Sequence[Contrast]:
+        every = self.experiment.images.contrasts(self.seed, self.settings)
+        return [every.contrast(place) for place in range(every.count)]
 
     def measures(self, plan: Plan) -> bool:
         return plan.step >= 0 and plan.run != MEMORISER and plan.intervention == PLAIN
@@ -63,27 +88,18 @@ class DenoiserReadings(Measurement):
         model = subject.model()
         schedule = model.scheduler.alphas_cumprod
         levels = {asked: level_at(schedule, asked) for asked in self.settings.levels}
-        tables = [self._rows(model, place, levels) for place in range(self.contrasts.count)]
+        views = [
+            View(contrast, asked, level, self._ideal(contrast, asked, level))
+            for contrast in self.contrasts
+            for asked, level in levels.items()
+        ]
+        said = zip(views, answers(model, views), strict=True)
+        tables = [readings(view, own, self.settings.renders) for view, own in said]
         own = {column: subject.common[column] for column in OF_THE_RUN}
         return pd.concat(tables, ignore_index=True).assign(**own)
 
-    def _rows(
-        self, model: ConceptPipeline, place: int, levels: Mapping[float, Level]
-    ) -> pd.DataFrame:
-        contrast = self.contrasts.contrast(place)
-        ideals = [self._ideal(contrast, asked, level) for asked, level in levels.items()]
-        said = answers(model, contrast, [*levels.values()], [ideal.x_t for ideal in ideals])
-        return pd.concat(
-            [
-                readings(contrast, ideal, own, self.settings.renders).assign(
-                    level=asked, alpha_bar=level.alpha_bar
-                )
-                for (asked, level), ideal, own in zip(levels.items(), ideals, said, strict=True)
-            ]
-        )
-
     def _ideal(self, contrast: Contrast, asked: float, level: Level) -> Ideal:
-        """Return the ideal denoiser, found again where the schedule has moved: it may be learned."""
+        """Return the ideal denoiser, found again where the schedule, if learned, has moved."""
         key = contrast.start, asked
         if key not in self._known or self._known[key][0].alpha_bar != level.alpha_bar:
             self._known[key] = level, ideal_of(contrast, level, self.seed)
@@ -94,40 +110,38 @@ def denoiser_part(plan: Plan, settings: DenoiserConfig) -> str:
     """Return the name of a part: of which snapshot, and measured how."""
     levels = "_".join(f"{level:g}" for level in settings.levels)
     return (
-        f"step_{plan.step:08d}-{plan.weights}-seed{plan.eval_seed}-scenes{settings.scenes}"
-        f"-renders{settings.renders}-levels{levels}-{DENOISER}.parquet"
+        f"step_{plan.step:08d}-{plan.weights}-seed{plan.eval_seed}-scenes{settings.scenes}_"
+        f"{settings.training_scenes}-renders{settings.renders}-levels{levels}-{DENOISER}.parquet"
     )
 
 
-def answers(
-    model: ConceptPipeline, contrast: Contrast, levels: Sequence[Level], x_t: Sequence[Tensor]
-) -> list[Float[Tensor, "prompts n d"]]:
-    """Return of every level what a network means by x_0, of the contrast's own prompt and then of
-    every other. One call of the network for each scene, prompt and level."""
-    told = [contrast.told, *(one for others in contrast.others.values() for one in others)]
-    prompts = [prompt for one in told for prompt in one.prompts]
+def answers(model: ConceptPipeline, views: Sequence[View]) -> list[Float[Tensor, "prompts n d"]]:
+    """Return of every view what a network means by x_0, told the scenes' own prompt and then every
+    other. One call of the network for each scene, prompt and level."""
+    prompts = [prompt for view in views for told in view.told for prompt in told.prompts]
     known = list(dict.fromkeys(prompts))
-    rows = dict(zip(known, model.prompts.inputs(known), strict=True))
-    inputs = torch.stack([rows[prompt] for prompt in prompts])
+    place = {prompt: i for i, prompt in enumerate(known)}
     x_0 = denoised(
         model.denoiser(),
         model.scheduler,
-        torch.cat([x.repeat(len(told), 1, 1, 1) for x in x_t]),
-        torch.tensor([level.timestep for level in levels]).repeat_interleave(len(prompts)),
-        inputs.repeat(len(levels), 1),
+        torch.cat([view.ideal.x_t.repeat(len(view.told), 1, 1, 1) for view in views]),
+        torch.cat([torch.full((view.rows,), view.level.timestep) for view in views]),
+        model.prompts.inputs(known)[[place[prompt] for prompt in prompts]],
     )
     if not torch.isfinite(x_0).all():
         raise Mistake(f"{model.name_or_path}: puts out numbers that are not finite")
-    return list(x_0.flatten(1).view(len(levels), len(told), len(contrast.images), -1))
+    parts = x_0.flatten(1).split([view.rows for view in views])
+    return [
+        part.unflatten(0, (len(view.told), -1)) for part, view in zip(parts, views, strict=True)
+    ]
 
 
-def readings(
-    contrast: Contrast, ideal: Ideal, said: Float[Tensor, "prompts n d"], renders: int
-) -> pd.DataFrame:
+def readings(view: View, said: Float[Tensor, "prompts n d"], renders: int) -> pd.DataFrame:
     """Return a row per scene and concept; all products are means over the numbers of an image.
 
-    said: what the network means, of the contrast's own prompt and then of every other.
+    said: what the network means, told the scenes' own prompt and then every other.
     """
+    contrast, ideal = view.contrast, view.ideal
     own, *others = said.double()
     counts = [len(one) for one in contrast.others.values()]
     changed = torch.stack([part.mean(0) for part in torch.stack(others).split(counts)])
@@ -151,6 +165,8 @@ def readings(
         {
             "combination": contrast.combination,
             "split": contrast.split,
+            "level": view.asked,
+            "alpha_bar": view.level.alpha_bar,
             "scene": torch.arange(scenes).repeat_interleave(len(concepts)).numpy(),
             "concept": concepts * scenes,
             **flat,

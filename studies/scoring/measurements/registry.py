@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from studies.run.opened import Experiment
+from studies.scoring.measurements.copies import CopyReadings
 from studies.scoring.measurements.denoiser import DenoiserReadings
 from studies.scoring.measurements.measurement import Measurement
 from studies.scoring.measurements.oracle import OracleReadings
@@ -13,6 +14,7 @@ MEASUREMENTS: Sequence[tuple[Callable[[Experiment], Measurement], Callable[[Expe
     (ProbeReadings, lambda experiment: True),
     (OracleReadings, lambda experiment: experiment.asks_the_oracle),
     (DenoiserReadings, lambda experiment: bool(experiment.config.evaluate.denoiser.levels)),
+    (CopyReadings, lambda experiment: experiment.config.evaluate.copies),
 )
 
 

@@ -8,8 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from data_gen.bumps.config import BumpsConfig
-from data_gen.bumps.sections import Section, sections
+from data_gen.bumps.sections import sections
 from data_gen.bumps.world import BumpWorld, draw, in_frame
+from studies.experiment.denoiser_config import DenoiserConfig
 from studies.worlds.bumps.exam import prompt_of
 from studies.worlds.contrasts import Contrast, Contrasts, Told, exact_answer
 
@@ -26,8 +27,8 @@ class BumpContrasts(Contrasts):
 
     concepts = AXES
 
-    def __init__(self, config: BumpsConfig, seed: int, scenes: int):
-        self.world, self.seed, self.scenes = BumpWorld(config), seed, scenes
+    def __init__(self, config: BumpsConfig, seed: int, settings: DenoiserConfig):
+        self.world, self.seed, self.settings = BumpWorld(config), seed, settings
         self.sections = [
             (place, section)
             for place, section in enumerate(sections(self.world))
@@ -37,18 +38,16 @@ class BumpContrasts(Contrasts):
 
     def contrast(self, place: int) -> Contrast:
         start, section = self.sections[place]
-        labels = self._labels(section)
+        split = "held_out" if section.held_out else "train"
+        labels = section.labels(self.world, self.seed, self.settings.scenes_of(split))
         return Contrast(
             combination=section.name,
-            split="held_out" if section.held_out else "train",
+            split=split,
             start=start,
             images=draw(self.world.config, labels),
             told=self._told(labels),
             others={name: [self._told(self._moved(labels, i))] for i, name in enumerate(AXES)},
         )
-
-    def _labels(self, section: Section) -> Float[Tensor, "n 2"]:
-        return section.labels(self.world, self.seed, self.scenes)
 
     def _moved(self, labels: Float[Tensor, "n 2"], axis: int) -> Float[Tensor, "n 2"]:
         size = self.world.config.image_size_px

@@ -11,10 +11,10 @@ from data_gen.concepts import Combination
 from data_gen.render import draw
 from data_gen.scenes import draw_scenes
 from data_gen.world import World
+from studies.experiment.denoiser_config import MOST_SCENES, DenoiserConfig
 from studies.worlds.contrasts import Contrast, Contrasts, Told, answer_from
 
 SCENE, RENDER = "denoiser.scene", "denoiser.render"  # streams of their own, never for training
-MOST_SCENES = 1 << 20  # of a combination: their numbers leave room for no more
 
 
 class ShapeContrasts(Contrasts):
@@ -25,40 +25,47 @@ class ShapeContrasts(Contrasts):
     alone: what both miss cancels in their difference.
     """
 
-    def __init__(self, world: World, seed: int, scenes: int, renders: int):
-        self.world, self.seed, self.scenes = world, seed, scenes
-        self.count, self.num_renders = len(world.space), renders
+    def __init__(self, world: World, seed: int, settings: DenoiserConfig):
+        self.world, self.seed, self.settings = world, seed, settings
+        self.count = len(world.space)
         self.concepts = [name for name, values in world.space.items() if len(values) > 1]
         self.renders = cache(self._renders)
 
     def contrast(self, place: int) -> Contrast:
-        space = self.world.space
-        combination = space.combinations[place]
-        index = place * MOST_SCENES + torch.arange(self.scenes)
+        combination = self.world.space.combinations[place]
+        split = self.world.split.of(combination)
+        count = self.settings.scenes_of(split)
         return Contrast(
-            combination=space.name(combination),
-            split=self.world.split.of(combination),
+            combination=self.world.space.name(combination),
+            split=split,
             start=place,
-            images=self._drawn(place, SCENE, index),
-            told=self._told(combination),
-            others=self._others(combination),
+            images=self._drawn(place, SCENE, place * MOST_SCENES + torch.arange(count)),
+            told=self._told(combination, count),
+            others={
+                name: [self._told(other, count) for other in others]
+                for name, others in self._changed(combination).items()
+                if others
+            },
         )
 
-    def _others(self, combination: Combination) -> Mapping[str, Sequence[Told]]:
-        found: dict[str, Sequence[Told]] = {}
-        for i, (name, values) in enumerate(self.world.space.items()):
-            changed = [(*combination[:i], v, *combination[i + 1 :]) for v in values]
-            others = [self._told(other) for other in changed if other != combination]
-            found |= {name: others} if others else {}
-        return found
+    def _changed(self, combination: Combination) -> Mapping[str, Sequence[Combination]]:
+        """Return, by concept, the combinations that differ in that one alone."""
+        return {
+            name: [
+                (*combination[:i], value, *combination[i + 1 :])
+                for value in values
+                if value != combination[i]
+            ]
+            for i, (name, values) in enumerate(self.world.space.items())
+        }
 
-    def _told(self, combination: Combination) -> Told:
+    def _told(self, combination: Combination, count: int) -> Told:
         renders = self.renders(self.world.space.index(combination))
         prompt = self.world.captioner.write(combination)
-        return Told([prompt] * self.scenes, partial(answer_from, renders))
+        return Told([prompt] * count, partial(answer_from, renders))
 
     def _renders(self, place: int) -> UInt8[Tensor, "m 3 h w"]:
-        return self._drawn(place, RENDER, torch.arange(self.num_renders))
+        return self._drawn(place, RENDER, torch.arange(self.settings.renders))
 
     def _drawn(self, place: int, purpose: str, index: Tensor) -> UInt8[Tensor, "n 3 h w"]:
         combination = torch.full_like(index, place)
