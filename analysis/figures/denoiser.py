@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_STYLES = {"train": "--", "held_out": "-"}
-_IDEAL = {"color": "0.6", "linewidth": 0.6, "linestyle": ":"}
+_STYLES: Mapping[str, Any] = {"train": "--", "held_out": "-"}
+_IDEAL: Mapping[str, Any] = {"color": "0.6", "linewidth": 0.6, "linestyle": ":"}
 _FARTHEST = (-1.0, 2.0)  # of coordinates that are drawn: beyond, an error that all prompts share
 
 
@@ -55,7 +55,7 @@ def denoiser_path_figure(curves: pd.DataFrame, samples: pd.DataFrame) -> Figure:
     every level, those of obedience and of the denoiser's coordinates. A cross is the ideal.
 
     Several runs are averaged over the snapshots that all of them have. Levels that are refused are
-    left empty.
+    left out.
 
     curves: as `denoiser.obedience_curves` returns them, by combination, held-out ones alone.
     samples: as `trajectory.concept_trajectories` returns them. Raises ValueError for fewer than two
@@ -64,7 +64,8 @@ def denoiser_path_figure(curves: pd.DataFrame, samples: pd.DataFrame) -> Figure:
     concepts, names = list(curves["concept"].unique()), list(curves["combination"].unique())
     if len(concepts) < 2 or not names:
         raise ValueError(f"needs held-out combinations of two or more concepts, got {concepts}")
-    pairs, levels = list(combinations(concepts, 2)), sorted(curves["level"].unique())
+    read = curves.dropna(subset="obedience")
+    pairs, levels = list(combinations(concepts, 2)), sorted(read["level"].unique())
     held_out = samples[samples["combination"].isin(names)]
     with figure_style():
         figure = new_figure(3.3 * len(pairs) + 0.6)
@@ -74,7 +75,7 @@ def denoiser_path_figure(curves: pd.DataFrame, samples: pd.DataFrame) -> Figure:
             first[0].set(title="samples", xlabel=x, ylabel=y)
             second[0].remove()
             for panel, below, level in zip(first[1:], second[1:], levels, strict=True):
-                own = curves[curves["level"] == level]
+                own = read[read["level"] == level]
                 _draw_paths(panel, own, "obedience", x, y, names)
                 _draw_paths(below, own, "coordinate", x, y, names)
                 panel.set(title=f"obedience, {level:g}", xlabel=x)
@@ -91,8 +92,8 @@ def _draw_level(panels: Sequence[Axes], shown: pd.DataFrame, colors: Mapping[str
         _draw_curve(stands, own, ("coordinate", "coordinate_low", "coordinate_high"), look)
         _draw_curve(errs, own, ("error_along",), look)
     for split, own in shown.groupby("split", sort=False):
-        first = own[own["concept"] == own["concept"].iloc[0]]
-        _draw_curve(errs, first, ("error",), {"color": "black", "linestyle": _STYLES[str(split)]})
+        whole = own.dropna(subset="error").drop_duplicates(["run", "images_seen"])
+        _draw_curve(errs, whole, ("error",), {"color": "black", "linestyle": _STYLES[str(split)]})
     for panel in panels[:2]:
         for ideal in (0, 1):
             panel.axhline(ideal, **_IDEAL)
@@ -100,11 +101,11 @@ def _draw_level(panels: Sequence[Axes], shown: pd.DataFrame, colors: Mapping[str
     stands.set_ylim(max(low, _FARTHEST[0]), min(high, _FARTHEST[1]))
     for panel in panels:
         images_seen_axis(panel, shown["images_seen"])
-    if shown["obedience"].isna().all():
-        for panel in panels:
+    for panel, column in zip(panels, ("obedience", "coordinate", "error"), strict=True):
+        if shown[column].isna().all():
             panel.set(ylim=(0, 1), yticks=[])
-        obeys.text(0.5, 0.5, "refused", transform=obeys.transAxes, ha="center", va="center")
-    else:
+            panel.text(0.5, 0.5, "refused", transform=panel.transAxes, ha="center", va="center")
+    if (shown["error"] > 0).any():
         errs.set_yscale("log")
 
 
@@ -131,7 +132,8 @@ def _draw_paths(
 ) -> None:
     means = mean_over_runs(shown, ["combination", "step", "concept"], value)
     for look, name in zip(looks_of(len(names)), names, strict=True):
-        path = means[name].unstack("concept")[[x, y]].dropna()
+        path = means[name].unstack("concept") if name in means else pd.DataFrame()
+        path = path.reindex(columns=[x, y]).dropna()
         if len(path):
             draw_path(panel, path[x].to_numpy(), path[y].to_numpy(), **look)
     panel.scatter([1], [1], marker="x", s=30, color="0.4", linewidth=1.0, zorder=5)

@@ -75,11 +75,11 @@ def rule_clock(rows: pd.DataFrame, threshold: float = HALF) -> pd.DataFrame:
     held_out = rows[(rows["split"] == "held_out") & (rows["images_seen"] > 0)]
     found = []
     for (run, level), own in held_out.groupby(["run", "level"], sort=True):
-        steps = [(seen, _view(part)) for seen, part in own.groupby("images_seen", sort=True)]
-        times = np.array([float(seen) for seen, _ in steps])
-        for i, concept in enumerate(steps[0][1].concepts):
-            if not any(view.refused[i] for _, view in steps):
-                curves = np.stack([_obedience(view, i) for _, view in steps], axis=1)
+        times = np.sort(own["images_seen"].unique()).astype(np.float64)
+        views = [_view(own[own["images_seen"] == seen]) for seen in times]
+        for i, concept in enumerate(views[0].concepts):
+            if not any(view.refused[i] for view in views):
+                curves = np.stack([_obedience(view, i) for view in views], axis=1)
                 clock = crossing(times, curves, threshold)
                 found.append({"run": run, "level": level, "concept": concept, **clock})
     columns = ["run", "level", "concept", "images_seen", "low", "high", "after", "before"]
@@ -115,7 +115,7 @@ def _view(own: pd.DataFrame) -> _View:
     return _View(
         concepts,
         combination,
-        {name: numbers[name].to_numpy(np.float64).reshape(shape) for name in numbers},
+        {str(name): numbers[name].to_numpy(np.float64).reshape(shape) for name in numbers},
         np.array(products).reshape(*shape, len(concepts)),
         [_reason(combination, refused[:, i]) for i in range(len(concepts))],
     )

@@ -33,6 +33,7 @@ from studies.verify.checks import (
     wrong_metrics,
     wrong_ranks,
 )
+from studies.verify.denoiser_checks import denoiser_parts, wrong_denoiser_parts
 from studies.verify.origin_checks import hidden_hashes, origins
 from studies.verify.score_checks import (
     is_sampled_for,
@@ -167,8 +168,10 @@ def _planned_snapshots(run: RunDir, config: Config, trained_to: int) -> Remarks:
 def _evaluation(run: RunDir, config: Config | None, done: bool) -> Remarks:
     for path in sorted(run.samples.glob("*/[!.]*.npz")):
         yield from readable(path, load_samples)
-    for path in sorted({*run.path.glob("*.parquet/[!.]*.parquet")} - {*_parts(run)}):
+    others = {*run.path.glob("*.parquet/[!.]*.parquet")} - {*_parts(run), *denoiser_parts(run)}
+    for path in sorted(others):
         yield from readable(path, read_part_rows)
+    yield from wrong_denoiser_parts(run)
     yield from _scores(run, config, (yield from _num_prompts(run, config)))
     certificate = yield from _certificate(run)
     planned = []

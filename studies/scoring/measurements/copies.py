@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from studies.run.measured import COPIES
 from studies.run.opened import Experiment
 from studies.scoring.measurements.measurement import Measurement, Subject
 
-COPIES = "copies"
 CHUNK = 256  # images whose distances to all training images are in memory at once
 
 
@@ -33,7 +33,7 @@ class CopyReadings(Measurement):
         return self.experiment.training.images.unique(dim=0)
 
     def measure(self, subject: Subject) -> pd.DataFrame:
-        nearest, second = nearest_two(subject.images, self.training).unbind(1)
+        nearest, second = nearest_two(subject.images, self.training).numpy().T
         rows = pd.DataFrame(subject.rows).assign(nearest=nearest, second_nearest=second)
         return rows.assign(**subject.common)
 

@@ -16,8 +16,8 @@ from torch import Tensor
 from diffusion.denoised import Level, denoised, level_at
 from diffusion.pipeline import ConceptPipeline
 from ground.endings import Mistake
-from studies.experiment.denoiser_config import DenoiserConfig
 from studies.run.directory import RunDir
+from studies.run.measured import DENOISER, denoiser_part
 from studies.run.opened import Experiment
 from studies.run.plans import MEMORISER, Plan
 from studies.scoring.ideal import Ideal, ideal_of
@@ -25,7 +25,6 @@ from studies.scoring.measurements.measurement import Measurement, Subject
 from studies.worlds.contrasts import Contrast, Told
 from studies.worlds.prompt_sets import PLAIN
 
-DENOISER = "denoiser"
 OF_THE_RUN = ("run", "train_seed", "step", "images_seen", "weights", "eval_seed")
 KEY = (*OF_THE_RUN, "combination", "split", "level", "scene", "concept")
 
@@ -104,15 +103,6 @@ class DenoiserReadings(Measurement):
         if key not in self._known or self._known[key][0].alpha_bar != level.alpha_bar:
             self._known[key] = level, ideal_of(contrast, level, self.seed)
         return self._known[key][1]
-
-
-def denoiser_part(plan: Plan, settings: DenoiserConfig) -> str:
-    """Return the name of a part: of which snapshot, and measured how."""
-    levels = "_".join(f"{level:g}" for level in settings.levels)
-    return (
-        f"step_{plan.step:08d}-{plan.weights}-seed{plan.eval_seed}-scenes{settings.scenes}_"
-        f"{settings.training_scenes}-renders{settings.renders}-levels{levels}-{DENOISER}.parquet"
-    )
 
 
 def answers(model: ConceptPipeline, views: Sequence[View]) -> list[Float[Tensor, "prompts n d"]]:
