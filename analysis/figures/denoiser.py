@@ -106,7 +106,15 @@ def _draw_level(panels: Sequence[Axes], shown: pd.DataFrame, colors: Mapping[str
             panel.set(ylim=(0, 1), yticks=[])
             panel.text(0.5, 0.5, "refused", transform=panel.transAxes, ha="center", va="center")
     if (shown["error"] > 0).any():
+        errors = shown[["error", "error_along"]].to_numpy()
+        ends = np.log10([np.nanmin(errors[errors > 0]), np.nanmax(errors)])
         errs.set_yscale("log")
+        errs.set_ylim(10.0 ** np.floor(ends[0]), 10.0 ** np.ceil(ends[1]))
+        errs.minorticks_off()
+    for panel in panels:
+        low, high = panel.get_ylim()
+        panel.set_yticks([tick for tick in panel.get_yticks() if low <= tick <= high])
+        panel.set_ylim(low, high)
 
 
 def _draw_curve(
