@@ -25,7 +25,7 @@ class DenoiserConfig:
 
     levels: tuple[float, ...] = ()
     scenes: int = 48
-    training_scenes: int = 16
+    training_scenes: int = 8
     renders: int = 3000
 
     def __post_init__(self) -> None:

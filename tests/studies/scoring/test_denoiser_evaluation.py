@@ -149,6 +149,15 @@ def test_several_runs_are_drawn_beside_each_other(run, measured, config, tmp_pat
     assert {"obedience.png", "denoiser_paths.png"} <= {path.name for path in written}
 
 
+def test_the_table_is_read_as_shown(measured, root):
+    text = (root / "docs" / "reference" / "denoiser.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict = {}
+    exec(block.replace("runs/swingby_2x2", str(measured.path)), names)
+    assert len(names["curves"]) == 3 * 2 * 2 * 3  # steps, splits, levels, concepts
+    assert {*names["clock"]["level"]} == {0.05}
+
+
 def test_copies_are_measured_of_all_images(measured):
     rows = pd.read_parquet(measured.table("copies"))
     assert len(rows) == 5 * 8 * 9 and (rows["nearest"] <= rows["second_nearest"]).all()
