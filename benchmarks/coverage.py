@@ -13,6 +13,7 @@ import numpy as np
 from scipy import stats
 
 from analysis.measures.intervals import binomial_bounds, mean_over_seeds
+from analysis.measures.obedience import obedience, redrawn
 from analysis.measures.paired import bonett_price_interval
 from analysis.measures.swing_test import mean_swing_test
 
@@ -22,6 +23,7 @@ DISCORDANT = ((0.05, 0.05), (0.01, 0.01), (0.06, 0.02), (0.1, 0.0), (0.2, 0.05),
 REPEATS = 4000
 SEEDS = (8, 12, 16, 24, 32, 64)
 TIMES = 40
+SCENES = (8, 16, 24, 48, 96)
 
 Draw = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
 SPREADS: dict[str, tuple[Draw, float]] = {
@@ -73,6 +75,20 @@ def seed_coverage(draw: Draw, truth: float, seeds: int, rng: np.random.Generator
     return _share(ends[:, 0], ends[:, 1], truth)
 
 
+def obedience_coverage(scenes: int, evenness: float, rng: np.random.Generator) -> float:
+    """Return the coverage of an obedience of .4. evenness: shape of the gamma distribution of how
+    far scenes move the ideal answer; a scene's response varies about its share of that."""
+    ideal = rng.gamma(evenness, size=(REPEATS // 4, scenes)) / evenness
+    response = 0.4 * ideal + 0.3 * np.sqrt(ideal) * rng.normal(size=ideal.shape)
+    groups = np.zeros(scenes, dtype=int)
+    drawn = [
+        obedience(redrawn(groups, 499, rng=rng), *both)
+        for both in zip(response, ideal, strict=True)
+    ]
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=1)
+    return _share(low, high, 0.4)
+
+
 def false_alarms(runs: int, rho: float, rng: np.random.Generator) -> float:
     """Return how often `mean_swing_test` calls flat curves in AR(1) noise rising, at a level of 5
     %."""
@@ -120,7 +136,14 @@ def main() -> None:
     runs = (4, 5, 8, 10)
     alarms = {f"AR(1) {rho:g}": [false_alarms(n, rho, rng) for n in runs] for rho in (0, 0.8, 0.97)}
     print_table("False alarms of the swing test, flat curves", [f"{n} runs" for n in runs], alarms)
+    own_rng, evenness = np.random.default_rng(0), {"alike": 20.0, "unlike": 2.0}
+    obeyed = {
+        f"{name} scenes": [obedience_coverage(n, shape, own_rng) for n in SCENES]
+        for name, shape in evenness.items()
+    }
+    print_table("Obedience over scenes", [f"{n} scenes" for n in SCENES], obeyed)
     tables = {"shares": shares, "mixed": mixed, "paths": paths, "paired": pairs, "means": means}
+    tables |= {"obedience": obeyed}
     least = {f"least_{name}": min(map(min, rows.values())) for name, rows in tables.items()}
     least["most_false_alarms"] = max(map(max, alarms.values()))
     print("\n" + json.dumps({name: round(value, 3) for name, value in least.items()}))

@@ -5,6 +5,7 @@ gives training images back. How far a trained model is from it tells what it has
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int, Real, UInt8
@@ -74,13 +75,38 @@ class Memoriser:
         return alphas_cumprod.sqrt(), (1 - alphas_cumprod).sqrt()
 
 
+class Posterior(NamedTuple):
+    """What is known of x_0 once x_t is seen, x_0 uniform over some images.
+
+    Attributes:
+        mean: E[x_0 | x_t] in [−1, 1], float64.
+        effective: float64 (n,), how many of the images count: (Σ w)² / Σ w² of their weights w
+            (Kong 1992), in [1, m].
+        log_evidence: float64 (n,), log Σ w up to a number that is the same for all images.
+    """
+
+    mean: Float[Tensor, "n c h w"]
+    effective: Float[Tensor, " n"]
+    log_evidence: Float[Tensor, " n"]
+
+
 def posterior_mean(
     images: UInt8[Tensor, "m c h w"],
     x_t: Float[Tensor, "n c h w"],
     alpha: Float[Tensor, "n 1 1 1"],
     sigma: Float[Tensor, "n 1 1 1"],
 ) -> Float[Tensor, "n c h w"]:
-    """Posterior mean E[x_0 | x_t = α x_0 + σ ε] in [−1, 1], float64, x_0 uniform over the images.
+    """Posterior mean E[x_0 | x_t] in [−1, 1], float64, x_0 uniform over the images."""
+    return posterior(images, x_t, alpha, sigma).mean
+
+
+def posterior(
+    images: UInt8[Tensor, "m c h w"],
+    x_t: Float[Tensor, "n c h w"],
+    alpha: Float[Tensor, "n 1 1 1"],
+    sigma: Float[Tensor, "n 1 1 1"],
+) -> Posterior:
+    """Posterior of x_0, uniform over the images, given x_t = α x_0 + σ ε.
 
     In units of grey levels, k = 127.5 (x + 1), and with ‖y − α k‖² expanded to be a matrix product.
     Its terms are up to 10⁶ times their difference near t = 0, so they need float64. The softmax is
@@ -89,12 +115,23 @@ def posterior_mean(
     noisy, alpha, sigma = (x.double().flatten(1) for x in (x_t, alpha, sigma))
     y, scale = 127.5 * (noisy + alpha), alpha / (127.5 * sigma) ** 2
     largest = torch.full_like(alpha, -torch.inf)
-    total, mean = torch.zeros_like(alpha), torch.zeros_like(y)
+    total, squares, mean = (torch.zeros_like(x) for x in (alpha, alpha, y))
     for chunk in images.flatten(1).split(CHUNK):
         k = chunk.double()
         logits = scale * (y @ k.T - alpha / 2 * torch.linalg.vector_norm(k, dim=1) ** 2)
         before, largest = largest, torch.maximum(largest, logits.amax(1, keepdim=True))
         weights, kept = torch.exp(logits - largest), torch.exp(before - largest)
         total = kept * total + weights.sum(1, keepdim=True)
+        squares = kept**2 * squares + weights.square().sum(1, keepdim=True)
         mean = kept * mean + weights @ k
-    return (mean / total / 127.5 - 1).view(x_t.shape)
+    mean = (mean / total / 127.5 - 1).view(x_t.shape)
+    return Posterior(mean, (total**2 / squares)[:, 0], (largest + total.log())[:, 0])
+
+
+def joined(first: Posterior, second: Posterior) -> Posterior:
+    """Posterior over the images of two, which share none."""
+    log_evidence = torch.logaddexp(first.log_evidence, second.log_evidence)
+    shares = [(part.log_evidence - log_evidence).exp() for part in (first, second)]
+    mean = per_image(shares[0]) * first.mean + per_image(shares[1]) * second.mean
+    squares = shares[0] ** 2 / first.effective + shares[1] ** 2 / second.effective
+    return Posterior(mean, 1 / squares, log_evidence)

@@ -74,6 +74,19 @@ def noise_in(
     )
 
 
+def image_in(
+    prediction: Prediction,
+    output: Float[Tensor, "n c h w"],
+    x_t: Float[Tensor, "n c h w"],
+    alpha: Float[Tensor, "#n 1 1 1"],
+    sigma: Float[Tensor, "#n 1 1 1"],
+) -> Float[Tensor, "n c h w"]:
+    """The x_0 of x_t = α x_0 + σ ε that a network means by its output: `target` solved for it."""
+    if prediction == "epsilon":
+        return (x_t - sigma * output) / alpha
+    return output if prediction == "sample" else alpha * x_t - sigma * output
+
+
 class Ddpm(Objective):
     """Unweighted squared error of the network's output (Ho et al. 2020, eq. 14, for the noise).
 

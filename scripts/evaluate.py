@@ -54,6 +54,7 @@ def main() -> None:
     config = replace(config, evaluate=arguments.evaluate)
     opened = config.terms.with_files()  # refuses a mistake before the slow imports
     check_null(config, run)
+    from studies.findings.denoiser_findings import clock_facts
     from studies.findings.instruments import agreement_lines
     from studies.run.opened import Experiment
     from studies.stages import evaluate_stage, probe_stage
@@ -64,6 +65,8 @@ def main() -> None:
     evaluate_stage(experiment, say, deadline, every, arguments.certify_sampler)
     for line in agreement_lines(experiment):
         say(line)
+    for name, fact in clock_facts(experiment).items():
+        say(f"{name}: {fact}")
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from studies.experiment.config import (
     to_dict,
 )
 from studies.findings.certificate_facts import probe_facts, probe_warnings
+from studies.findings.denoiser_findings import clock_facts
 from studies.findings.instruments import agreement_lines
 from studies.findings.prompt_findings import table_of_prompts
 from studies.findings.run_findings import Findings
@@ -288,6 +289,8 @@ def report_stage(experiment: Experiment, say: Say) -> None:
     say(f"joint accuracy of {experiment.world.originals}: {findings.ceiling():.3f}")
     say(f"joint accuracy of the memoriser: {findings.floor()}")
     for name, fact in findings.exam.facts(findings.scores).items():
+        say(f"{name}: {fact}")
+    for name, fact in clock_facts(experiment).items():
         say(f"{name}: {fact}")
     for line in agreement_lines(experiment):
         say(line)

@@ -75,13 +75,13 @@ def trajectory_figure(trajectories: pd.DataFrame) -> Figure:
     with figure_style():
         figure, panels = panels_of(len(pairs), columns=3, panel_height_in=2.15)
         for panel, (x, y) in zip(panels, pairs, strict=True):
-            for look, path in zip(_looks(len(paths)), paths.values(), strict=True):
-                _draw_path(panel, path[x].to_numpy(), path[y].to_numpy(), **look)
+            for look, path in zip(looks_of(len(paths)), paths.values(), strict=True):
+                draw_path(panel, path[x].to_numpy(), path[y].to_numpy(), **look)
             panel.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
             panel.set(xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
             panel.set(xlabel=f"mean p(target {x})", ylabel=f"mean p(target {y})")
             panel.tick_params(labelleft=True)
-        handles = _path_legend(list(paths))
+        handles = path_legend(list(paths))
         figure.legend(handles=handles, loc="outside lower center", ncols=4)
     return figure
 
@@ -135,7 +135,7 @@ def _split_looks(splits: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Those of SPLITS always look the same; beside others, all in turn."""
     ordered = in_reading_order(splits)
     names = SPLITS if set(ordered) <= set(SPLITS) else ordered
-    looks = dict(zip(names, _looks(len(names)), strict=True))
+    looks = dict(zip(names, looks_of(len(names)), strict=True))
     return {split: looks[split] for split in ordered}
 
 
@@ -158,13 +158,15 @@ def _accuracy_legend(
     return handles
 
 
-def _looks(count: int) -> list[dict[str, Any]]:
+def looks_of(count: int) -> list[dict[str, Any]]:
     """A colour and line style for each of `count` paths; the styles change when colours repeat."""
     looks = [{"color": c, "linestyle": s} for s in ("-", "--", ":", "-.") for c in PALETTE]
     return [looks[i % len(looks)] for i in range(count)]
 
 
-def _draw_path(panel: Axes, x: np.ndarray, y: np.ndarray, color: str, linestyle: str) -> None:
+def draw_path(panel: Axes, x: np.ndarray, y: np.ndarray, color: str, linestyle: str) -> None:
+    """Draw a path whose markers grow with time, from a ring at its first place to a square at its
+    last."""
     panel.plot(x, y, color=color, linestyle=linestyle, linewidth=0.9)
     panel.scatter(x[1:-1], y[1:-1], s=np.linspace(2, 14, len(x))[1:-1], color=color, linewidth=0)
     _draw_arrow(panel, x, y, color)
@@ -182,12 +184,13 @@ def _draw_arrow(panel: Axes, x: np.ndarray, y: np.ndarray, color: str) -> None:
     panel.annotate("", xy=middle, xytext=(x[i], y[i]), arrowprops={**style, "shrinkB": 0})
 
 
-def _path_legend(names: Sequence[str]) -> list[Artist]:
+def path_legend(names: Sequence[str]) -> list[Artist]:
+    """Make the legend of paths in the order of `looks_of`, and of what their ends are."""
     from matplotlib.lines import Line2D
 
     paths = [
         Line2D([], [], label=name, **look)
-        for name, look in zip(names, _looks(len(names)), strict=True)
+        for name, look in zip(names, looks_of(len(names)), strict=True)
     ]
     ends = [
         Line2D([], [], color="0.3", marker=marker, markerfacecolor=face, linewidth=0, label=label)

@@ -17,6 +17,7 @@ from diffusion.sampler_names import SamplerName, check_sampler
 from diffusion.train_config import TrainConfig, parse_schedule
 from ground.endings import Mistake
 from ground.reading import check_finite, check_name, read_as, read_yaml
+from studies.experiment.denoiser_config import DenoiserConfig
 from studies.worlds.kind import KindOfWorld
 from studies.worlds.registry import KINDS, AnySettings, world_of
 
@@ -47,6 +48,8 @@ class EvaluateConfig:
         prompts: what else is asked beside the captions, as name → template over the concepts:
             "a {color} {shape} AND a {size} {shape}" composes, "a {color} {shape}" asks for less.
             Every combination fills it in; equal prompts are drawn once. None of bumps.
+        copies: measure how near every image is to the training images, too.
+        denoiser: what is measured of the denoiser itself, without its samples.
     """
 
     seed: int = 0
@@ -61,6 +64,8 @@ class EvaluateConfig:
     oracle: bool = True
     keep: Keep = "all"
     prompts: dict[str, str] = field(default_factory=dict)
+    copies: bool = False
+    denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
 
     def __post_init__(self) -> None:
         for key in ("images_per_combination", "final_images_per_combination"):
@@ -144,6 +149,16 @@ def _check_evaluate(config: Config) -> None:
     if combinations > MOST_COMBINATIONS:
         raise Mistake(
             f"world.concepts: make {combinations} combinations, allowed up to {MOST_COMBINATIONS}"
+        )
+    if evaluate.denoiser.levels and not KINDS[config.world.kind].has_renderer:
+        raise Mistake(
+            "evaluate.denoiser.levels: allowed none of real images: no renderer draws fresh scenes "
+            "of a combination, so its ideal denoiser is not known"
+        )
+    if evaluate.denoiser.levels and combinations < 2 and KINDS[config.world.kind].has_words:
+        raise Mistake(
+            "evaluate.denoiser.levels: allowed none where no concept has a second value: there is "
+            "no other word to tell"
         )
     steps, timesteps = evaluate.num_inference_steps, config.objective.num_timesteps
     check_sampler("evaluate.", evaluate.sampler, steps, timesteps)

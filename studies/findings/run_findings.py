@@ -21,6 +21,8 @@ from analysis.tables.trajectory import (
     joint_right,
 )
 from studies.experiment.config import scored_weights
+from studies.findings.denoiser_findings import LEGENDS as DENOISER_LEGENDS
+from studies.findings.denoiser_findings import denoiser_figures
 from studies.findings.instruments import LEGENDS, instrument_figures
 from studies.findings.prompt_findings import curves_of_prompts
 from studies.run.opened import Experiment
@@ -116,14 +118,16 @@ class Findings:
         return ", ".join(f"{s} {_joint_accuracy(rows[rows['split'] == s]):.3f}" for s in splits)
 
     def draw(self, directory: Path) -> dict[str, Any]:
-        """Write figures and return them by name: accuracy, what the exam has to show and a sample
-        grid per run; of one run, those of its instruments and other prompts too."""
+        """Write figures and return them by name: accuracy, what the exam has to show, what the
+        denoiser means where that was measured, and a sample grid per run; of one run, those of its
+        instruments and other prompts too."""
         directory.mkdir(parents=True, exist_ok=True)
         figures = {"accuracy": accuracy_figure(self.curves, self.exam.chance)}
         figures |= self.exam.figures(self.scores)
+        figures |= denoiser_figures(self.experiments, self.scores)
         if len(self.experiments) == 1:
             figures |= instrument_figures(self.first)
-            _remove_older(directory, {*LEGENDS} - {*figures})
+            _remove_older(directory, {*LEGENDS, *DENOISER_LEGENDS} - {*figures})
         if len(self.experiments) == 1 and self.first.config.evaluate.prompts:
             figures["prompts"] = prompt_figure(self.prompt_curves)
         for one in self.experiments:

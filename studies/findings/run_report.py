@@ -13,6 +13,7 @@ from ground.files import hash_file, hash_json, read_json, read_rows, write_json
 from ground.unchanged import read_once
 from studies.experiment.config import to_dict, to_yaml
 from studies.findings.certificate_facts import certificate_facts
+from studies.findings.denoiser_findings import LEGENDS, clock_facts, measured_files
 from studies.findings.instruments import learned_rows, legends
 from studies.findings.run_findings import Findings, colored
 from studies.run.directory import RunDir
@@ -37,6 +38,7 @@ def write_run_report(findings: Findings, figures: Mapping[str, Any]) -> None:
         "probability that the probe gives the asked value.",
         "centres": "Coordinates that the probe reads at the last snapshot, against those asked "
         "for; around a torus, the nearest to them.",
+        **LEGENDS,
         "prompts": "Joint accuracy of every set of prompts, from the same noise.",
         "samples": "One sample of each prompt at every snapshot, along a row from the same noise.",
     }
@@ -51,6 +53,7 @@ def write_run_report(findings: Findings, figures: Mapping[str, Any]) -> None:
             f"joint accuracy of {originals}": f"{findings.ceiling():.3f}",
             "joint accuracy of the memoriser, which only copies": findings.floor(),
             **findings.exam.facts(findings.scores),
+            **clock_facts(experiment),
             **sampler_facts(experiment),
         },
         accuracy=final_accuracy(findings.curves),
@@ -142,7 +145,7 @@ def _sources(findings: Findings) -> dict[str, Any]:
     """Return what the report of a run is made from."""
     experiment = findings.first
     certificate = filter(Path.is_file, [experiment.run.sampler_certificate])
-    files = [*planned_parts(experiment), *certificate]
+    files = [*planned_parts(experiment), *certificate, *measured_files(experiment)]
     parts = {file.name: hash_file(file) for file in files}
     config = hash_json(to_dict(experiment.config))
     return {"version": REPORT_VERSION, "config": config, "parts": parts}

@@ -45,13 +45,16 @@ def origins(run: RunDir, hashes: Hashes, certificate: Mapping[str, Any]) -> Rema
 
 
 def _drawn(run: RunDir) -> Iterator[tuple[Path, str | None, Path]]:
-    """Yield samples and parts of the scores that come from a snapshot, with the hash that they
-    hold; without those that cannot be read, which are named elsewhere."""
+    """Yield samples and parts of scores and other tables that come from a snapshot, with the hash
+    that they hold; without those that cannot be read, which are named elsewhere."""
     readers = {
         path: reader
         for parts, reader in (
             (run.samples.glob("*/[!.]*.npz"), recorded_snapshot),
-            (run.scores.glob("[!.]*.parquet"), lambda path: read_facts(path).get(SNAPSHOT)),
+            (
+                run.path.glob("*.parquet/[!.]*.parquet"),
+                lambda path: read_facts(path).get(SNAPSHOT),
+            ),
         )
         for path in sorted(parts)
     }

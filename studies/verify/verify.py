@@ -21,6 +21,7 @@ from studies.run.provenance import OUTDATED, is_outdated
 from studies.run.samples import load_samples
 from studies.run.tables import read_part_rows
 from studies.scoring.units import make_jobs, planned_parts
+from studies.verify.denoiser_checks import denoiser_parts, wrong_denoiser_parts
 from studies.verify.log_checks import is_torn, wrong_metrics, wrong_ranks
 from studies.verify.origin_checks import hidden_hashes, origins
 from studies.verify.remarks import Level, Looking, Remark, Remarks, damaged, read_mapping, readable
@@ -157,8 +158,10 @@ def _planned_snapshots(run: RunDir, config: Config, trained_to: int) -> Remarks:
 def _evaluation(run: RunDir, config: Config | None, done: bool) -> Remarks:
     for path in sorted(run.samples.glob("*/[!.]*.npz")):
         yield from readable(path, load_samples)
-    for path in sorted({*run.path.glob("*.parquet/[!.]*.parquet")} - {*_parts(run)}):
+    others = {*run.path.glob("*.parquet/[!.]*.parquet")} - {*_parts(run), *denoiser_parts(run)}
+    for path in sorted(others):
         yield from readable(path, read_part_rows)
+    yield from wrong_denoiser_parts(run)
     yield from _scores(run, config, (yield from _num_prompts(run, config)))
     certificate = yield from _certificate(run)
     planned = []

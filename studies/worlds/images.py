@@ -16,6 +16,8 @@ from data_gen.output.preview import Row
 from data_gen.output.sources import Source
 from diffusion.model_config import ModelConfig
 from ground.endings import Mistake
+from studies.experiment.denoiser_config import DenoiserConfig
+from studies.worlds.contrasts import Contrasts
 from studies.worlds.probe_images import ProbeImages
 from studies.worlds.tasks import Task
 
@@ -92,6 +94,11 @@ class WorldImages(ABC):
     def rows(self, length: int, most: int) -> tuple[list[Row], str]:
         """Return rows of `length` images for a contact sheet, at most `most` of them, and, where
         that leaves some out, which part of all they are."""
+
+    def contrasts(self, seed: int, settings: DenoiserConfig) -> Contrasts:
+        """Return fresh scenes of every question, with the ideal denoiser of each prompt. seed:
+        `evaluate.seed`."""
+        raise Mistake("evaluate.denoiser.levels: allowed none where no renderer draws the world")
 
     def match(self, concepts: Sequence[str]) -> str:
         """Return the flags that give concepts the measured signal of the first of them."""

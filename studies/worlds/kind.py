@@ -47,6 +47,7 @@ class KindOfWorld(ABC):
         uneven: whether there may be fewer of them than are asked for.
         has_words: whether prompts are words, so that the probe can say what was drawn as asked.
         has_oracle: whether an oracle reads all images that are scored.
+        has_renderer: whether fresh images of any question can be drawn.
         places: fields that say where its files lie, not what they hold.
 
     Attributes:
@@ -60,6 +61,7 @@ class KindOfWorld(ABC):
     uneven: ClassVar[bool] = False
     has_words: ClassVar[bool] = True
     has_oracle: ClassVar[bool] = False
+    has_renderer: ClassVar[bool] = True
     places: ClassVar[tuple[str, ...]] = ()
 
     terms: Any

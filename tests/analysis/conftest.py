@@ -27,6 +27,11 @@ def prompt_scores() -> pd.DataFrame:
 
 
 @pytest.fixture
+def denoiser_rows() -> Make:
+    return _denoiser_rows
+
+
+@pytest.fixture
 def centre_scores() -> pd.DataFrame:
     """Images of two splits at the last step of a run, whose centres are read more or less well."""
     rows = [
@@ -96,3 +101,49 @@ def _centre_scores(rows: list[tuple], run: str = "a", step: int = 8) -> pd.DataF
                 )
             )
     return pd.DataFrame(records)
+
+
+def _denoiser_rows(
+    obeyed: np.ndarray,
+    *,
+    noise: float = 0.0,
+    scenes: int = 20,
+    combinations: Sequence[tuple[str, str]] = (("blue small", "held_out"), ("red big", "train")),
+    level: float = 0.1,
+    run: str = "a",
+    images_per_step: int = 100,
+) -> pd.DataFrame:
+    """Rows of the table `denoiser`. obeyed: (steps, concepts), the planted obedience, which is the
+    coordinate too; `noise` is that of each scene's response."""
+    steps, count = obeyed.shape
+    rng, rows = np.random.default_rng(0), []
+    for name, split in combinations:
+        moves = rng.normal(size=(scenes, count, 6))  # the same at every step
+        for step in range(steps):
+            rows += [
+                _denoiser_row(moves[i], obeyed[step], k, noise * rng.normal())
+                | {"run": run, "step": step, "images_seen": step * images_per_step}
+                | {"combination": name, "split": split, "level": level, "scene": i}
+                for i in range(scenes)
+                for k in range(count)
+            ]
+    settings = {"train_seed": 0, "weights": "raw", "eval_seed": 0, "answer_error": 0.0}
+    return pd.DataFrame(rows).assign(**settings)
+
+
+def _denoiser_row(moves: np.ndarray, obeyed: np.ndarray, k: int, noise: float) -> dict:
+    """Of one scene and concept. moves: (concepts, numbers), the u_k."""
+    products, off = moves @ moves.T, -(1 - obeyed) @ moves
+    ideal = products[k, k]
+    return {
+        "concept": ("color", "size", "shape")[k],
+        "response": ideal * (obeyed[k] + noise),
+        "ideal_response": ideal,
+        "offset": float(off @ moves[k]),
+        "error": float(off @ off) + 1.0,  # and an error beside all concepts
+        "least_error": 0.5,
+        "move_error": 0.0,
+        "effective_renders": 100.0,
+        "products": products[k].tolist(),
+        "refused": None,
+    }

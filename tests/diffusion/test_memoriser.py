@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from diffusion import memoriser
-from diffusion.memoriser import Memoriser, posterior_mean
+from diffusion.memoriser import Memoriser, joined, posterior, posterior_mean
 from diffusion.objective_config import ObjectiveConfig
 from diffusion.objectives import build_objective
 from diffusion.samplers import make_sampler, step_noise
@@ -144,3 +144,44 @@ def test_samples_are_training_images_of_the_nearest_combinations(name):
     assert distances.amin(1).max() < 1e-4
     assert (nearest[::2] % 3 == 1).all() and (nearest[1::2] % 3 > 0).all()
     assert len(nearest.unique()) > 10  # not one image for all
+
+
+@pytest.mark.parametrize("t", [100, 500, 999])
+def test_the_posterior_of_two_halves_is_that_of_the_whole(t):
+    images, a = training_images(), ALPHAS_CUMPROD[t].double().expand(6, 1, 1, 1)
+    x_t = noisy(images[:6], t)
+    whole, first, second = (
+        posterior(part, x_t, a.sqrt(), (1 - a).sqrt())
+        for part in (images, images[:11], images[11:])
+    )
+    both = joined(first, second)
+    for one, other in zip(whole, both, strict=True):
+        assert torch.allclose(one, other, atol=1e-9)
+
+
+def test_the_effective_number_of_images_is_that_of_their_weights(monkeypatch):
+    monkeypatch.setattr(memoriser, "CHUNK", 7)
+    images, a = training_images(), ALPHAS_CUMPROD[900].double().expand(4, 1, 1, 1)
+    x_t = noisy(images[:4], 900)
+    x = images.double() / 127.5 - 1
+    distances = (x_t.double()[:, None] - a[:1].sqrt() * x).square().flatten(2).sum(-1)
+    weights = torch.softmax(-distances / (2 * (1 - a[0, 0, 0, 0])), 1)
+    found = posterior(images, x_t, a.sqrt(), (1 - a).sqrt()).effective
+    assert torch.allclose(found, 1 / weights.square().sum(1))
+    alone = posterior(images[:1], x_t, a.sqrt(), (1 - a).sqrt())
+    assert alone.effective.tolist() == [1.0] * 4
+
+
+def test_the_posterior_of_gaussian_renders_has_its_closed_form():
+    """x_0 ~ N(mu, s²) in every number: E[x_0 | x_t] = mu + α s² (x_t − α mu) / (α² s² + σ²)."""
+    mu, s, a = 0.2, 0.25, torch.tensor(0.3, dtype=torch.float64).expand(50, 1, 1, 1)
+    draws = mu + s * torch.randn(40_000, 3, 1, 1, generator=generator(5))
+    images = ((draws + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    x_0 = mu + s * torch.randn(50, 3, 1, 1, generator=generator(6), dtype=torch.float64)
+    eps = torch.randn(50, 3, 1, 1, generator=generator(7), dtype=torch.float64)
+    x_t = a.sqrt() * x_0 + (1 - a).sqrt() * eps
+    found = posterior(images, x_t, a.sqrt(), (1 - a).sqrt())
+    gain = a.sqrt() * s**2 / (a * s**2 + 1 - a)
+    wanted = mu + gain * (x_t - a.sqrt() * mu)
+    assert (found.mean - wanted).square().mean().sqrt() < 0.005
+    assert (found.effective > 1000).all()

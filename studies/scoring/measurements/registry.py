@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from studies.run.opened import Experiment
+from studies.scoring.measurements.copies import CopyReadings
+from studies.scoring.measurements.denoiser import DenoiserReadings
 from studies.scoring.measurements.measurement import Measurement
 from studies.scoring.measurements.oracle import OracleReadings
 from studies.scoring.measurements.probe import ProbeReadings
@@ -11,6 +13,8 @@ from studies.scoring.measurements.probe import ProbeReadings
 MEASUREMENTS: Sequence[tuple[Callable[[Experiment], Measurement], Callable[[Experiment], bool]]] = (
     (ProbeReadings, lambda experiment: True),
     (OracleReadings, lambda experiment: experiment.asks_the_oracle),
+    (DenoiserReadings, lambda experiment: bool(experiment.config.evaluate.denoiser.levels)),
+    (CopyReadings, lambda experiment: experiment.config.evaluate.copies),
 )
 
 

@@ -20,6 +20,8 @@ from data_gen.output.preview import Row, bump_rows
 from data_gen.output.sources import BumpSource
 from diffusion.model_config import ModelConfig
 from diffusion.training_data import TrainingData
+from studies.experiment.denoiser_config import DenoiserConfig
+from studies.worlds.bumps.contrasts import BumpContrasts
 from studies.worlds.bumps.exam import prompt_of
 from studies.worlds.bumps.probing import bump_batch, bump_curves, bump_heads
 from studies.worlds.images import Training, WorldImages
@@ -89,6 +91,9 @@ class BumpImages(WorldImages):
         """Return renders of the centres that are asked for."""
         labels = [part.labels(self.labelled, seed, count) for part in sections(self.labelled)]
         return [draw(self.world, own).permute(0, 2, 3, 1).numpy() for own in labels]
+
+    def contrasts(self, seed: int, settings: DenoiserConfig) -> BumpContrasts:
+        return BumpContrasts(self.world, seed, settings)
 
 
 def bump_task(world: BumpWorld) -> Task:

@@ -26,6 +26,7 @@ class Photos(CaptionedWorld):
     why = "photographs have words, but no numbers"
     originals = "real images"
     uneven = True
+    has_renderer = False
     places = PLACES
 
     terms: PhotoTerms

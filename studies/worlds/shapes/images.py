@@ -19,6 +19,7 @@ from data_gen.output.sources import ShapeSource
 from data_gen.signals import match_signal, mean_gap
 from data_gen.world import World
 from ground.endings import Mistake, nearest
+from studies.experiment.denoiser_config import DenoiserConfig
 from studies.worlds.captioned_images import CaptionedImages
 from studies.worlds.exams import value_places
 from studies.worlds.probe_images import (
@@ -28,6 +29,7 @@ from studies.worlds.probe_images import (
     ProbeImages,
     rendered_parts,
 )
+from studies.worlds.shapes.contrasts import ShapeContrasts
 
 
 class ShapeImages(CaptionedImages):
@@ -73,6 +75,9 @@ class ShapeImages(CaptionedImages):
         images = labelled_set(self.world, seed, "render", 0, count * kinds).images
         images = images.permute(0, 2, 3, 1).unflatten(0, (count, kinds))
         return list(images.transpose(0, 1).numpy())
+
+    def contrasts(self, seed: int, settings: DenoiserConfig) -> ShapeContrasts:
+        return ShapeContrasts(self.world, seed, settings)
 
     def describe(self) -> list[str]:
         return describe_shapes(self.world)
