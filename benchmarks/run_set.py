@@ -24,9 +24,11 @@ import pandas as pd
 
 from classifiers.certificate import probe_name
 from classifiers.scores import write_part
+from data_gen.world import WorldConfig
 from diffusion.snapshots import step_directory
 from ground.files import MANIFEST, hash_file, write_directory, write_json, write_text
 from studies.experiment.config import Config, read_config, to_yaml
+from studies.findings.run_findings import Findings
 from studies.many.run_set import RunSet
 from studies.run.certificate import PROBE_VERSION
 from studies.run.directory import RunDir
@@ -44,6 +46,7 @@ def synthetic_config(name: str, seed: int, signal: float, snapshots: int, images
     """Return the config of a run on 2 × 2 × 2 combinations of which (square, blue, small) is held
     out."""
     config = read_config(ROOT / "configs" / "tiny.yaml")
+    assert isinstance(config.world, WorldConfig)
     color = replace(config.world.concepts["color"], signal=signal)
     world = replace(config.world, concepts={**config.world.concepts, "color": color})
     schedule = f"linear:{snapshots}"
@@ -67,7 +70,8 @@ def learning_steps(config: Config) -> np.ndarray:
 
     The step of color falls with its signal, as its power −1; each varies by a tenth with the seed.
     """
-    signal = config.world.concepts["color"].signal
+    assert isinstance(config.world, WorldConfig)
+    signal = config.world.concepts["color"].signal or 1.0
     middle = config.train.max_steps * np.array([0.1, 0.05 / signal, 0.15])
     return middle * np.exp(0.1 * np.random.default_rng(config.seed).normal(size=3))
 
@@ -83,7 +87,7 @@ def synthetic_scores(config: Config, probe: str, step: int) -> pd.DataFrame:
     places = [np.arange(8) >> (2 - k) & 1 for k in range(3)]  # of the words of COMBINATIONS
     asked = np.stack(places, 1)[combination, concept]
     words, names = np.array([*CONCEPTS.values()]), np.array([" ".join(c) for c in COMBINATIONS])
-    sure = np.where(right, 0.5 + p[concept] / 2, 0.5 - p[concept] / 2)
+    sure = np.where(right, 0.9, 0.1)
     rows = {
         "combination": names[combination],
         "split": np.where(names == HELD_OUT, "held_out", "train")[combination],
@@ -143,7 +147,7 @@ def read(folder: Path) -> dict[str, float]:
     memory."""
     start = time.perf_counter()
     run_set = RunSet.of_folders([folder])
-    curves = accuracy_of_runs(run_set)
+    curves = Findings.of(run_set).curves
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return {"seconds": round(seconds, 2), "peak_gib": round(peak, 2), "rows": len(curves)}
@@ -153,9 +157,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--snapshots", type=int, default=60)
-    parser.add_argument(
-        "--images", type=int, default=32, help="of each of 8 combinations"
-    )
+    parser.add_argument("--images", type=int, default=32, help="of each of 8 combinations")
     parser.add_argument("--keep", type=Path, help="write the runs there, and leave them")
     parser.add_argument("--read", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()

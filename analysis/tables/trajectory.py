@@ -77,10 +77,11 @@ def concept_trajectories(scores: pd.DataFrame) -> pd.DataFrame:
     value. Park et al., 2024 (arXiv:2406.19370) draw such paths.
 
     Returns run, combination, split, step, images_seen, concept, coordinate, low, high (these three
-    in [0, 1]) and images (how many), concepts in the order in which `scores` first has them. Raises ValueError
-    if `scores` has no generated images, if a run mixes settings whose images must not be
-    averaged (two probes, two guidance scales, …), if an image was scored twice, or by the oracle,
-    which gives no probabilities.
+    in [0, 1]) and images (how many), concepts in the order in which `scores` first has them.
+
+    Raises ValueError if `scores` has no generated images, if a run mixes settings whose images must
+    not be averaged (two probes, two guidance scales, …), if an image was scored twice, or by the
+    oracle, which gives no probabilities.
     """
     values = _probable(_generated(scores)).rename(columns={"p_target": "value"})
     keys = ["run", "combination", "split", "step", "images_seen", "concept"]

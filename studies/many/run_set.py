@@ -24,7 +24,9 @@ from pyarrow import fs
 from classifiers.certificate import probe_name
 from classifiers.scores import SCHEMA, decoded, readable
 from ground.endings import Mistake, first_line
-from studies.many.members import StudyRun, as_text, members_in
+from studies.experiment.config import RESERVED_NAMES
+from studies.many.discovery import as_text, members_in
+from studies.many.members import StudyRun
 from studies.run.certificate import read_certificate
 from studies.run.directory import RunDir
 from studies.run.provenance import snapshot_at, why_not_by
@@ -182,6 +184,19 @@ class RunTable:
         """Yield (name, rows) of every run, so that one run at a time is in memory."""
         for name, dataset in self._datasets.items():
             yield name, _scan(dataset, columns, filter)
+
+
+def scores_by_run(shown: RunTable) -> Iterator[pd.DataFrame]:
+    """Yield the scores of every run that has some; `run` is its name in the set. Of the
+    probabilities that of the asked value is there.
+
+    shown: as `RunSet.shown` returns it.
+    """
+    columns = [name for name in SCHEMA.names if name != "probabilities"]
+    for name, rows in shown.by_run(columns):
+        scores = rows.to_pandas()
+        is_baseline = scores["run"].isin(RESERVED_NAMES)
+        yield scores.assign(run=scores["run"].where(is_baseline, name))
 
 
 def _scan(dataset: ds.Dataset, columns: Columns, filter: pc.Expression | None) -> pa.Table:
