@@ -4,11 +4,13 @@ A run of seed r has mean m_r over its images, which start from noise; other nois
 another, with variance v_r. Seeds differ beside. The spread of m_r over seeds holds both kinds:
 
     fewer than 30 seeds   Student's t of the m_r, from two seeds on; seeds are not resampled
-    30 and more           percentile bootstrap: seeds are redrawn, then the noise of each
+    30 and more           percentile bootstrap: seeds are redrawn, then the noise of each, which so
+                          counts twice: too wide rather than too narrow
     one seed              the noise alone
 
 Where all seeds agree, as at 0 and 1, their spread is no measure of anything. So no interval is
-narrower than that of noise with these very seeds, ± z √(Σ v_r) / R.
+narrower than that of noise with these very seeds, which the caller knows: Clopper and Pearson's of
+all images together, or that of paired shares.
 """
 
 import numpy as np
@@ -21,31 +23,10 @@ from analysis.measures.intervals import MANY_SEEDS
 CONFIDENCE = 0.95
 
 
-def share_variance(
-    successes: Float[ndarray, "*cells"], trials: Float[ndarray, "*cells"]
-) -> Float[ndarray, "*cells"]:
-    """Variance over noise of a share, with two successes and two failures more (Agresti and Coull
-    1998): not 0 at 0 and 1, which few images do not prove."""
-    share = (successes + 2) / (trials + 4)
-    return share * (1 - share) / (trials + 4)
-
-
-def difference_variance(
-    first: Float[ndarray, "*cells"],
-    second: Float[ndarray, "*cells"],
-    pairs: Float[ndarray, "*cells"],
-) -> Float[ndarray, "*cells"]:
-    """Variance over noise of a difference of paired shares, as in Bonett and Price (2012).
-
-    first, second: how many of the pairs the first or the second alone has right.
-    """
-    p1, p2 = (first + 1) / (pairs + 2), (second + 1) / (pairs + 2)
-    return (p1 + p2 - (p1 - p2) ** 2) / (pairs + 2)
-
-
 def mean_over_seeds_and_noise(
     means: Float[ndarray, "seeds cells"],
     variances: Float[ndarray, "seeds cells"],
+    noise: tuple[Float[ndarray, " cells"], Float[ndarray, " cells"]],
     *,
     rng: np.random.Generator,
     num_draws: int = 9999,
@@ -54,20 +35,18 @@ def mean_over_seeds_and_noise(
 
     Seeds are drawn once for all cells, so that cells, such as the snapshots of a curve, stay
     paired. Raises ValueError for values that are not finite: say what a diverged run counts as.
+
+    means, variances: of each seed, m_r and v_r. noise: ends of the interval that noise alone gives
+    the mean of these seeds.
     """
     if not (np.isfinite(means).all() and np.isfinite(variances).all()):
         raise ValueError("means, variances: got values that are not finite")
-    middle, noise = means.mean(0), _noise_half(variances)
     if len(means) < MANY_SEEDS:
-        half = np.maximum(noise, _student_half(means))
-        return middle - half, middle + half
-    low, high = _bootstrap(means, variances, rng, num_draws)
-    return np.minimum(low, middle - noise), np.maximum(high, middle + noise)
-
-
-def _noise_half(variances: ndarray) -> ndarray:
-    z = stats.norm.ppf((1 + CONFIDENCE) / 2)
-    return np.asarray(z * np.sqrt(variances.sum(0)) / len(variances))
+        half = _student_half(means)
+        low, high = means.mean(0) - half, means.mean(0) + half
+    else:
+        low, high = _bootstrap(means, variances, rng, num_draws)
+    return np.minimum(low, noise[0]), np.maximum(high, noise[1])
 
 
 def _student_half(means: ndarray) -> ndarray:

@@ -11,12 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.measures.hierarchical import (
-    difference_variance,
-    mean_over_seeds_and_noise,
-    share_variance,
-)
-from analysis.measures.intervals import clopper_pearson
+from analysis.measures.hierarchical import mean_over_seeds_and_noise
+from analysis.measures.intervals import binomial_bounds, clopper_pearson
 from analysis.measures.learning_times import Fit, signal_law, typical_time
 from analysis.measures.paired import bonett_price_interval
 from analysis.measures.swing_test import chance_of_count
@@ -57,7 +53,8 @@ def _curve_over_seeds(own: pd.DataFrame) -> pd.DataFrame:
     tables = []
     for has, cells in _cells_by_runs(means):
         m, n = (t.loc[has, cells].to_numpy(np.float64) for t in (means, images))
-        low, high = mean_over_seeds_and_noise(m, share_variance(m * n, n), rng=rng)
+        noise = binomial_bounds((m * n).sum(0), n.sum(0))
+        low, high = mean_over_seeds_and_noise(m, m * (1 - m) / n, noise, rng=rng)
         table = cells.to_frame(index=False).assign(accuracy=m.mean(0))
         tables.append(table.assign(low=low.clip(0), high=high.clip(max=1), seeds=len(m)))
     order = own[[*CELL]].drop_duplicates()
@@ -166,14 +163,19 @@ def _difference(apart: Sequence[pd.Series]) -> dict[str, Any]:
         for count in (lambda d: (d > 0).sum(), lambda d: (d < 0).sum(), len)
     )
     means = (first - second) / n
+    variances = ((first + second) / n - means**2) / n
+    pooled = np.array(bonett_price_interval(first.sum(), second.sum(), n.sum(), 0.95))[:, None]
+    rng = np.random.default_rng(DRAWS)
     ends = mean_over_seeds_and_noise(
-        means[:, None],
-        difference_variance(first, second, n)[:, None],
-        rng=np.random.default_rng(DRAWS),
+        means[:, None], variances[:, None], (pooled[0], pooled[1]), rng=rng
     )
     low, high = (float(end[0].clip(-1, 1)) for end in ends)
-    single = map(bonett_price_interval, first, second, n, [0.95] * len(n))
-    words = [more(0.0, mean, interval).word for mean, interval in zip(means, single, strict=True)]
+    counts = zip(first.tolist(), second.tolist(), n.tolist(), strict=True)
+    single = [bonett_price_interval(*count, 0.95) for count in counts]
+    words = [
+        more(0.0, mean, interval).word
+        for mean, interval in zip(means.tolist(), single, strict=True)
+    ]
     each = {"holds": "more", "fails": "less"}.get(in_each(words), "undecided")
     middle = float(means.mean())
     return {"difference": middle, "low": low, "high": high, "seeds": len(n), "each_seed": each}

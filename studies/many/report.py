@@ -47,7 +47,7 @@ def write_study_report(study: Study, statuses: Sequence[RunStatus], folder: Path
         facts=_facts(study, statuses),
         columns=[short_name(name) for name in _columns(runs)],
         runs=[*_rows(study, statuses, runs, tables, folder)],
-        curve_name=f"joint accuracy, {_split_name(tables)}",
+        curve_name=f"joint, {_split_name(tables)}, over training",
         sections=[*sections_of(tables)] if tables is not None else [],
     )
     write_study_page(folder / PAGE, report)
@@ -113,7 +113,7 @@ def _runs_table(
 
 def _columns(runs: pd.DataFrame) -> list[str]:
     """Return the columns of the page beside what every row says first."""
-    first = {"run", "variant", "state", "stage", "of_steps", "why"}
+    first = {"run", "variant", "state", "stage", "step", "of_steps", "why"}
     return [str(name) for name in runs if name not in first]
 
 

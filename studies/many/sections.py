@@ -18,8 +18,8 @@ from studies.many.tables import StudyTables
 
 SPLITS = ("held_out", "train")  # what is shown first, if there is such
 LEARNED = (
-    "Learned: read as asked in 80 % of the images, by an isotonic fit, between two snapshots linear "
-    "in ln(images seen)."
+    "Learned: read as asked in 80 % of the images, by an isotonic fit; linear between two "
+    "snapshots in ln(images seen)."
 )
 OVER_SEEDS = (
     "Intervals are 95 % ones over seeds and noise: Student's t below 30 seeds, from there on a "
@@ -62,7 +62,7 @@ def _accuracy(tables: StudyTables) -> Section:
     splits = in_reading_order(joint["split"])
     rows = [
         {
-            "variant": variant,
+            "variant": str(variant),
             **{f"joint, {_said(s)}": _text(_of(joint, variant, s), "accuracy") for s in splits},
             **{f"learned, {_said(s)}": _time(_of(times, variant, s)) for s in splits},
             "seeds": str(int(own["seeds"].max())),
@@ -114,8 +114,8 @@ def _law(tables: StudyTables, setting: str) -> Section:
         times[times["split"] == split], typical[typical["split"] == split], setting, titles
     )
     caption = (
-        f"Images seen until each concept is learned ({_said(split)}), against {setting}. Above each "
-        f"panel the exponent of the law, time ∝ setting^exponent, with its interval."
+        f"Images seen until each concept is learned ({_said(split)}), against {setting}. Above "
+        f"each panel the exponent of the law, time ∝ setting^exponent, with its interval."
     )
     rows = [{"measure": m, "exponent": _exponent(row, ".3f")} for m, row in laws.items()]
     notes = [LEARNED, "Runs that have not learned in time count as censored; none is left out."]

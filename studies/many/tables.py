@@ -73,8 +73,10 @@ class StudyTables:
 
     def laws_of(self, split: str) -> list[dict[str, Any]]:
         """Return the laws of one split, a row per measure."""
-        laws = self.laws
-        return [] if laws is None else laws[laws["split"] == split].to_dict("records")
+        if self.laws is None:
+            return []
+        rows: Any = self.laws[self.laws["split"] == split].to_dict("records")
+        return list(rows)
 
     @property
     def variants(self) -> dict[str, str]:
