@@ -25,14 +25,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STYLES = ("-", "--", ":", "-.")
-MOST_NAMED = 14  # variants in a legend; of more it names every other, or fewer
+MOST_ROWS = 5  # of variants in a legend: of more it names every other, or fewer
+MOST_BANDS = 8  # variants whose intervals can still be told apart; of more there are lines alone
+ROW_IN = 0.17  # what a row of a legend needs
 
 
 def variant_accuracy_figure(curves: pd.DataFrame, chance: Mapping[str, float]) -> Figure:
     """Mean accuracy of each variant against training images seen: a panel per measure, a colour per
     variant, a line style per split, the interval over seeds as a band.
 
-    Snapshots that not all seeds of a variant have are left out.
+    Snapshots that not all seeds of a variant have are left out. Of more than eight variants there
+    are no bands.
 
     curves: as `variants.curves_over_seeds` returns them.
     chance: accuracy of guessing, in [0, 1], by measure; drawn where there is one.
@@ -45,7 +48,8 @@ def variant_accuracy_figure(curves: pd.DataFrame, chance: Mapping[str, float]) -
         for panel, measure in zip(panels, measures, strict=True):
             shown = whole[whole["measure"] == measure]
             for variant, color in zip(variants, colors_of(len(variants)), strict=True):
-                _draw_variant(panel, shown[shown["variant"] == variant], color, styles)
+                own = shown[shown["variant"] == variant]
+                _draw_variant(panel, own, color, styles, len(variants) <= MOST_BANDS)
             if measure in chance:
                 panel.axhline(chance[measure], color="0.45", linestyle="--", linewidth=0.8)
             panel.set(title=measure, ylim=(-0.03, 1.03), yticks=(0, 0.5, 1))
@@ -56,12 +60,15 @@ def variant_accuracy_figure(curves: pd.DataFrame, chance: Mapping[str, float]) -
     return figure
 
 
-def _draw_variant(panel: Axes, curves: pd.DataFrame, color: Any, styles: Mapping[str, str]) -> None:
+def _draw_variant(
+    panel: Axes, curves: pd.DataFrame, color: Any, styles: Mapping[str, str], band: bool
+) -> None:
     for split, style in styles.items():
         own = curves[curves["split"] == split].sort_values("images_seen")
         x = own["images_seen"]
-        panel.fill_between(x, own["low"], own["high"], color=color, alpha=0.15, linewidth=0)
-        panel.plot(x, own["accuracy"], style, color=color, linewidth=1.2)
+        if band:
+            panel.fill_between(x, own["low"], own["high"], color=color, alpha=0.15, linewidth=0)
+        panel.plot(x, own["accuracy"], style, color=color, linewidth=1.2 if band else 0.6)
 
 
 def _add_legend(figure: Figure, variants: Sequence[str], styles: Mapping[str, Any]) -> None:
@@ -72,16 +79,24 @@ def _add_legend(figure: Figure, variants: Sequence[str], styles: Mapping[str, An
         Line2D([], [], color="0.3", linestyle=style, label=split.replace("_", "-"))
         for split, style in styles.items()
     ]
-    handles.append(Patch(color="0.3", alpha=0.25, linewidth=0, label="95 % interval over seeds"))
-    handles += _named(variants)
-    figure.legend(handles=handles, loc="outside upper center", ncols=_columns(variants))
+    if len(variants) <= MOST_BANDS:
+        label = "95 % interval over seeds"
+        handles.append(Patch(color="0.3", alpha=0.25, linewidth=0, label=label))
+    _add_named(figure, handles, variants)
+
+
+def _add_named(figure: Figure, handles: list[Any], variants: Sequence[str]) -> None:
+    """Add a legend of handles and of variants, and the height that it needs."""
+    handles, columns = [*handles, *_named(variants)], _columns(variants)
+    figure.set_figheight(figure.get_figheight() + ROW_IN * math.ceil(len(handles) / columns))
+    figure.legend(handles=handles, loc="outside upper center", ncols=columns)
 
 
 def _named(variants: Sequence[str]) -> list[Any]:
     from matplotlib.lines import Line2D
 
     looks = [*zip(variants, colors_of(len(variants)), strict=True)]
-    some = looks[:: math.ceil(len(looks) / MOST_NAMED)]
+    some = looks[:: math.ceil(len(looks) / (MOST_ROWS * _columns(variants)))]
     return [Line2D([], [], color=color, label=_short(variant)) for variant, color in some]
 
 
@@ -119,8 +134,7 @@ def variant_path_figure(paths: pd.DataFrame, variants: Mapping[str, str]) -> Fig
             panel.set(xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
             panel.set(xlabel=f"mean p(target {x})", ylabel=f"mean p(target {y})")
             panel.tick_params(labelleft=True)
-        figure.legend(handles=path_ends(), loc="outside upper center", ncols=2)
-        figure.legend(handles=_named(names), loc="outside lower center", ncols=_columns(names))
+        _add_named(figure, [*path_ends()], names)
     return figure
 
 

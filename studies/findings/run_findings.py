@@ -52,10 +52,8 @@ class Findings:
     @classmethod
     def of(cls, run_set: RunSet) -> "Findings":
         """Return the findings of those runs of a set that have begun."""
-        begun = [m for m in run_set.members if m.run.config_file.is_file()]
-        run_set = RunSet(begun)
-        opened = [Experiment.of_run(m.run).named(m.name) for m in run_set.members]
-        return cls(opened, run_set)
+        begun = run_set.only([m for m in run_set.members if m.run.config_file.is_file()])
+        return cls([*map(begun.experiment, begun.members)], begun)
 
     @property
     def first(self) -> Experiment:

@@ -20,7 +20,6 @@ from studies.many.members import RunStatus, Study, StudyRun
 from studies.many.run_set import RunSet
 from studies.many.sections import sections_of, shown_split
 from studies.many.tables import StudyTables
-from studies.run.opened import Experiment
 from studies.run.plans import shown_plans
 from studies.run.results import read_samples
 
@@ -35,7 +34,7 @@ def write_study_report(study: Study, statuses: Sequence[RunStatus], folder: Path
     """
     run_set = RunSet(study.runs)
     readable, refused = _readable(run_set)
-    tables = StudyTables.of(Findings.of(RunSet(readable))) if readable else None
+    tables = StudyTables.of(Findings.of(run_set.only(readable))) if readable else None
     statuses = [_with(status, refused.get(status.name, "")) for status in statuses]
     runs = _runs_table(run_set, statuses, tables)
     _write_csv(folder / TABLES / "runs.csv", runs)
@@ -46,7 +45,7 @@ def write_study_report(study: Study, statuses: Sequence[RunStatus], folder: Path
         question=study.question,
         facts=_facts(study, statuses),
         columns=[short_name(name) for name in _columns(runs)],
-        runs=[*_rows(study, statuses, runs, tables, folder)],
+        runs=[*_rows(run_set, statuses, runs, tables, folder)],
         curve_name=f"joint, {_split_name(tables)}, over training",
         sections=[*sections_of(tables)] if tables is not None else [],
     )
@@ -60,7 +59,7 @@ def _readable(run_set: RunSet) -> tuple[list[StudyRun], dict[str, str]]:
     for member in run_set.members:
         if any(member.run.scores.glob("[!.]*.parquet")):
             try:
-                RunSet([member]).shown()
+                run_set.only([member]).shown()
                 readable.append(member)
             except Mistake as mistake:
                 refused[member.name] = str(mistake)
@@ -118,7 +117,7 @@ def _columns(runs: pd.DataFrame) -> list[str]:
 
 
 def _rows(
-    study: Study,
+    run_set: RunSet,
     statuses: Sequence[RunStatus],
     runs: pd.DataFrame,
     tables: StudyTables | None,
@@ -127,7 +126,7 @@ def _rows(
     curves = _joint_curves(tables) if tables is not None else {}
     cells = runs.set_index("run")[_columns(runs)]
     states = {status.name: status for status in statuses}
-    for member in study.runs:
+    for member in run_set.members:
         status = states[member.name]
         yield RunRow(
             name=member.name,
@@ -136,7 +135,7 @@ def _rows(
             cells=[_cell(value) for value in cells.loc[member.name]],
             why=_why(status),
             link=_link(member, folder),
-            sample=_sample(member),
+            sample=_sample(run_set, member),
             curve=curves.get(member.name, ()),
         )
 
@@ -169,12 +168,12 @@ def _link(member: StudyRun, folder: Path) -> str | None:
     return quote(os.path.relpath(report, folder)) if report.is_file() else None
 
 
-def _sample(member: StudyRun) -> np.ndarray | None:
+def _sample(run_set: RunSet, member: StudyRun) -> np.ndarray | None:
     """Return an image of the last snapshot that was drawn, of what is held out if anything is;
     None if there is none, or none of the weights that are there."""
     if not member.run.samples.is_dir():
         return None
-    experiment = Experiment.of_run(member.run)
+    experiment = run_set.experiment(member)
     drawn = [p for p in shown_plans(experiment.config) if p.samples_file(member.run).is_file()]
     if not drawn:
         return None

@@ -21,14 +21,13 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from classifiers.certificate import probe_name
 from classifiers.scores import SCHEMA, decoded, readable
 from ground.endings import Mistake, first_line
 from studies.experiment.config import RESERVED_NAMES
 from studies.many.discovery import as_text, members_in
 from studies.many.members import StudyRun
-from studies.run.certificate import read_certificate
 from studies.run.directory import RunDir
+from studies.run.opened import Experiment
 from studies.run.provenance import snapshot_at, why_not_by
 from studies.run.results import planned
 
@@ -53,12 +52,25 @@ class RunSet:
 
     def __init__(self, members: Sequence[StudyRun]):
         self.members = tuple(members)
+        self._opened: dict[str, Experiment] = {}
 
     @classmethod
     def of_folders(cls, paths: Iterable[Path | str]) -> "RunSet":
         """Return the set of some run directories, or of those in folders. Raises Mistake if there
         are none."""
         return cls(members_in(map(Path, paths)))
+
+    def only(self, members: Sequence[StudyRun]) -> "RunSet":
+        """Return the set of some of its runs; what is opened stays opened."""
+        other = RunSet(members)
+        other._opened = self._opened
+        return other
+
+    def experiment(self, member: StudyRun) -> Experiment:
+        """Return a run by its name in the set, opened once. Raises Mistake if it has not begun."""
+        if member.name not in self._opened:
+            self._opened[member.name] = Experiment.of_run(member.run).named(member.name)
+        return self._opened[member.name]
 
     @cached_property
     def settings(self) -> pd.DataFrame:
@@ -90,7 +102,15 @@ class RunSet:
 
         Of a run that is not evaluated to its end, what is there. Raises Mistake as `table` does.
         """
-        return self._table({m.name: _shown_parts(m.run) for m in self.members}, "scores")
+        return self._table({m.name: self._shown_parts(m) for m in self.members}, "scores")
+
+    def _shown_parts(self, member: StudyRun) -> list[Path]:
+        if not member.run.scores.is_dir():
+            return []  # nor a probe, perhaps
+        experiment = self.experiment(member)
+        plans, name = planned(experiment.config), experiment.probe_name
+        parts = [plan.scores_file(member.run, name) for plan in plans]
+        return [part for part in parts if part.is_file()]
 
     def _table(self, parts: Mapping[str, Sequence[Path]], name: str) -> "RunTable":
         """Return the table of some parts, by the name of their run."""
@@ -216,14 +236,6 @@ def _parts(folder: Path) -> list[Path]:
         images = int(match["images"]) if match else 0
         most[key] = max(most.get(key, (-1, path)), (images, path))
     return [path for _, path in most.values()]
-
-
-def _shown_parts(run: RunDir) -> list[Path]:
-    if not run.scores.is_dir():
-        return []  # nor a probe, perhaps
-    instrument = probe_name(read_certificate(run))
-    parts = [plan.scores_file(run, instrument) for plan in planned(run.read_config())]
-    return [part for part in parts if part.is_file()]
 
 
 def _fragment(path: Path, run: RunDir, told: pc.Expression) -> ds.Fragment:
