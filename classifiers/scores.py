@@ -190,7 +190,7 @@ def part_bytes(scores: pd.DataFrame, facts: Mapping[str, str]) -> bytes:
 def read_part(path: Path) -> pd.DataFrame:
     """Read one part. Mistake names a file that is not as it was written: not what its hash says or,
     in an older version's part that has lost it, its pages' checksums."""
-    with _readable(path):
+    with readable(path):
         data = path.read_bytes()
         file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
         if not _is_as_written(path, data, file.metadata.metadata or {}):
@@ -214,9 +214,13 @@ def _is_as_written(path: Path, data: bytes, metadata: Mapping[bytes, bytes]) -> 
 def read_facts(path: Path) -> Mapping[str, str]:
     """What `write_part` was told of a part; `schema_version` and what pandas notes are there too.
     Mistake as of `read_part`."""
-    with _readable(path):
-        metadata = pq.read_schema(path).metadata or {}
-        return {key.decode(): value.decode() for key, value in metadata.items()}
+    with readable(path):
+        return decoded(pq.read_schema(path).metadata)
+
+
+def decoded(metadata: Mapping[bytes, bytes] | None) -> dict[str, str]:
+    """The metadata of a Parquet file as text."""
+    return {key.decode(): value.decode() for key, value in (metadata or {}).items()}
 
 
 def join_parts(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -241,7 +245,8 @@ def adopt_older_parts(folder: Path) -> None:
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def readable(path: Path) -> Iterator[None]:
+    """What reads a part: of one that cannot be read it raises Mistake, which names the file."""
     try:
         yield
     except (OSError, ValueError, pa.ArrowException) as error:

@@ -27,14 +27,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def accuracy_figure(curves: pd.DataFrame, chance: Mapping[str, float]) -> Figure:
+def accuracy_figure(
+    curves: pd.DataFrame, chance: Mapping[str, float], over_seeds: pd.DataFrame | None = None
+) -> Figure:
     """Accuracy against training images seen: one panel per measure, one look per split.
 
     One run: its line, with its interval as a band. Several: a thin line and a faint band per run,
-    and a thick mean line over the snapshots that all of them have.
+    and a thick mean line over the snapshots that all of them have. Several with `over_seeds`: a
+    thin line per run, and the mean with its interval over seeds as a band.
 
     curves: as `trajectory.accuracy_curves` returns them.
     chance: accuracy of guessing, in [0, 1], by measure; drawn where there is one.
+    over_seeds: as `variants.curves_over_seeds` returns it, of one variant, all runs together.
     """
     measures = list(curves["measure"].unique())
     looks = _split_looks(curves["split"])
@@ -43,14 +47,17 @@ def accuracy_figure(curves: pd.DataFrame, chance: Mapping[str, float]) -> Figure
         for panel, measure in zip(panels, measures, strict=True):
             shown = curves[curves["measure"] == measure]
             for split, look in looks.items():
-                _draw_accuracy(panel, shown[shown["split"] == split], **look)
+                _draw_accuracy(panel, shown[shown["split"] == split], over_seeds is None, **look)
+            if over_seeds is not None:
+                _draw_band(panel, over_seeds[over_seeds["measure"] == measure], looks)
             if measure in chance:
                 panel.axhline(chance[measure], color="0.45", linestyle="--", linewidth=0.8)
             panel.set(title=measure, ylim=(-0.03, 1.03), yticks=(0, 0.5, 1))
             images_seen_axis(panel, shown["images_seen"])
         figure.supxlabel("training images seen", fontsize=8)
         figure.supylabel("accuracy", fontsize=8)
-        handles = _accuracy_legend(looks, curves["run"].nunique(), bool(chance))
+        interval = "95 % interval" if over_seeds is None else "95 % interval over seeds"
+        handles = _accuracy_legend(looks, curves["run"].nunique(), bool(chance), interval)
         columns = math.ceil(len(handles) / math.ceil(len(handles) / 6))
         figure.legend(handles=handles, loc="outside upper center", ncols=columns)
     return figure
@@ -119,16 +126,29 @@ def sample_grid_figure(
     return figure
 
 
-def _draw_accuracy(panel: Axes, curves: pd.DataFrame, color: str, linestyle: str) -> None:
+def _draw_accuracy(
+    panel: Axes, curves: pd.DataFrame, bands: bool, color: str, linestyle: str
+) -> None:
     runs = curves["run"].nunique()
     for _, run in curves.groupby("run"):
         run = run.sort_values("images_seen")
         x = run["images_seen"]
-        panel.fill_between(x, run["low"], run["high"], color=color, alpha=0.25 / runs, linewidth=0)
+        alpha = 0.25 / runs if bands else 0
+        panel.fill_between(x, run["low"], run["high"], color=color, alpha=alpha, linewidth=0)
         panel.plot(x, run["accuracy"], linestyle, color=color, linewidth=1.4 if runs == 1 else 0.5)
     if runs > 1:
         mean = mean_over_runs(curves, ["images_seen"], "accuracy")
         panel.plot(mean.index, mean, linestyle, color=color, linewidth=1.8)
+
+
+def _draw_band(panel: Axes, curves: pd.DataFrame, looks: Mapping[str, Mapping[str, Any]]) -> None:
+    whole = curves[curves["seeds"] == curves["of_seeds"]]
+    for split, look in looks.items():
+        own = whole[whole["split"] == split].sort_values("images_seen")
+        low, high = own["low"], own["high"]
+        panel.fill_between(
+            own["images_seen"], low, high, color=look["color"], alpha=0.2, linewidth=0
+        )
 
 
 def _split_looks(splits: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -140,7 +160,7 @@ def _split_looks(splits: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 
 def _accuracy_legend(
-    looks: Mapping[str, Mapping[str, Any]], runs: int, chance: bool
+    looks: Mapping[str, Mapping[str, Any]], runs: int, chance: bool, interval: str
 ) -> list[Artist]:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
@@ -152,7 +172,7 @@ def _accuracy_legend(
     if runs > 1:
         handles.append(Line2D([], [], color="0.3", linewidth=1.8, label=f"mean of {runs} runs"))
         handles.append(Line2D([], [], color="0.3", linewidth=0.5, label="one run"))
-    handles.append(Patch(color="0.3", alpha=0.25, linewidth=0, label="95 % interval"))
+    handles.append(Patch(color="0.3", alpha=0.25, linewidth=0, label=interval))
     if chance:
         handles.append(Line2D([], [], color="0.45", linestyle="--", linewidth=0.8, label="chance"))
     return handles
@@ -164,7 +184,7 @@ def looks_of(count: int) -> list[dict[str, Any]]:
     return [looks[i % len(looks)] for i in range(count)]
 
 
-def draw_path(panel: Axes, x: np.ndarray, y: np.ndarray, color: str, linestyle: str) -> None:
+def draw_path(panel: Axes, x: np.ndarray, y: np.ndarray, color: Any, linestyle: str) -> None:
     """Draw a path whose markers grow with time, from a ring at its first place to a square at its
     last."""
     panel.plot(x, y, color=color, linestyle=linestyle, linewidth=0.9)
@@ -174,7 +194,7 @@ def draw_path(panel: Axes, x: np.ndarray, y: np.ndarray, color: str, linestyle: 
     panel.scatter(x[-1:], y[-1:], s=22, marker="s", color=color, alpha=0.85, linewidth=0, zorder=4)
 
 
-def _draw_arrow(panel: Axes, x: np.ndarray, y: np.ndarray, color: str) -> None:
+def _draw_arrow(panel: Axes, x: np.ndarray, y: np.ndarray, color: Any) -> None:
     """A head in the middle of the longest step, where there is room for it."""
     if len(x) < 2:
         return
@@ -192,14 +212,20 @@ def path_legend(names: Sequence[str]) -> list[Artist]:
         Line2D([], [], label=name, **look)
         for name, look in zip(names, looks_of(len(names)), strict=True)
     ]
-    ends = [
+    return [*paths, *path_ends()]
+
+
+def path_ends() -> list[Artist]:
+    """Entries of a legend: how the ends of paths look."""
+    from matplotlib.lines import Line2D
+
+    return [
         Line2D([], [], color="0.3", marker=marker, markerfacecolor=face, linewidth=0, label=label)
         for marker, face, label in (
             ("o", "white", "first snapshot"),
             ("s", "0.3", "last snapshot"),
         )
     ]
-    return [*paths, *ends]
 
 
 def _mosaic(images: np.ndarray) -> np.ndarray:

@@ -77,6 +77,22 @@ def write_report(path: Path, report: Report) -> None:
 
     Text is escaped, whatever it holds. The folder must exist.
     """
+    html = (
+        page_maker()
+        .get_template("template.html")
+        .render(
+            report=report,
+            measures=["joint", *(m for m in report.accuracy["measure"].unique() if m != "joint")],
+            accuracy_rows=_accuracy_rows(report.accuracy),
+            figures=figure_uris(report.figures),
+            instrument_figures=figure_uris(report.instrument_figures),
+        )
+    )
+    write_page(path, html)
+
+
+def page_maker() -> Environment:
+    """Return what makes pages of the templates of this folder; it escapes all text."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -84,14 +100,12 @@ def write_report(path: Path, report: Report) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(value=_value, array_uri=_array_uri)
-    html = environment.get_template("template.html").render(
-        report=report,
-        measures=["joint", *(m for m in report.accuracy["measure"].unique() if m != "joint")],
-        accuracy_rows=_accuracy_rows(report.accuracy),
-        figures=_uris(report.figures),
-        instrument_figures=_uris(report.instrument_figures),
-    )
+    environment.filters.update(value=_value, array_uri=array_uri)
+    return environment
+
+
+def write_page(path: Path, html: str) -> None:
+    """Write a page, which appears only when complete."""
     path = Path(path)
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(html, encoding="utf-8")
@@ -118,23 +132,26 @@ def _value(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _uris(figures: Sequence[tuple[str, bytes | Figure]]) -> list[tuple[str, str]]:
+def figure_uris(figures: Sequence[tuple[str, bytes | Figure]]) -> list[tuple[str, str]]:
+    """Return (caption, data: URI) of every figure."""
     return [(caption, _figure_uri(figure)) for caption, figure in figures]
 
 
 def _figure_uri(figure: bytes | Figure) -> str:
     if isinstance(figure, bytes):
-        return _data_uri(figure)
+        return data_uri(figure)
     buffer = io.BytesIO()
     write_figure(figure, buffer, "png")
-    return _data_uri(buffer.getvalue())
+    return data_uri(buffer.getvalue())
 
 
-def _array_uri(image: np.ndarray) -> str:
+def array_uri(image: np.ndarray) -> str:
+    """Return uint8 (H, W, 3) as a data: URI."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, format="PNG")
-    return _data_uri(buffer.getvalue())
+    return data_uri(buffer.getvalue())
 
 
-def _data_uri(png: bytes) -> str:
+def data_uri(png: bytes) -> str:
+    """Return a PNG file as a data: URI."""
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

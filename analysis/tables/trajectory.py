@@ -35,7 +35,7 @@ def accuracy_curves(scores: pd.DataFrame) -> pd.DataFrame:
     and "memoriser") are left out.
 
     Returns run, step, images_seen, split, measure (a concept or "joint"), accuracy, low, high
-    (all three in [0, 1]). Raises ValueError as `concept_trajectories` does.
+    (all three in [0, 1]) and images (how many). Raises ValueError as `concept_trajectories` does.
     """
     single = _right(_generated(scores))
     values = pd.concat([single, _joint(single)], ignore_index=True)
@@ -76,11 +76,12 @@ def concept_trajectories(scores: pd.DataFrame) -> pd.DataFrame:
     The coordinate along a concept is the mean probability that the probe gives the asked-for
     value. Park et al., 2024 (arXiv:2406.19370) draw such paths.
 
-    Returns run, combination, split, step, images_seen, concept, coordinate, low, high (the last
-    three in [0, 1]), concepts in the order in which `scores` first has them. Raises ValueError
-    if `scores` has no generated images, if a run mixes settings whose images must not be
-    averaged (two probes, two guidance scales, …), if an image was scored twice, or by the oracle,
-    which gives no probabilities.
+    Returns run, combination, split, step, images_seen, concept, coordinate, low, high (these three
+    in [0, 1]) and images (how many), concepts in the order in which `scores` first has them.
+
+    Raises ValueError if `scores` has no generated images, if a run mixes settings whose images must
+    not be averaged (two probes, two guidance scales, …), if an image was scored twice, or by the
+    oracle, which gives no probabilities.
     """
     values = _probable(_generated(scores)).rename(columns={"p_target": "value"})
     keys = ["run", "combination", "split", "step", "images_seen", "concept"]
@@ -196,7 +197,8 @@ def _probable(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def _means_with_intervals(values: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Mean of `value`, in [0, 1], per `keys`, with the ends of its interval; sorted by the keys.
+    """Mean of `value`, in [0, 1], per `keys`, with the ends of its interval and how many there are;
+    sorted by the keys.
 
     The last key (the concept or measure) is sorted by first appearance, the others by value.
     """
@@ -205,7 +207,7 @@ def _means_with_intervals(values: pd.DataFrame, keys: list[str]) -> pd.DataFrame
     sums, counts = groups.sum().to_numpy(), groups.size().to_numpy().astype(np.float64)
     low, high = binomial_bounds(sums, counts)
     result = groups.size().index.to_frame(index=False).astype({keys[-1]: str})
-    return result.assign(mean=sums / counts, low=low, high=high)
+    return result.assign(mean=sums / counts, low=low, high=high, images=counts.astype(int))
 
 
 def in_reading_order(splits: Iterable[str]) -> list[str]:

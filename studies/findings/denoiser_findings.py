@@ -1,6 +1,7 @@
 """Findings of what the denoiser means and what is copied: figures, and facts of the two clocks."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from analysis.figures.denoiser import denoiser_path_figure, obedience_figure
 from analysis.figures.style import short_count
 from analysis.tables.copies import copied_shares, memory_clock
 from analysis.tables.denoiser import obedience_curves, rule_clock
-from analysis.tables.trajectory import BASELINES, concept_trajectories
+from analysis.tables.trajectory import BASELINES
 from studies.run.measured import copies_parts, denoiser_parts, read_measured
 from studies.run.opened import Experiment
 
@@ -27,8 +28,11 @@ LEGENDS = {
 
 
 def denoiser_rows(experiments: Sequence[Experiment]) -> pd.DataFrame:
-    """Return the shown rows of `denoiser` of some runs; none unless all runs have some."""
-    return _together([denoiser_parts(e.config, e.run) for e in experiments], experiments)
+    """Return the shown rows of `denoiser` of some runs. Of several those that have all of them; of
+    one, Mistake names a part that is missing."""
+    parts = [denoiser_parts(e.config, e.run) for e in experiments]
+    whole = [len(parts) == 1 or all(map(Path.is_file, own.values())) for own in parts]
+    return _together([*compress(parts, whole)], [*compress(experiments, whole)])
 
 
 def copies_rows(experiment: Experiment) -> pd.DataFrame:
@@ -37,16 +41,16 @@ def copies_rows(experiment: Experiment) -> pd.DataFrame:
 
 
 def _together(parts: Sequence[Any], experiments: Sequence[Experiment]) -> pd.DataFrame:
-    if not all(parts):
-        return pd.DataFrame()
     tables = [read_measured(own, e.run, e.label) for own, e in zip(parts, experiments, strict=True)]
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat([pd.DataFrame(), *tables], ignore_index=True)
 
 
-def denoiser_figures(experiments: Sequence[Experiment], scores: pd.DataFrame) -> dict[str, Any]:
+def denoiser_figures(
+    experiments: Sequence[Experiment], paths: Callable[[], pd.DataFrame]
+) -> dict[str, Any]:
     """Return figures by name, as LEGENDS has them; none where the denoiser was not measured.
 
-    scores: what the probe reads in the samples of the same runs.
+    paths: gives `concept_trajectories` of the samples of the same runs, if they are needed.
     """
     rows = denoiser_rows(experiments)
     if rows.empty:
@@ -55,7 +59,7 @@ def denoiser_figures(experiments: Sequence[Experiment], scores: pd.DataFrame) ->
     held_out = rows[rows["split"] == "held_out"]
     if len(held_out) and held_out["concept"].nunique() > 1:
         curves = obedience_curves(held_out, by="combination")
-        figures["denoiser_paths"] = denoiser_path_figure(curves, concept_trajectories(scores))
+        figures["denoiser_paths"] = denoiser_path_figure(curves, paths())
     return figures
 
 

@@ -1,30 +1,35 @@
 """Figures of several runs beside each other."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ground.endings import Mistake
 from studies.findings.run_findings import Findings
-from studies.run.directory import RunDir
+from studies.many.discovery import members_in
+from studies.many.members import StudyRun
+from studies.many.run_set import RunSet
 from studies.run.opened import Experiment
 
 
-def plot_runs(paths: list[Path], out: Path) -> list[Path]:
-    """Draw figures of any number of runs of one world; return the files written."""
-    opened = [Experiment.of_run(RunDir(path)) for path in paths]
-    names = [one.config.name for one in opened]
-    doubled = {name for name in names if names.count(name) > 1}
-    if doubled:
-        raise Mistake(f"--run: several runs are named {doubled.pop()!r}; rename one in its config")
+def plot_runs(paths: Sequence[Path], out: Path) -> list[Path]:
+    """Draw figures of any number of runs of one world; return the files written.
+
+    paths: run directories, and folders of such.
+    """
+    members = _told_apart(members_in(paths))
+    opened = [Experiment.of_run(member.run) for member in members]
     first = opened[0]
     for one in opened:
         if one.exam.identity != first.exam.identity:
             raise Mistake(f"{one.run.path}: another world than {first.run.path}; plot them apart")
-    figures = Findings(_told_apart(opened)).draw(out)
-    return [out / f"{name}.png" for name in figures]
+    findings = Findings(opened) if len(opened) == 1 else Findings.of(RunSet(members))
+    return [out / f"{name}.png" for name in findings.draw(out)]
 
 
-def _told_apart(opened: list[Experiment]) -> list[Experiment]:
+def _told_apart(members: Sequence[StudyRun]) -> list[StudyRun]:
     """Return the runs; those that show different weights say so in their names."""
-    if len({one.config.evaluate.weights for one in opened}) == 1:
-        return opened
-    return [one.named(f"{one.config.name}, {one.config.evaluate.weights}") for one in opened]
+    weights = [member.run.read_config().evaluate.weights for member in members]
+    if len({*weights}) == 1:
+        return [*members]
+    return [replace(m, name=f"{m.name}, {w}") for m, w in zip(members, weights, strict=True)]

@@ -1,6 +1,10 @@
-"""Findings of one or more runs: their tables and figures, from their scores."""
+"""Findings of one or more runs: their tables and figures, from their scores.
 
-from collections.abc import Iterable, Sequence
+What is found of one run is found of many, one after the other; where a variant has several seeds,
+its mean over them is found too.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,19 +16,24 @@ import pandas as pd
 from analysis.figures.other_prompts import prompt_figure
 from analysis.figures.run import accuracy_figure, sample_grid_figure
 from analysis.figures.style import save_figure, short_count
+from analysis.figures.variants import variant_accuracy_figure
 from analysis.tables.other_prompts import prompt_rows
 from analysis.tables.trajectory import (
     accuracy_curves,
+    concept_trajectories,
     final_accuracy,
     format_accuracy,
     in_reading_order,
     joint_right,
 )
+from analysis.tables.variants import curves_over_seeds
 from studies.experiment.config import scored_weights
 from studies.findings.denoiser_findings import LEGENDS as DENOISER_LEGENDS
 from studies.findings.denoiser_findings import denoiser_figures
 from studies.findings.instruments import LEGENDS, instrument_figures
 from studies.findings.prompt_findings import curves_of_prompts
+from studies.many.discovery import variant_name
+from studies.many.run_set import RunSet, RunTable, scores_by_run
 from studies.run.opened import Experiment
 from studies.run.plans import MEMORISER, RENDER, shown_plans
 from studies.worlds.exams import Exam
@@ -32,9 +41,21 @@ from studies.worlds.exams import Exam
 
 @dataclass(frozen=True)
 class Findings:
-    """Findings from the scores of one or more runs of one world."""
+    """Findings from the scores of one or more runs of one world.
+
+    Attributes:
+        experiments: one run, or as many as run_set has, in its order and by its names.
+        run_set: of several runs, where their scores are read: those that are there.
+    """
 
     experiments: Sequence[Experiment]
+    run_set: RunSet | None = None
+
+    @classmethod
+    def of(cls, run_set: RunSet) -> "Findings":
+        """Return the findings of those runs of a set that have begun."""
+        begun = run_set.only([m for m in run_set.members if m.run.config_file.is_file()])
+        return cls([*map(begun.experiment, begun.members)], begun)
 
     @property
     def first(self) -> Experiment:
@@ -47,15 +68,49 @@ class Findings:
 
     @cached_property
     def scores(self) -> pd.DataFrame:
-        """Return what the probe reads; the oracle's readings are a table of their own. The column
-        `split` is what the exam compares."""
-        tables = [e.planned_scores(e.probe_name) for e in self.experiments]
-        scores = pd.concat(tables, ignore_index=True)
-        return scores.assign(split=scores[self.exam.compared])
+        """Return what the probe reads in the images of all runs; the oracle's readings are a table
+        of their own. The column `split` is what the exam compares."""
+        return pd.concat([*self.of_each_run()], ignore_index=True)
+
+    def of_each_run(self) -> Iterator[pd.DataFrame]:
+        """Yield the scores of each run that has some, with its label, so that one run at a time
+        need be in memory."""
+        tables: Iterable[pd.DataFrame] = (e.planned_scores(e.probe_name) for e in self.experiments)
+        if self._shown is not None:
+            tables = scores_by_run(self._shown)
+        for scores in tables:
+            yield scores.assign(split=scores[self.exam.compared])
+
+    @cached_property
+    def _shown(self) -> RunTable | None:
+        return self.run_set.shown() if self.run_set is not None else None
+
+    @cached_property
+    def about(self) -> pd.DataFrame:
+        """Return a row per run: run, variant, seed and the fields in which variants differ."""
+        if self.run_set is not None:
+            return self.run_set.settings.rename(columns={"name": "run"})
+        runs = [(e.label, variant_name({}), e.config.seed) for e in self.experiments]
+        return pd.DataFrame(runs, columns=["run", "variant", "seed"])
+
+    @property
+    def variants(self) -> dict[str, str]:
+        """Return the variant of each run."""
+        return dict(zip(self.about["run"], self.about["variant"], strict=True))
 
     @cached_property
     def curves(self) -> pd.DataFrame:
-        return accuracy_curves(self.scores)
+        return pd.concat([*map(accuracy_curves, self.of_each_run())], ignore_index=True)
+
+    @cached_property
+    def curves_over_seeds(self) -> pd.DataFrame:
+        """Return the mean curves of each variant, with intervals over its seeds."""
+        return curves_over_seeds(self.curves, self.about)
+
+    @cached_property
+    def paths(self) -> pd.DataFrame:
+        """Return where each combination of each run stands in concept space, by its samples."""
+        return pd.concat([*map(concept_trajectories, self.of_each_run())], ignore_index=True)
 
     @cached_property
     def prompt_curves(self) -> pd.DataFrame:
@@ -122,20 +177,34 @@ class Findings:
         denoiser means where that was measured, and a sample grid per run; of one run, those of its
         instruments and other prompts too."""
         directory.mkdir(parents=True, exist_ok=True)
-        figures = {"accuracy": accuracy_figure(self.curves, self.exam.chance)}
-        figures |= self.exam.figures(self.scores)
-        figures |= denoiser_figures(self.experiments, self.scores)
+        figures = {"accuracy": self._accuracy_figure()}
+        figures |= self.exam.figures(self.of_each_run(), self.variants)
+        figures |= denoiser_figures(self.experiments, lambda: self.paths)
         if len(self.experiments) == 1:
             figures |= instrument_figures(self.first)
             _remove_older(directory, {*LEGENDS, *DENOISER_LEGENDS} - {*figures})
         if len(self.experiments) == 1 and self.first.config.evaluate.prompts:
             figures["prompts"] = prompt_figure(self.prompt_curves)
-        for one in self.experiments:
+        for one in filter(self._has_samples, self.experiments):
             name = "samples" if len(self.experiments) == 1 else f"samples-{one.label}"
             figures[name] = sample_grid(one)
         for name, figure in figures.items():
             save_figure(figure, directory / name)
         return figures
+
+    def _has_samples(self, experiment: Experiment) -> bool:
+        """Return whether a sample grid can be drawn; a run alone must have all that it needs."""
+        plans = shown_plans(experiment.config)
+        there = all(plan.samples_file(experiment.run).is_file() for plan in plans)
+        return there or self.run_set is None
+
+    def _accuracy_figure(self) -> Any:
+        """Return the curves of the runs or, of several variants, of each variant."""
+        chance = self.exam.chance
+        if len({*self.variants.values()}) > 1:
+            return variant_accuracy_figure(self.curves_over_seeds, chance)
+        several = len(self.experiments) > 1
+        return accuracy_figure(self.curves, chance, self.curves_over_seeds if several else None)
 
 
 def _remove_older(directory: Path, names: Iterable[str]) -> None:

@@ -72,9 +72,14 @@ def is_scored(part: Path, snapshot: Path | None) -> bool:
 def why_not(part: Path, snapshot: Path | None) -> str:
     """Return why a part that is there must not be read, on one line, or nothing. Mistake names one
     that cannot be read."""
-    if is_outdated(part):
+    return why_not_by(read_facts(part), snapshot)
+
+
+def why_not_by(facts: Mapping[str, str], snapshot: Path | None) -> str:
+    """Return why a part with these facts must not be read, on one line, or nothing."""
+    if _are_outdated(facts):
         return OUTDATED
-    return why(part_standing(part, snapshot))
+    return why(standing(facts.get(SNAPSHOT), snapshot))
 
 
 def why(how: Standing) -> str:
@@ -86,7 +91,10 @@ def why(how: Standing) -> str:
 def is_outdated(part: Path) -> bool:
     """Return whether another version of a measurement has made a part. Mistake names one that
     cannot be read."""
-    facts = read_facts(part)
+    return _are_outdated(read_facts(part))
+
+
+def _are_outdated(facts: Mapping[str, str]) -> bool:
     return any(facts.get(name, version) != version for name, version in VERSIONS.items())
 
 

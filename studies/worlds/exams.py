@@ -3,7 +3,7 @@
 All of it is known without the files of photographs; the images themselves are in images.py.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import pandas as pd
@@ -12,6 +12,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from analysis.figures.run import trajectory_figure
+from analysis.figures.variants import variant_path_figure
 from analysis.tables.trajectory import concept_trajectories, prompt_effect
 from data_gen.wording import Captioned
 from diffusion.memoriser import differing
@@ -61,8 +62,11 @@ class Exam(Protocol):
     def distance(self, shown: Tensor, asked: Tensor) -> Tensor:
         """Return (m,): how far what m images show, (m, k), is from what is asked, (k,)."""
 
-    def figures(self, scores: pd.DataFrame) -> dict[str, Any]:
-        """Return the figures that are drawn beside accuracy and samples."""
+    def figures(self, runs: Iterable[pd.DataFrame], variants: Mapping[str, str]) -> dict[str, Any]:
+        """Return the figures that are drawn beside accuracy and samples.
+
+        runs: the scores of each run. variants: the variant of each run; of one run, one.
+        """
 
     def facts(self, scores: pd.DataFrame) -> dict[str, str]:
         """Return the facts that are said beside accuracy."""
@@ -109,10 +113,13 @@ class CaptionExam:
     def distance(self, shown: Tensor, asked: Tensor) -> Tensor:
         return differing(shown, asked)
 
-    def figures(self, scores: pd.DataFrame) -> dict[str, Any]:
+    def figures(self, runs: Iterable[pd.DataFrame], variants: Mapping[str, str]) -> dict[str, Any]:
         if not self.held_out:
             return {}
-        return {"trajectories": trajectory_figure(concept_trajectories(scores))}
+        paths = pd.concat([concept_trajectories(scores) for scores in runs], ignore_index=True)
+        several = len({*variants.values()}) > 1
+        figure = variant_path_figure(paths, variants) if several else trajectory_figure(paths)
+        return {"trajectories": figure}
 
     def facts(self, scores: pd.DataFrame) -> dict[str, str]:
         effects = prompt_effect(scores)

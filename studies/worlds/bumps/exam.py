@@ -1,6 +1,6 @@
 """Exam of every snapshot of a model of bumps: centres of each section of its world."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,7 +114,8 @@ class BumpExam:
         off = torch.where(named & wanted, off, torch.where(named ^ wanted, float(size), 0.0))
         return off.square().sum(1).round(decimals=4)
 
-    def figures(self, scores: pd.DataFrame) -> dict[str, Any]:
+    def figures(self, runs: Iterable[pd.DataFrame], variants: Mapping[str, str]) -> dict[str, Any]:
+        scores = pd.concat([*runs], ignore_index=True)
         return {"centres": centre_figure(scores, self.config.image_size_px)}
 
 

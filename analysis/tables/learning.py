@@ -1,0 +1,104 @@
+"""What one run has learned, and when: the scores table in, a row per concept out.
+
+Rows are of the images that all snapshots of the run have: image k of a combination starts from the
+same noise at each of them, so that a redraw of images redraws whole curves.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from analysis.measures.learning_times import learning_time_interval, learning_times
+from analysis.measures.swing_test import rising_runs
+from analysis.tables.trajectory import BASELINES, joint_right
+
+DRAWS = 1 << 13  # seed of the bootstrap
+NUM_DRAWS = 199
+IMAGE = ["combination", "prompt", "sample"]
+
+
+def learning_time_table(scores: pd.DataFrame, threshold: float = 0.8) -> pd.DataFrame:
+    """When each concept, and all at once, is read as asked in `threshold` of the images, per split.
+
+    scores: of one run, one instrument and one way of drawing. Times are in images seen; a snapshot
+    before training has none and is left out.
+
+    Returns run, split, measure (a concept or "joint"), images_seen (NaN where it is not learned by
+    the last snapshot, or was by the first), after and by (the snapshots between which it is
+    learned: 0 and infinity at the ends), low and high (95 %, over noise).
+    """
+    trained = scores[~scores["run"].isin(BASELINES) & (scores["images_seen"] > 0)]
+    rows = [
+        {"split": split, "measure": measure, **_time(curve, threshold)}
+        for split, measure, curve in _curves(trained)
+    ]
+    table = pd.DataFrame(rows)
+    table.insert(0, "run", trained["run"].iloc[0])
+    return table
+
+
+def _curves(trained: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """(split, measure, table of 0 and 1: snapshots × images) of every split and measure."""
+    read, asked = (trained[c].astype("string") for c in ("predicted", "target"))
+    right = trained.assign(value=read.eq(asked).fillna(False).astype(np.float64))
+    for split, own in right.groupby("split", sort=False, observed=True):
+        concepts = [*own["concept"].unique()]
+        single = {c: _by_image(own[own["concept"] == c]) for c in concepts}
+        joint = np.minimum.reduce([table.to_numpy() for table in single.values()])
+        first = single[concepts[0]]
+        joined = pd.DataFrame(joint, index=first.index, columns=first.columns)
+        for measure, table in {**single, "joint": joined}.items():
+            yield str(split), str(measure), table
+
+
+def _by_image(rows: pd.DataFrame) -> pd.DataFrame:
+    """`value` as snapshots × images, of the images that all snapshots have."""
+    table = rows.pivot(index="images_seen", columns=IMAGE, values="value")
+    return table.dropna(axis=1)
+
+
+def _time(right: pd.DataFrame, threshold: float) -> dict[str, float]:
+    seen, values = right.index.to_numpy(np.float64), right.to_numpy()
+    found = learning_times(seen, values.mean(1), threshold)
+    rng = np.random.default_rng(DRAWS)
+    low, high = learning_time_interval(
+        seen, values, rng=rng, threshold=threshold, num_draws=NUM_DRAWS
+    )
+    return {
+        "images_seen": float(found.time),
+        "after": float(found.low),
+        "by": float(found.high),
+        "low": low,
+        "high": high,
+    }
+
+
+def final_joint(scores: pd.DataFrame) -> pd.DataFrame:
+    """Which images of the last snapshot of one run show all that was asked.
+
+    Returns run, images_seen, split, combination, sample, right.
+    """
+    generated = scores[~scores["run"].isin(BASELINES)]
+    last = generated[generated["step"] == generated["step"].max()]
+    right = joint_right(last).rename("right").reset_index()
+    about = last[["run", "images_seen", "split", "combination"]].drop_duplicates()
+    return about.merge(right.drop(columns="step"), on=["run", "combination"])
+
+
+def turn_table(scores: pd.DataFrame) -> pd.DataFrame:
+    """Whether the path of the held-out combinations turns back along each concept, by more than
+    noise in its images (`swing_test.rising_runs`, of minus the coordinate).
+
+    scores: as of `learning_time_table`, of a probe: the coordinate is its p_target.
+
+    Returns run, measure (the concept) and turns; no rows without held-out combinations.
+    """
+    trained = scores[~scores["run"].isin(BASELINES) & (scores["split"] == "held_out")]
+    rows = []
+    for concept, own in trained.groupby("concept", sort=False, observed=True):
+        values = -_by_image(own.assign(value=own["p_target"])).to_numpy()
+        rng = np.random.default_rng(DRAWS)
+        turns = rising_runs(values[None], rng=rng, scale=1.0, num_draws=NUM_DRAWS)
+        rows.append({"run": own["run"].iloc[0], "measure": concept, "turns": bool(turns[0])})
+    return pd.DataFrame(rows, columns=["run", "measure", "turns"])

@@ -1,0 +1,184 @@
+"""Report of a study: study_report.html in its folder, and the numbers beside its figures as CSV."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import pandas as pd
+
+from analysis.report.study import Cell, RunRow, StudyReport, write_study_page
+from analysis.tables.trajectory import final_accuracy
+from ground.endings import Mistake
+from ground.files import write_text
+from studies.findings.run_findings import Findings, colored
+from studies.many.discovery import short_name
+from studies.many.members import RunStatus, Study, StudyRun
+from studies.many.run_set import RunSet
+from studies.many.sections import sections_of, shown_split
+from studies.many.tables import StudyTables
+from studies.run.plans import shown_plans
+from studies.run.results import read_samples
+
+PAGE, TABLES = "study_report.html", "tables"
+
+
+def write_study_report(study: Study, statuses: Sequence[RunStatus], folder: Path) -> Path:
+    """Write the report of a study into its folder, of all that is there; return the page.
+
+    Runs that wait, failed or diverged are in it too. Scores that are not of the weights that are
+    there are left out, and the row of their run says why.
+    """
+    run_set = RunSet(study.runs)
+    readable, refused = _readable(run_set)
+    tables = StudyTables.of(Findings.of(run_set.only(readable))) if readable else None
+    statuses = [_with(status, refused.get(status.name, "")) for status in statuses]
+    runs = _runs_table(run_set, statuses, tables)
+    _write_csv(folder / TABLES / "runs.csv", runs)
+    for name, table in tables.named() if tables is not None else ():
+        _write_csv(folder / TABLES / f"{name}.csv", table)
+    report = StudyReport(
+        title=study.name,
+        question=study.question,
+        facts=_facts(study, statuses),
+        columns=[short_name(name) for name in _columns(runs)],
+        runs=[*_rows(run_set, statuses, runs, tables, folder)],
+        curve_name=f"joint, {_split_name(tables)}, over training",
+        sections=[*sections_of(tables)] if tables is not None else [],
+    )
+    write_study_page(folder / PAGE, report)
+    return folder / PAGE
+
+
+def _readable(run_set: RunSet) -> tuple[list[StudyRun], dict[str, str]]:
+    """Return the runs whose scores can be read, and of the others that have some, why not."""
+    readable, refused = [], {}
+    for member in run_set.members:
+        if any(member.run.scores.glob("[!.]*.parquet")):
+            try:
+                run_set.only([member]).shown()
+                readable.append(member)
+            except Mistake as mistake:
+                refused[member.name] = str(mistake)
+    return readable, refused
+
+
+def _with(status: RunStatus, why: str) -> RunStatus:
+    return replace(status, why="; ".join(filter(None, (status.why, why))))
+
+
+def _write_csv(path: Path, table: pd.DataFrame) -> None:
+    write_text(path, table.to_csv(index=False))
+
+
+def _facts(study: Study, statuses: Sequence[RunStatus]) -> dict[str, str]:
+    states = pd.Series([status.state for status in statuses]).value_counts()
+    return {
+        "runs": str(len(study.runs)),
+        "variants": str(len({run.variant for run in study.runs})),
+        **{str(state): str(count) for state, count in states.items()},
+        "numbers": f"{TABLES}/*.csv",
+    }
+
+
+def _split_name(tables: StudyTables | None) -> str:
+    return shown_split(tables).replace("_", "-") if tables is not None else "held-out"
+
+
+def _runs_table(
+    run_set: RunSet, statuses: Sequence[RunStatus], tables: StudyTables | None
+) -> pd.DataFrame:
+    """Return a row per run: settings, how it stands, and what it has reached."""
+    status = pd.DataFrame([vars(s) for s in statuses]).rename(columns={"name": "run"})
+    runs = run_set.settings.rename(columns={"name": "run"}).merge(status, on="run", how="left")
+    if tables is None:
+        return runs
+    final = final_accuracy(tables.curves)
+    final = final[final["measure"] == "joint"].pivot(
+        index="run", columns="split", values="accuracy"
+    )
+    final.columns = [f"joint, {split.replace('_', '-')}" for split in final.columns]
+    shown = tables.times[tables.times["split"] == shown_split(tables)]
+    times = shown.pivot(index="run", columns="measure", values="images_seen")
+    times = times[[*shown["measure"].unique()]]
+    times.columns = [f"images until {measure}" for measure in times.columns]
+    return runs.merge(final.reset_index(), on="run", how="left").merge(
+        times.reset_index(), on="run", how="left"
+    )
+
+
+def _columns(runs: pd.DataFrame) -> list[str]:
+    """Return the columns of the page beside what every row says first."""
+    first = {"run", "variant", "state", "stage", "step", "of_steps", "why"}
+    return [str(name) for name in runs if name not in first]
+
+
+def _rows(
+    run_set: RunSet,
+    statuses: Sequence[RunStatus],
+    runs: pd.DataFrame,
+    tables: StudyTables | None,
+    folder: Path,
+) -> Iterator[RunRow]:
+    curves = _joint_curves(tables) if tables is not None else {}
+    cells = runs.set_index("run")[_columns(runs)]
+    states = {status.name: status for status in statuses}
+    for member in run_set.members:
+        status = states[member.name]
+        yield RunRow(
+            name=member.name,
+            state=status.state,
+            variant=member.variant,
+            cells=[_cell(value) for value in cells.loc[member.name]],
+            why=_why(status),
+            link=_link(member, folder),
+            sample=_sample(run_set, member),
+            curve=curves.get(member.name, ()),
+        )
+
+
+def _why(status: RunStatus) -> str:
+    if status.state in ("done", "waiting"):
+        return status.why
+    where = f"{status.stage}, step {status.step} of {status.of_steps}"
+    return f"{where}: {status.why}" if status.why else where
+
+
+def _cell(value: Any) -> Cell:
+    """Return a number or a text; None where it is not known."""
+    if isinstance(value, float | np.floating):
+        return float(value) if np.isfinite(value) else None
+    if isinstance(value, np.integer):
+        return int(value)
+    return None if value is None or value is pd.NA else str(value)
+
+
+def _joint_curves(tables: StudyTables) -> Mapping[str, Sequence[float]]:
+    joint = tables.curves[tables.curves["measure"] == "joint"]
+    own = joint[joint["split"] == shown_split(tables)].sort_values("images_seen")
+    return {str(run): [*curve["accuracy"]] for run, curve in own.groupby("run")}
+
+
+def _link(member: StudyRun, folder: Path) -> str | None:
+    """Return where the run's own report is, relative to the study's folder."""
+    report = member.run.report
+    return quote(os.path.relpath(report, folder)) if report.is_file() else None
+
+
+def _sample(run_set: RunSet, member: StudyRun) -> np.ndarray | None:
+    """Return an image of the last snapshot that was drawn, of what is held out if anything is;
+    None if there is none, or none of the weights that are there."""
+    if not member.run.samples.is_dir():
+        return None
+    experiment = run_set.experiment(member)
+    drawn = [p for p in shown_plans(experiment.config) if p.samples_file(member.run).is_file()]
+    if not drawn:
+        return None
+    try:
+        images = read_samples(member.run, drawn[-1])
+    except Mistake:
+        return None  # scripts/verify.py names it
+    return colored(images[next(iter(experiment.exam.shown)), 0])
