@@ -29,11 +29,11 @@ from diffusion.snapshots import step_directory
 from ground.files import MANIFEST, hash_file, write_directory, write_json, write_text
 from studies.experiment.config import Config, read_config, to_yaml
 from studies.findings.run_findings import Findings
-from studies.many.run_set import RunSet
 from studies.run.certificate import PROBE_VERSION
 from studies.run.directory import RunDir
 from studies.run.plans import shown_plans
 from studies.run.provenance import SNAPSHOT
+from studies.run_sets.run_set import RunSet
 
 ROOT = Path(__file__).resolve().parents[1]
 CONCEPTS = {"shape": ("circle", "square"), "color": ("red", "blue"), "size": ("large", "small")}

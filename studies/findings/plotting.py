@@ -6,10 +6,10 @@ from pathlib import Path
 
 from ground.endings import Mistake
 from studies.findings.run_findings import Findings
-from studies.many.discovery import members_in
-from studies.many.members import StudyRun
-from studies.many.run_set import RunSet
 from studies.run.opened import Experiment
+from studies.run_sets.discovery import members_in
+from studies.run_sets.members import StudyRun
+from studies.run_sets.run_set import RunSet
 
 
 def plot_runs(paths: Sequence[Path], out: Path) -> list[Path]:

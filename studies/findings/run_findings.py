@@ -32,10 +32,10 @@ from studies.findings.denoiser_findings import LEGENDS as DENOISER_LEGENDS
 from studies.findings.denoiser_findings import denoiser_figures
 from studies.findings.instruments import LEGENDS, instrument_figures
 from studies.findings.prompt_findings import curves_of_prompts
-from studies.many.discovery import variant_name
-from studies.many.run_set import RunSet, RunTable, scores_by_run
 from studies.run.opened import Experiment
 from studies.run.plans import MEMORISER, RENDER, shown_plans
+from studies.run_sets.discovery import variant_name
+from studies.run_sets.run_set import RunSet, RunTable, scores_by_run
 from studies.worlds.exams import Exam
 
 

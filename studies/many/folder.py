@@ -16,9 +16,9 @@ from ground.endings import Mistake
 from ground.files import read_json, write_json
 from ground.locks import locked
 from studies.experiment.identity import differences, identity
-from studies.many.members import RunStatus, State, Study, StudyRun
 from studies.many.study import PlannedRun, StudyConfig
 from studies.run.directory import RunDir
+from studies.run_sets.members import RunStatus, State, Study, StudyRun
 
 WHOLE = "run"  # who writes a whole run, all stages, in status.json
 OPEN: tuple[State, ...] = ("waiting", "preempted", "lost")  # what whoever works may take

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from tqdm import tqdm
 
 from studies.many.folder import StudyFolder
-from studies.many.members import RunStatus, State
+from studies.run_sets.members import RunStatus, State
 
 LOOK_SECONDS = 1.0  # between looks at the runs
 ORDER: tuple[State, ...] = (

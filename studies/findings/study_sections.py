@@ -14,7 +14,7 @@ from analysis.figures.variants import (
 )
 from analysis.report.study import Section
 from analysis.tables.trajectory import in_reading_order
-from studies.many.tables import StudyTables
+from studies.findings.study_tables import StudyTables
 
 SPLITS = ("held_out", "train")  # what is shown first, if there is such
 LEARNED = (

@@ -8,15 +8,15 @@ import pandas as pd
 import pytest
 
 from ground.files import hash_file, write_json
-from studies.many.discovery import members_in
-from studies.many.members import RunStatus, Study
-from studies.many.report import write_study_report
+from studies.findings.study_report import write_study_report
 from studies.run.directory import RunDir
 from studies.run.opened import Experiment
 from studies.run.plans import shown_plans
 from studies.run.samples import save_samples
+from studies.run_sets.discovery import members_in
+from studies.run_sets.members import RunStatus, Study
 from tests.analysis.test_report import NASTY, Tags
-from tests.studies.many.conftest import FIELD
+from tests.harness.synthetic_runs import FIELD
 
 
 def status(name: str, state="done", why="") -> RunStatus:

@@ -11,8 +11,8 @@ from typing import Any
 from ground.endings import Mistake
 from studies.experiment.config import Config, to_dict
 from studies.experiment.identity import identity
-from studies.many.members import StudyRun
 from studies.run.directory import RunDir
+from studies.run_sets.members import StudyRun
 
 # Of an evaluation, what says how images are drawn. The rest says how many, and when.
 HOW_DRAWN = ("seed", "sampler", "num_inference_steps", "guidance_scale", "weights")

@@ -24,12 +24,12 @@ from pyarrow import fs
 from classifiers.scores import SCHEMA, decoded, readable
 from ground.endings import Mistake, first_line
 from studies.experiment.config import RESERVED_NAMES
-from studies.many.discovery import as_text, members_in
-from studies.many.members import StudyRun
 from studies.run.directory import RunDir
 from studies.run.opened import Experiment
 from studies.run.provenance import snapshot_at, why_not_by
 from studies.run.results import planned
+from studies.run_sets.discovery import as_text, members_in
+from studies.run_sets.members import StudyRun
 
 ABOUT = ("name", "variant", "seed")  # columns of every table that say whose row it is
 PART = re.compile(r"(?P<before>.*)-n(?P<images>\d+)-(?P<instrument>.*)\.parquet")

@@ -12,13 +12,13 @@ from classifiers.scores import read_facts, read_part, write_part
 from ground.endings import Mistake
 from ground.files import write_json
 from studies.findings.run_findings import Findings
-from studies.many.discovery import members_in, variant_name
-from studies.many.members import StudyRun
-from studies.many.run_set import RunSet
 from studies.run.directory import RunDir
 from studies.run.results import read_run_scores
 from studies.run.tables import write_rows
-from tests.studies.many.conftest import FIELD
+from studies.run_sets.discovery import members_in, variant_name
+from studies.run_sets.members import StudyRun
+from studies.run_sets.run_set import RunSet
+from tests.harness.synthetic_runs import FIELD
 
 ABOUT = ["name", "variant", "seed", FIELD]
 

@@ -15,13 +15,13 @@ from analysis.tables.trajectory import final_accuracy
 from ground.endings import Mistake
 from ground.files import write_text
 from studies.findings.run_findings import Findings, colored
-from studies.many.discovery import short_name
-from studies.many.members import RunStatus, Study, StudyRun
-from studies.many.run_set import RunSet
-from studies.many.sections import sections_of, shown_split
-from studies.many.tables import StudyTables
+from studies.findings.study_sections import sections_of, shown_split
+from studies.findings.study_tables import StudyTables
 from studies.run.plans import shown_plans
 from studies.run.results import read_samples
+from studies.run_sets.discovery import short_name
+from studies.run_sets.members import RunStatus, Study, StudyRun
+from studies.run_sets.run_set import RunSet
 
 PAGE, TABLES = "study_report.html", "tables"
 
