@@ -17,7 +17,7 @@ from diffusion.sampler_names import SamplerName, check_sampler
 from diffusion.train_config import TrainConfig, parse_schedule
 from ground.endings import Mistake
 from ground.reading import check_finite, check_name, read_as, read_yaml
-from studies.experiment.denoiser_config import DenoiserConfig
+from studies.worlds.denoiser_config import DenoiserConfig
 from studies.worlds.kind import KindOfWorld
 from studies.worlds.registry import KINDS, AnySettings, world_of
 

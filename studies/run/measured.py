@@ -11,12 +11,12 @@ import pandas as pd
 
 from ground.endings import Mistake
 from studies.experiment.config import Config
-from studies.experiment.denoiser_config import DenoiserConfig
 from studies.run.directory import RunDir
 from studies.run.plans import MEMORISER, RENDER, Plan, shown_plans
 from studies.run.provenance import why_not
 from studies.run.results import NOT_YET, planned
 from studies.run.tables import read_part_rows
+from studies.worlds.denoiser_config import DenoiserConfig
 
 DENOISER, COPIES = "denoiser", "copies"  # the tables, and what their parts are called
 

@@ -16,8 +16,8 @@ from data_gen.output.preview import Row
 from data_gen.output.sources import Source
 from diffusion.model_config import ModelConfig
 from ground.endings import Mistake
-from studies.experiment.denoiser_config import DenoiserConfig
 from studies.worlds.contrasts import Contrasts
+from studies.worlds.denoiser_config import DenoiserConfig
 from studies.worlds.probe_images import ProbeImages
 from studies.worlds.tasks import Task
 

@@ -10,9 +10,9 @@ from torch import Tensor
 from data_gen.bumps.config import BumpsConfig
 from data_gen.bumps.sections import sections
 from data_gen.bumps.world import BumpWorld, draw, in_frame
-from studies.experiment.denoiser_config import DenoiserConfig
 from studies.worlds.bumps.exam import prompt_of
 from studies.worlds.contrasts import Contrast, Contrasts, Told, exact_answer
+from studies.worlds.denoiser_config import DenoiserConfig
 
 AXES = ("x", "y")
 

@@ -20,10 +20,10 @@ from data_gen.output.preview import Row, bump_rows
 from data_gen.output.sources import BumpSource
 from diffusion.model_config import ModelConfig
 from diffusion.training_data import TrainingData
-from studies.experiment.denoiser_config import DenoiserConfig
 from studies.worlds.bumps.contrasts import BumpContrasts
 from studies.worlds.bumps.exam import prompt_of
 from studies.worlds.bumps.probing import bump_batch, bump_curves, bump_heads
+from studies.worlds.denoiser_config import DenoiserConfig
 from studies.worlds.images import Training, WorldImages
 from studies.worlds.model_inputs import bump_conditioning
 from studies.worlds.probe_images import (

@@ -11,8 +11,8 @@ from data_gen.concepts import Combination
 from data_gen.render import draw
 from data_gen.scenes import draw_scenes
 from data_gen.world import World
-from studies.experiment.denoiser_config import MOST_SCENES, DenoiserConfig
 from studies.worlds.contrasts import Contrast, Contrasts, Told, answer_from
+from studies.worlds.denoiser_config import MOST_SCENES, DenoiserConfig
 
 SCENE, RENDER = "denoiser.scene", "denoiser.render"  # streams of their own, never for training
 

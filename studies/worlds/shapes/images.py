@@ -19,8 +19,8 @@ from data_gen.output.sources import ShapeSource
 from data_gen.signals import match_signal, mean_gap
 from data_gen.world import World
 from ground.endings import Mistake, nearest
-from studies.experiment.denoiser_config import DenoiserConfig
 from studies.worlds.captioned_images import CaptionedImages
+from studies.worlds.denoiser_config import DenoiserConfig
 from studies.worlds.exams import value_places
 from studies.worlds.probe_images import (
     DEGRADED_SHARE,

@@ -11,7 +11,6 @@ from classifiers.scores import read_facts
 from ground.endings import Mistake
 from studies import stages
 from studies.experiment.config import Config, read_config, to_yaml
-from studies.experiment.denoiser_config import DenoiserConfig
 from studies.findings.denoiser_findings import clock_facts
 from studies.findings.plotting import plot_runs
 from studies.findings.run_findings import Findings
@@ -23,6 +22,7 @@ from studies.run.tables import read_part_rows, write_rows
 from studies.scoring.measurements.denoiser import KEY
 from studies.verify.denoiser_checks import wrong_denoiser_part
 from studies.verify.verify import verify
+from studies.worlds.denoiser_config import DenoiserConfig
 from tests.harness.evaluations import changed, copy, files, quiet
 from tests.harness.shared import made_once
 

@@ -19,7 +19,6 @@ from diffusion.objective_config import ObjectiveConfig
 from diffusion.pipeline import ConceptPipeline
 from ground.endings import Mistake
 from studies.experiment.config import read_config
-from studies.experiment.denoiser_config import DenoiserConfig
 from studies.run.plans import make_plans, memoriser_plan, render_plan
 from studies.scoring.evaluate import _common
 from studies.scoring.ideal import ideal_of
@@ -27,6 +26,7 @@ from studies.scoring.measurements.denoiser import DenoiserReadings, View, readin
 from studies.scoring.measurements.measurement import Subject
 from studies.worlds.bumps.contrasts import BumpContrasts
 from studies.worlds.contrasts import Contrast, Told, answer_from
+from studies.worlds.denoiser_config import DenoiserConfig
 from studies.worlds.exams import value_places
 from studies.worlds.shapes.contrasts import ShapeContrasts
 from tests.harness.evaluations import changed
