@@ -106,5 +106,5 @@ def _ask(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=ASK_SECONDS)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["it does not say why"]
-        raise Mistake(f"{command[0]}: {lines[-1]}")
+        raise Mistake(f"{command[0]}: {lines[-1].removeprefix(f'{command[0]}: error: ')}")
     return done.stdout.strip()

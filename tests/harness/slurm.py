@@ -136,7 +136,7 @@ def munged(folder: Path) -> list[str]:
 
 
 def idle_nodes() -> int:
-    command = ("sinfo", "--noheader", "--Node", "--states=idle", "--format=%N")
+    command = ("sinfo", "--noheader", "--Node", "--partition=low", "--states=idle", "--format=%N")
     return len(subprocess.run(command, capture_output=True, text=True).stdout.split())
 
 
