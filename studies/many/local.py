@@ -50,8 +50,8 @@ class Slot:
 def divide(slots: int | None, per_gpu: int, gpus: Sequence[str], num_cores: int) -> list[Slot]:
     """Divide cores and GPUs among slots.
 
-    slots: None is `per_gpu` on every GPU, or, without GPUs, one per core: two slots of one thread
-    do more than one of two. Raises Mistake for none.
+    slots: None is `per_gpu` on every GPU, or, without GPUs, one per core, of one thread each.
+    Raises Mistake for none.
     """
     if per_gpu < 1:
         raise Mistake(f"--slots-per-gpu: got {per_gpu}, allowed are 1 and more")

@@ -86,6 +86,12 @@ def _is_later(begins: str) -> bool:
     return datetime.fromisoformat(begins) > datetime.now() + timedelta(seconds=5)
 
 
+def resumed(node: str) -> bool:
+    """Ask for a node that is down; it may have come back by itself."""
+    subprocess.run(["scontrol", "update", f"NodeName={node}", "State=RESUME"], capture_output=True)
+    return "down" not in ask("sinfo", "--noheader", f"--nodes={node}", "--format=%T")
+
+
 def await_empty_queue() -> None:
     deadline = time.monotonic() + 30 * MINUTES
     while not hasten():
@@ -140,7 +146,7 @@ def test_nine_runs_survive_all_that_a_cluster_does(cluster, tmp_path):
     submitted.await_training(3)
     ask("scontrol", "update", f"NodeName={NODES[1]}", "State=DOWN", "Reason=test")
     time.sleep(5)
-    ask("scontrol", "update", f"NodeName={NODES[1]}", "State=RESUME")
+    wait_for("the node again", lambda: resumed(NODES[1]), MINUTES)
     await_empty_queue()
     while submitted.states() != {"done"}:  # a task that met its predecessor's lock has ended
         submitted.submit("retry")
