@@ -33,7 +33,10 @@ NOT_KEPT = "nothing is kept; the same command begins anew"
 LAUNCHED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # by torchrun
 ALONE = {"RANK": "0", "WORLD_SIZE": "1"}  # say the same as nothing
 STARTED = time.monotonic()
-SEVERAL_VALUES = ("--prompt", "--and", "--not", "--steps", "--run", "--world.held-out")
+SEVERAL_VALUES = (
+    *("--prompt", "--and", "--not", "--steps", "--run", "--against", "--levels"),
+    "--world.held-out",
+)
 ANY_WORLD = WorldConfig({"shape": Concept(("circle", "square"))})  # of --help without a config
 PROMPTS = "--evaluate.prompts."  # and the name of a set
 

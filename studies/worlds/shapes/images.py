@@ -5,6 +5,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from classifiers.certificate import compare_with_oracle, degradation_curves
 from classifiers.oracle import Oracle
@@ -16,6 +19,8 @@ from data_gen.leaks import LeakReport
 from data_gen.output.describe import describe_shapes
 from data_gen.output.preview import Row, combination_rows
 from data_gen.output.sources import ShapeSource
+from data_gen.render import Canvas, render
+from data_gen.scenes import draw_scenes
 from data_gen.signals import match_signal, mean_gap
 from data_gen.world import World
 from ground.endings import Mistake, nearest
@@ -28,6 +33,8 @@ from studies.worlds.probe_images import (
     ProbeImages,
     rendered_parts,
 )
+
+MEAN_OF = 1024  # renders of a combination
 
 
 class ShapeImages(CaptionedImages):
@@ -82,6 +89,14 @@ class ShapeImages(CaptionedImages):
 
     def combination_rows(self, shown: Sequence[Combination], length: int) -> list[Row]:
         return combination_rows(self.world, shown, length)
+
+    def mean_image(self, combination: Combination) -> Float[Tensor, "c h w"]:
+        """Return the mean of renders without pixel noise, whose nuisances and places within values
+        are the same for every combination: means differ by what is asked alone."""
+        index = torch.arange(MEAN_OF)
+        place = torch.full_like(index, self.world.space.index(combination))
+        scenes = draw_scenes(self.world, place, self.world.seed, "mean image", index)
+        return 2 * render(scenes, Canvas.of(self.world.config)).double().mean(0) - 1
 
     def match(self, concepts: Sequence[str]) -> str:
         names = self.world.space.names
