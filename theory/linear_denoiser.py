@@ -20,7 +20,7 @@ from ground.endings import Mistake
 from theory.closed_form import mode_rates
 
 LEAST_RATE = 1e-11  # of the largest: a slower mode is the rounding of one that data do not have
-LEAST_LIMIT = 1e-6  # of what pulls a curve up or down: a limit below it is the rounding of 0
+LEAST_LIMIT = 1e-9  # of 1, or of what pulls a curve up and down: below, it is the rounding of 0
 TIMES = 2048  # at which a curve is looked at for its last crossing
 HALVINGS = 60  # of the span between two of them
 
@@ -84,9 +84,9 @@ class Curve:
         """Flow time from which on y is at or above `share` of its limit.
 
         It may have been there before and have left again: the last crossing counts. NaN if the
-        limit is not above 0.
+        limit is not above 0, where obedience of 1e-9 is 0.
         """
-        if not self.limit > LEAST_LIMIT * float(self.gains.abs().sum()):
+        if not self.limit > LEAST_LIMIT * max(1.0, float(self.gains.abs().sum())):
             return float("nan")
         t = self._times(1 - share)
         last = int((self.at(t) < share * self.limit).nonzero()[-1])
