@@ -1,17 +1,20 @@
-"""Draw a world: describe it, show it, or export its images, captions and ground truth."""
+"""Draw a world: describe it, show it, predict what is learned first, or export it."""
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
+from diffusion.model_config import ModelConfig, check_model
 from ground.endings import Mistake
 from ground.reading import read_as
 from studies.cli import ANY_WORLD, read_flag, say, start
 from studies.experiment.config import to_dict
-from studies.experiment.world_file import WorldFile, read_world_file
+from studies.experiment.world_file import WorldFile, read_model, read_world_file
+
+LEVELS = (0.2, 0.5, 0.8)
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,12 @@ class Arguments:
         describe: print what is shown how often, how far apart it lies, what is held out.
         match: concepts; print the signal of each other one at which its images lie as far apart
             as those of the first.
+        predict: print when a linear denoiser would learn each concept, and what other theories say;
+            with --out as JSON too, beside the directory.
+        levels: noise levels of --predict, each by its signal fraction ᾱ.
+        against: runs with the same values and split; rank their learning times against those that
+            --predict says of their own worlds and models.
+        model: how --predict tells the linear denoiser what is asked, as the config has it.
     """
 
     config: Path
@@ -37,6 +46,10 @@ class Arguments:
     preview: Path | None = None
     describe: bool = False
     match: tuple[str, ...] = ()
+    predict: bool = False
+    levels: tuple[float, ...] = LEVELS
+    against: tuple[Path, ...] = ()
+    model: ModelConfig = field(default_factory=ModelConfig)
 
 
 def read_arguments() -> Arguments:
@@ -45,20 +58,45 @@ def read_arguments() -> Arguments:
     if path is None and not {"-h", "--help"} & set(sys.argv):
         raise Mistake("--config: missing; give a YAML file, such as configs/worlds/p2_2x2.yaml")
     file = read_world_file(Path(path)) if path else WorldFile("NAME", ANY_WORLD)
-    default = Arguments(Path(path or "configs/worlds/p2_2x2.yaml"), file)
+    model = read_model(Path(path)) if path and "--predict" in sys.argv else ModelConfig()
+    default = Arguments(Path(path or "configs/worlds/p2_2x2.yaml"), file, model=model)
     settings = (tyro.conf.AvoidSubcommands,)
     arguments = tyro.cli(Arguments, default=default, description=__doc__, config=settings)
     fields = read_as(WorldFile, to_dict(arguments.fields), "")  # flags obey a file's rules: no nan
-    return replace(arguments, fields=fields)
+    model = read_as(ModelConfig, to_dict(arguments.model), "model")
+    return replace(arguments, fields=fields, model=model)
 
 
 def check(arguments: Arguments) -> None:
-    if not (arguments.out or arguments.preview or arguments.describe or arguments.match):
-        raise Mistake("nothing to do; give --describe, --preview grid.png, --match or --out DIR")
+    asked = arguments.describe or arguments.match or arguments.predict
+    if not (asked or arguments.out or arguments.preview):
+        raise Mistake(
+            "nothing to do; give --describe, --predict, --preview grid.png, --match or --out DIR"
+        )
     if arguments.preview and arguments.preview.suffix != ".png":
         raise Mistake(f"--preview: got {arguments.preview}, allowed a name that ends in .png")
     if arguments.test_images < 0:
         raise Mistake(f"--test-images: got {arguments.test_images}, allowed 0 or more")
+    check_prediction(arguments)
+
+
+def check_prediction(arguments: Arguments) -> None:
+    given = {
+        "--levels": arguments.levels != LEVELS,
+        "--against": bool(arguments.against),
+        "--model": arguments.model != ModelConfig(),
+    }
+    if not arguments.predict:
+        for flag in [flag for flag, is_given in given.items() if is_given]:
+            raise Mistake(f"{flag}: is read with --predict alone")
+        return
+    check_model(arguments.model, arguments.fields.world.image_size_px)
+    levels = arguments.levels
+    for level in levels:
+        if not 0 < level < 1 or levels.count(level) > 1:
+            raise Mistake(f"--levels: got {level:g}, allowed different numbers above 0, below 1")
+    if not levels:
+        raise Mistake("--levels: got none, allowed one and more")
 
 
 def main() -> None:
@@ -73,6 +111,13 @@ def main() -> None:
         say("\n".join(images.describe()))
     if arguments.match:
         say(images.match(arguments.match))
+    if arguments.predict:
+        from studies.prediction.command import say_prediction
+
+        say_prediction(
+            *(world, images, arguments.model, arguments.levels),
+            *(arguments.against, arguments.out, say),
+        )
     if arguments.preview:
         preview(images, arguments.fields, arguments.preview)
         say(f"wrote {arguments.preview}")

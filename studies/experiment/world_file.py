@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from data_gen.captions import CaptionConfig
+from diffusion.model_config import ModelConfig
 from ground.endings import Mistake, nearest
 from ground.reading import check_finite, read_as, read_yaml
 from studies.experiment.config import Config
@@ -34,6 +35,12 @@ class WorldFile:
     def terms(self) -> KindOfWorld:
         """Return the checked world, as far as its config tells."""
         return world_of(self.world, self.captions)
+
+
+def read_model(path: Path) -> ModelConfig:
+    """Read the section `model` of any config; without one, it is the default. Raises Mistake,
+    naming the key."""
+    return read_as(ModelConfig, read_yaml(path).get("model", {}), "model")
 
 
 def read_world_file(path: Path) -> WorldFile:

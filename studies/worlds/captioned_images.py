@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from classifiers.heads import Head
 from data_gen.concepts import Combination
@@ -51,6 +53,11 @@ class CaptionedImages(WorldImages):
     @abstractmethod
     def combination_rows(self, shown: Sequence[Combination], length: int) -> list[Row]:
         """Return a row of images for each of some combinations."""
+
+    @abstractmethod
+    def mean_image(self, combination: Combination) -> Float[Tensor, "c h w"]:
+        """Return the mean image of a combination, held out or not, in [−1, 1], float64. Raises
+        Mistake if there is no image of it."""
 
     @cached_property
     def checked_set(self) -> tuple[Dataset, list[str]]:

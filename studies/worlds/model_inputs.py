@@ -32,6 +32,7 @@ from ground import streams
 from ground.endings import Mistake
 from studies.worlds.exams import value_places
 
+SEEN_RAW = {"shift": 0.0, "scale": 1.0}  # numbers as they are
 SAME = 1e-6  # class means that differ by less are float32's rounding of the same number
 NUMBERS = ("vector", "one_hot", "embeddings", "coordinates")  # the kinds that read no text
 
@@ -116,6 +117,21 @@ def condition_rows(
         rows[unsaid, entries] = layout.default[entries]
         rows[wrong, entries] = means[said[wrong, i]]
     return rows, torch.arange(len(data))
+
+
+def numbers_seen(
+    world: Captioned, data: Dataset, model: ModelConfig
+) -> tuple[Float[Tensor, "n k"], Float[Tensor, "combinations k"]]:
+    """Return what the layers of a model that reads a vector or one-hot values see of every image
+    of a training set, and of the caption of every combination. Raises Mistake as
+    `make_conditioning` does."""
+    conditioning = make_conditioning(world, model)
+    rows, row = condition_rows(world, data, conditioning)
+    captions = [world.captioner.write(combination) for combination in world.space.combinations]
+    seen = _standardization(world, model)
+    shift, scale = (torch.tensor(seen.get(key, default)) for key, default in SEEN_RAW.items())
+    told = rows[row], conditioning.prompts.inputs(captions)
+    return (told[0] - shift) * scale, (told[1] - shift) * scale
 
 
 class _Layout:

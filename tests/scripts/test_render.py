@@ -327,6 +327,41 @@ def test_the_command_line_describes_shows_and_exports(tmp_path):
     assert Image.open(tmp_path / "grid.png").width > 600
 
 
+def test_the_command_line_predicts_without_training():
+    """From the config's own model, which its flags change; the model of others is left unread."""
+    flags = ["--world.num-images", "60", "--world.image-size-px", "8", "--levels", "0.5", "0.1"]
+    config = ["--config", "configs/swingby_2x2.yaml"]
+    status, out, err = call("render", *config, "--predict", *flags)
+    assert status == 0, err
+    assert "told the vector, raw, 11 numbers" in out and "asked for: blue small" in out
+    assert out.index("signal fraction 0.5") < out.index("signal fraction 0.1")
+    assert out.count("learned first: ") == 2
+    changed = ["--model.numbers", "standardized"]
+    assert "the vector, standardized" in call("render", *config, "--predict", *flags, *changed)[1]
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (["--levels", "0.3"], "--levels: is read with --predict alone"),
+        (["--against", "runs/a"], "--against: is read with --predict alone"),
+        (["--model.numbers-scale", "2"], "--model: is read with --predict alone"),
+        (["--predict", "--levels", "0.3", "1"], "--levels: got 1, allowed different numbers above"),
+        (["--predict", "--levels", "0.3", "0.3"], "--levels: got 0.3, allowed different numbers"),
+        (["--predict", "--levels", "0.3", "--levels", "0.4"], "--levels: given twice"),
+        (["--predict", "--model.numbers-scale", "2"], "model.numbers_scale: is read with model"),
+        (["--predict", "--model.conditioning", "coordinates"], "model.conditioning: got 'coord"),
+        (["--predict", "--against", "runs/none"], "runs/none: not a run directory"),
+    ],
+)
+def test_mistakes_of_predictions_are_one_line(flags, message):
+    small = ["--world.num-images", "60", "--world.image-size-px", "8"]
+    config = ["--config", "configs/swingby_2x2.yaml", "--describe"]
+    status, _, err = call("render", *config, *small, *flags)
+    assert status == 2 and message in err, err
+    assert err.count("\n") == 1 and "Traceback" not in err
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from classifiers.degradation import degraded_rows, judged_by
@@ -29,6 +29,7 @@ from studies.worlds.exams import value_places
 from studies.worlds.probe_images import DEGRADED_SHARE, ProbeImages
 
 SHARE = 5  # one image in so many certifies the probe, one sets its limit; the others teach it
+CHUNK = 1024  # images of which a sum is taken at once
 LEAST = 3  # images of a combination: one for each of these
 NO_ORACLE = "none: no renderer draws photographs, so there is nothing to fit to them"
 
@@ -121,6 +122,18 @@ class PhotoImages(CaptionedImages):
 
     def training_set(self) -> Dataset:
         return training_set(self.world)
+
+    def mean_image(self, combination: Combination) -> Float[Tensor, "c h w"]:
+        """Return the mean of all images in use, also of those that training does not show."""
+        place = self.world.space.index(combination)
+        if not self.world.kept[place]:
+            name = self.world.space.name(combination)
+            raise Mistake(f"{self.world.config.table}: shows {name!r} in no image in use")
+        parts = in_order(self.world)[place].rows.split(CHUNK)
+        total = torch.stack([self.batch(rows)[0].sum(0, dtype=torch.int64) for rows in parts]).sum(
+            0
+        )
+        return total.double() / self.world.kept[place] / 127.5 - 1
 
     def leak_check(self, data: Dataset) -> LeakReport:
         return leak_check(self.world, data)

@@ -5,6 +5,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from classifiers.certificate import compare_with_oracle, degradation_curves
 from classifiers.oracle import Oracle
@@ -16,6 +19,8 @@ from data_gen.leaks import LeakReport
 from data_gen.output.describe import describe_shapes
 from data_gen.output.preview import Row, combination_rows
 from data_gen.output.sources import ShapeSource
+from data_gen.render import Canvas, render
+from data_gen.scenes import draw_scenes
 from data_gen.signals import match_signal, mean_gap
 from data_gen.world import World
 from ground.endings import Mistake, nearest
@@ -30,6 +35,9 @@ from studies.worlds.probe_images import (
     rendered_parts,
 )
 from studies.worlds.shapes.contrasts import ShapeContrasts
+
+MEAN_OF = 4096  # renders: of colors .2 apart, ‖difference of means‖² is then known to 2 %
+CHUNK = 1024  # of them at once
 
 
 class ShapeImages(CaptionedImages):
@@ -87,6 +95,17 @@ class ShapeImages(CaptionedImages):
 
     def combination_rows(self, shown: Sequence[Combination], length: int) -> list[Row]:
         return combination_rows(self.world, shown, length)
+
+    def mean_image(self, combination: Combination) -> Float[Tensor, "c h w"]:
+        """Return the mean of renders without pixel noise, whose nuisances and places within values
+        are the same for every combination: means differ by what is asked alone."""
+        place, canvas = self.world.space.index(combination), Canvas.of(self.world.config)
+        total = torch.zeros(self.world.image_shape, dtype=torch.float64)
+        for index in torch.arange(MEAN_OF).split(CHUNK):
+            shown = torch.full_like(index, place)
+            scenes = draw_scenes(self.world, shown, self.world.seed, "mean image", index)
+            total += render(scenes, canvas).double().sum(0)
+        return 2 * total / MEAN_OF - 1
 
     def match(self, concepts: Sequence[str]) -> str:
         names = self.world.space.names

@@ -1,0 +1,132 @@
+"""Predictions against runs: do concepts come in the order that a theory expects?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from analysis.measures.learning_times import learning_times
+from analysis.measures.rank_agreement import RankAgreement, rank_agreement
+from analysis.tables.trajectory import accuracy_curves
+from ground.endings import Mistake
+from ground.files import hash_json
+from studies.experiment.config import to_dict
+from studies.prediction.moments import world_moments
+from studies.prediction.prediction import ConceptPrediction, expected_times, predict
+from studies.run.directory import RunDir
+from studies.run.opened import Experiment
+from studies.worlds.kind import KindOfWorld
+
+
+@dataclass(frozen=True)
+class Learned:
+    """When a run has learned every concept: its probe's accuracy reaches .8 for good.
+
+    Attributes:
+        run: its name.
+        steps: by concept; 0: by the first scored step, infinite: not by the last one.
+        ends: first and last scored step after 0.
+    """
+
+    run: str
+    steps: Mapping[str, float]
+    ends: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Predictions from the worlds of some runs, and what the runs did.
+
+    Attributes:
+        predictions: of every run.
+        learned: by every run.
+    """
+
+    predictions: Sequence[Sequence[ConceptPrediction]]
+    learned: Sequence[Learned]
+
+    @cached_property
+    def measured(self) -> np.ndarray:
+        """Return steps (runs, concepts) in the order of the predictions."""
+        concepts = dict.fromkeys(one.concept for one in self.predictions[0])
+        return np.array([[run.steps[name] for name in concepts] for run in self.learned])
+
+    def agreement(self, theory: str, alpha_bar: float) -> RankAgreement:
+        """Return how far the order that a theory expects is that of the runs."""
+        expected = [
+            expected_times(theory, [one for one in found if one.alpha_bar == alpha_bar])
+            for found in self.predictions
+        ]
+        return rank_agreement(np.array(expected), self.measured, rng=np.random.default_rng(0))
+
+
+def compare(world: KindOfWorld, paths: Sequence[Path], levels: Sequence[float]) -> Comparison:
+    """Predict from the world and the model of each run alone, and read when it learned.
+
+    Raises Mistake for runs with other concepts or another split than `world`, for one given twice,
+    for one without scores, and where an order cannot be known.
+    """
+    experiments = [Experiment.of_run(RunDir(path)) for path in paths]
+    _check(world, experiments)
+    learned = [_learned(experiment) for experiment in experiments]
+    _check_ends(learned)
+    known: dict[str, list[ConceptPrediction]] = {}
+    for experiment in experiments:
+        key = _key(experiment)
+        if key not in known:
+            config = experiment.config
+            moments = world_moments(experiment.world, experiment.images, config.model)
+            known[key] = predict(moments, levels)
+    return Comparison([known[_key(experiment)] for experiment in experiments], learned)
+
+
+def _check(world: KindOfWorld, experiments: Sequence[Experiment]) -> None:
+    """Raise Mistake for a run that cannot stand beside the others."""
+    identity, seen = world.exam({}, 0).identity, set()
+    for experiment in experiments:
+        path = experiment.run.path
+        if path.resolve() in seen:
+            raise Mistake(f"--against: {path} is given twice")
+        seen.add(path.resolve())
+        if experiment.exam.identity != identity:
+            raise Mistake(f"--against: {path} has other values or another split than --config")
+
+
+def _key(experiment: Experiment) -> str:
+    """Return what a prediction depends on."""
+    config = experiment.config
+    return hash_json([to_dict(part) for part in (config.world, config.captions, config.model)])
+
+
+def _learned(experiment: Experiment) -> Learned:
+    """Return when a run learned each concept on what it never saw or, if it saw all, on that."""
+    split = "held_out" if experiment.exam.held_out else "train"
+    curves = accuracy_curves(experiment.planned_scores(experiment.probe_name))
+    curves = curves[(curves["split"] == split) & (curves["step"] > 0)]
+    steps = {
+        str(name): _time(curve["step"].to_numpy(float), curve["accuracy"].to_numpy())
+        for name, curve in curves[curves["measure"] != "joint"].groupby("measure", sort=False)
+    }
+    ends = int(curves["step"].min()), int(curves["step"].max())
+    return Learned(experiment.run.path.name, steps, ends)
+
+
+def _time(t: np.ndarray, accuracy: np.ndarray) -> float:
+    found = learning_times(t, accuracy)
+    if np.isnan(found.time):
+        return 0.0 if found.low == 0 else np.inf
+    return float(found.time)
+
+
+def _check_ends(learned: Sequence[Learned]) -> None:
+    """Raise Mistake where a time before the first or after the last scored step could be on either
+    side of another run's."""
+    unknown = [run for run in learned if {0.0, np.inf} & {*run.steps.values()}]
+    if unknown and len({run.ends for run in learned}) > 1:
+        raise Mistake(
+            f"--against: {unknown[0].run} learned a concept before its first or after its last "
+            f"scored step; allowed are runs that are scored from the same first to the same last "
+            f"step"
+        )
