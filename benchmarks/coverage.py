@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from scipy import stats
 
+from analysis.measures.hierarchical import mean_over_seeds_and_noise
 from analysis.measures.intervals import binomial_bounds, mean_over_seeds
 from analysis.measures.obedience import obedience, redrawn
 from analysis.measures.paired import bonett_price_interval
@@ -22,6 +23,9 @@ CHANCES = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99)
 DISCORDANT = ((0.05, 0.05), (0.01, 0.01), (0.06, 0.02), (0.1, 0.0), (0.2, 0.05), (0.3, 0.1))
 REPEATS = 4000
 SEEDS = (8, 12, 16, 24, 32, 64)
+FEW_SEEDS = (2, 3, 5, 8, 16, 32)
+IMAGES_OF_A_SEED = 64
+ACCURACIES = ((0.6, 0.0), (0.6, 0.08), (0.9, 0.05), (0.98, 0.02), (1.0, 0.0))  # mean, spread
 TIMES = 40
 SCENES = (8, 16, 24, 48, 96)
 
@@ -89,6 +93,19 @@ def obedience_coverage(scenes: int, evenness: float, rng: np.random.Generator) -
     return _share(low, high, 0.4)
 
 
+def seed_and_noise_coverage(
+    mean: float, spread: float, seeds: int, rng: np.random.Generator
+) -> float:
+    """Return the coverage of the mean accuracy over seeds, each read off 64 images."""
+    chance = rng.normal(mean, spread, (REPEATS // 4, 100, seeds)).clip(0, 1)
+    truth, chance = float(chance.mean()), chance[:, 0].T
+    n = np.full(chance.shape, float(IMAGES_OF_A_SEED))
+    read = rng.binomial(IMAGES_OF_A_SEED, chance) / n
+    noise = binomial_bounds((read * n).sum(0), n.sum(0))
+    variances = read * (1 - read) / n
+    return _share(*mean_over_seeds_and_noise(read, variances, noise, rng=rng, num_draws=999), truth)
+
+
 def false_alarms(runs: int, rho: float, rng: np.random.Generator) -> float:
     """Return how often `mean_swing_test` calls flat curves in AR(1) noise rising, at a level of 5
     %."""
@@ -142,8 +159,14 @@ def main() -> None:
         for name, shape in evenness.items()
     }
     print_table("Obedience over scenes", [f"{n} scenes" for n in SCENES], obeyed)
+    accuracies = {f"{mean:g} ± {spread:g}": (mean, spread) for mean, spread in ACCURACIES}
+    both = {
+        name: [seed_and_noise_coverage(*kind, n, rng) for n in FEW_SEEDS]
+        for name, kind in accuracies.items()
+    }
+    print_table("Means over seeds and noise", [f"{n} seeds" for n in FEW_SEEDS], both)
     tables = {"shares": shares, "mixed": mixed, "paths": paths, "paired": pairs, "means": means}
-    tables |= {"obedience": obeyed}
+    tables |= {"obedience": obeyed, "both": both}
     least = {f"least_{name}": min(map(min, rows.values())) for name, rows in tables.items()}
     least["most_false_alarms"] = max(map(max, alarms.values()))
     print("\n" + json.dumps({name: round(value, 3) for name, value in least.items()}))

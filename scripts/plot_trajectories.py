@@ -13,7 +13,7 @@ class Arguments:
     """Arguments of the command line.
 
     Attributes:
-        run: one or more evaluated run directories of one world.
+        run: one or more evaluated run directories of one world, or folders of such.
         out: folder for the figures.
     """
 

@@ -150,7 +150,8 @@ def learning_law_figure(
     """Learning times against a setting, both logarithmic: a panel per measure, a point per run, and
     the typical time of each value with its interval.
 
-    A run that has not learned by its last snapshot is an empty triangle there.
+    A run that has not learned by its last snapshot is an empty triangle there. Intervals that go
+    beyond the snapshots are cut.
 
     times: as `learning.learning_time_table` returns them, of one split, with the column `setting`.
     typical: as `variants.typical_times` returns them, of that split, with `setting`.
@@ -164,7 +165,9 @@ def learning_law_figure(
             _draw_typical(panel, typical[typical["measure"] == measure], setting)
             panel.set(xscale="log", yscale="log", title=f"{measure}\n{laws.get(measure, '')}")
             _few_ticks(panel.xaxis, times[setting], "{:g}".format)
-            _few_ticks(panel.yaxis, _finite_ends(times), short_count)
+            ends = _finite_ends(times)
+            _few_ticks(panel.yaxis, ends, short_count)
+            panel.set_ylim(ends.min() / 1.3, ends.max() * 1.3)
         figure.supxlabel(setting, fontsize=8)
         figure.supylabel("images seen until learned", fontsize=8)
         figure.legend(handles=_law_legend(), loc="outside upper center", ncols=3)

@@ -128,7 +128,9 @@ def _hash(script: str) -> str:
 def _cell(value: Cell) -> str:
     if value is None:
         return ""
-    return f"{value:.3g}" if isinstance(value, float) and abs(value) < 1000 else str(value)
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return str(value)
 
 
 def _points(curve: Sequence[float]) -> str:

@@ -70,7 +70,8 @@ def _cells_by_runs(means: pd.DataFrame) -> Iterator[tuple[np.ndarray, pd.MultiIn
 
 def typical_times(times: pd.DataFrame, about: pd.DataFrame) -> pd.DataFrame:
     """Typical learning time of each variant: a log-normal fit to the brackets of its runs, of which
-    some have not learned in time (`learning_times.typical_time`).
+    some have not learned in time (`learning_times.typical_time`). Of one run it is that run's time,
+    with its interval over noise.
 
     times: as `learning.learning_time_table` returns them.
 
@@ -80,14 +81,19 @@ def typical_times(times: pd.DataFrame, about: pd.DataFrame) -> pd.DataFrame:
     joined = times.merge(about[["run", "variant"]], on="run")
     groups: Any = joined.groupby(["variant", "split", "measure"], sort=False)
     rows = [
-        {"variant": variant, "split": split, "measure": m, **_told(_typical(own), "images_seen")}
+        {"variant": variant, "split": split, "measure": m, **_typical(own)}
         for (variant, split, m), own in groups
     ]
     return pd.DataFrame(rows)
 
 
-def _typical(own: pd.DataFrame) -> Fit:
-    return typical_time(own["after"].to_numpy(np.float64), own["by"].to_numpy(np.float64))
+def _typical(own: pd.DataFrame) -> dict[str, float]:
+    if len(own) == 1:
+        row = own.iloc[0]
+        ends = {end: float(row[end]) for end in ("images_seen", "low", "high")}
+        return {**ends, "runs": 1, "censored": int(np.isnan(row["images_seen"]))}
+    brackets = (own[end].to_numpy(np.float64) for end in ("after", "by"))
+    return _told(typical_time(*brackets), "images_seen")
 
 
 def _told(fit: Fit, name: str) -> dict[str, float]:

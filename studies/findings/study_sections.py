@@ -94,7 +94,7 @@ def _time(row: Any) -> str:
         return "–"
     runs, censored = int(row["runs"]), int(row["censored"])
     if np.isnan(row["images_seen"]):
-        return f"not learned in {censored} of {runs}" if censored else "of one run, see runs"
+        return f"not known: in {censored} of {runs} not between snapshots"
     late = f"; {censored} of {runs} not in time" if censored else ""
     return f"{row['images_seen']:,.0f} [{row['low']:,.0f}, {row['high']:,.0f}]{late}"
 
@@ -109,7 +109,7 @@ def _law(tables: StudyTables, setting: str) -> Section:
     times = tables.times.merge(tables.about[["run", setting]], on="run")
     typical = tables.typical.merge(settings, on="variant")
     laws = {row["measure"]: row for row in tables.laws_of(split)}
-    titles = {measure: _exponent(row, ".2f") for measure, row in laws.items()}
+    titles = {measure: _exponent(row, 2) for measure, row in laws.items()}
     figure = learning_law_figure(
         times[times["split"] == split], typical[typical["split"] == split], setting, titles
     )
@@ -117,16 +117,19 @@ def _law(tables: StudyTables, setting: str) -> Section:
         f"Images seen until each concept is learned ({_said(split)}), against {setting}. Above "
         f"each panel the exponent of the law, time ∝ setting^exponent, with its interval."
     )
-    rows = [{"measure": m, "exponent": _exponent(row, ".3f")} for m, row in laws.items()]
+    rows = [{"measure": m, "exponent": _exponent(row, 3)} for m, row in laws.items()]
     notes = [LEARNED, "Runs that have not learned in time count as censored; none is left out."]
     return Section("Learning time by setting", [(caption, figure)], rows, notes)
 
 
-def _exponent(row: Any, digits: str) -> str:
+def _exponent(row: Any, digits: int) -> str:
     if np.isnan(row["exponent"]):
         return "no law: too few"
-    low, high = (f"{row[end]:{digits}}" for end in ("low", "high"))
-    return f"{row['exponent']:{digits}} [{low}, {high}]"
+    middle, low, high = (
+        f"{round(row[key], digits) + 0.0:.{digits}f}"  # no −0
+        for key in ("exponent", "low", "high")
+    )
+    return f"{middle} [{low}, {high}]"
 
 
 def _heat_maps(tables: StudyTables) -> Section:

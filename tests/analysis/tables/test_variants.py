@@ -108,6 +108,13 @@ def test_a_run_that_has_not_learned_is_censored_and_kept(make_scores):
     assert (typical["images_seen"] > without["images_seen"]).all()
 
 
+def test_the_typical_time_of_one_run_is_its_own(make_scores):
+    times = learning_time_table(planted(make_scores, "r", 20))
+    typical = typical_times(times, about_of(("r", "alone", 0, 1.0)))
+    columns = ["split", "measure", "images_seen", "low", "high"]
+    pd.testing.assert_frame_equal(typical[columns], times[columns])
+
+
 def test_of_most_runs_not_learning_there_is_no_typical_time(make_scores):
     scores = {n: planted(make_scores, n, 4000) for n in ("a", "b", "c")}
     times = all_of(learning_time_table, scores)
