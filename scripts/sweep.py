@@ -77,6 +77,18 @@ class Stop(Study):
 
 
 @dataclass(frozen=True)
+class Report(Study):
+    """Write the report of all that is there, and the numbers of its figures as CSV.
+
+    Attributes:
+        tables: tables of the runs, such as scores, to be written as one each: a folder of Parquet
+            files with the settings as columns.
+    """
+
+    tables: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Work(Study):
     """Work at runs in this process until none is free: what the other commands start.
 
@@ -99,6 +111,7 @@ COMMANDS = (
     | Annotated[Status, tyro.conf.subcommand("status")]
     | Annotated[Retry, tyro.conf.subcommand("retry")]
     | Annotated[Stop, tyro.conf.subcommand("stop")]
+    | Annotated[Report, tyro.conf.subcommand("report")]
     | Annotated[Work, tyro.conf.subcommand("work")]
 )
 
@@ -147,6 +160,20 @@ def stop(arguments: Stop) -> None:
     say(f"asked {stop_launchers(folder)} launchers and {cancel(folder)} jobs of SLURM to stop")
 
 
+def report(arguments: Report) -> None:
+    from studies.findings.study_report import write_study_report
+    from studies.run_sets.run_set import RunSet
+
+    _, folder = arguments.read()
+    study = folder.read()
+    page = write_study_report(study, folder.read_status(), folder.path)
+    for name in arguments.tables:
+        table = folder.path / "tables" / f"{name}.parquet"
+        RunSet(study.runs).write(table, name)
+        say(f"wrote {table}")
+    say(f"report: {page}")
+
+
 def work(arguments: Work) -> None:
     study, folder = arguments.read()
     share = Share(*(getattr(arguments, field.name) for field in fields(Share)))
@@ -159,6 +186,8 @@ def main() -> None:
     arguments, flags = read_arguments()
     if isinstance(arguments, Run):
         run(arguments, flags)
+    elif isinstance(arguments, Report):
+        report(arguments)
     elif isinstance(arguments, Work):
         work(arguments)
     elif isinstance(arguments, Status):
