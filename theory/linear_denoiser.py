@@ -83,8 +83,8 @@ class Curve:
     def learning_time(self, share: float = 0.5) -> float:
         """Flow time from which on y is at or above `share` of its limit.
 
-        It may have been there before and have left again: the last crossing counts. NaN if the
-        limit is not above 0, where obedience of 1e-9 is 0.
+        share: above 0, below 1. The curve may have been there before and have left again: the last
+        crossing counts. NaN if the limit is not above 0, where 1e-9 is 0.
         """
         if not self.limit > LEAST_LIMIT * max(1.0, float(self.gains.abs().sum())):
             return float("nan")

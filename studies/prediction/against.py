@@ -62,14 +62,20 @@ class Comparison:
         return rank_agreement(np.array(expected), self.measured, rng=np.random.default_rng(0))
 
 
-def compare(world: KindOfWorld, paths: Sequence[Path], levels: Sequence[float]) -> Comparison:
-    """Predict from the world and the model of each run alone, and read when it learned.
-
-    Raises Mistake for runs with other concepts or another split than `world`, for one given twice,
-    for one without scores, and where an order cannot be known.
-    """
+def open_runs(world: KindOfWorld, paths: Sequence[Path]) -> list[Experiment]:
+    """Open runs. Raises Mistake for what is none, for one with other values or another split than
+    `world`, and for one given twice."""
     experiments = [Experiment.of_run(RunDir(path)) for path in paths]
     _check(world, experiments)
+    return experiments
+
+
+def compare(experiments: Sequence[Experiment], levels: Sequence[float]) -> Comparison:
+    """Predict from the world and the model of each run alone, and read when it learned.
+
+    Raises Mistake for a run without scores, where an order cannot be known, and as `world_moments`
+    does.
+    """
     learned = [_learned(experiment) for experiment in experiments]
     _check_ends(learned)
     known: dict[str, list[ConceptPrediction]] = {}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from diffusion.model_config import ModelConfig
 from ground.files import write_json
-from studies.prediction.against import compare
+from studies.prediction.against import compare, open_runs
 from studies.prediction.moments import world_moments
 from studies.prediction.prediction import predict
 from studies.prediction.printed import comparison_lines, prediction_data, prediction_lines
@@ -24,12 +24,13 @@ def say_prediction(
 ) -> None:
     """Print predictions at noise levels and, of runs, how far they agree; write them as JSON.
 
-    Raises Mistake as `world_moments` and `compare` do.
+    Raises Mistake as `world_moments`, `open_runs` and `compare` do.
     """
+    runs = open_runs(world, against) if against else []
     moments = world_moments(world, images, model)
     found = predict(moments, levels)
     say("\n".join(prediction_lines(moments, found)))
-    comparison = compare(world, against, levels) if against else None
+    comparison = compare(runs, levels) if runs else None
     if comparison:
         say("\n".join(comparison_lines(comparison)))
     if out:

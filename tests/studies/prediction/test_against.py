@@ -15,7 +15,7 @@ from data_gen.world import WorldConfig
 from diffusion.model_config import ModelConfig
 from ground.endings import Mistake
 from studies.experiment.config import Config
-from studies.prediction.against import Comparison, Learned, compare
+from studies.prediction.against import Comparison, Learned, compare, open_runs
 from studies.prediction.command import say_prediction
 from studies.prediction.prediction import ConceptPrediction
 from studies.prediction.printed import comparison_lines
@@ -73,10 +73,14 @@ def make_runs(tmp_path, monkeypatch):
     return make
 
 
+def compared(paths: list[Path]) -> Comparison:
+    return compare(open_runs(config("x").terms, paths), LEVELS)
+
+
 def test_learning_times_are_those_of_what_is_held_out(make_runs):
     early, late = {"color": 400.0, "size": 50.0}, {"color": math.inf, "size": 200.0}
     paths = make_runs((config("a"), scores(early)), (config("b", 0.2), scores(late)))
-    found = compare(config("x").terms, paths, LEVELS)
+    found = compared(paths)
     between = 200 * 2**0.8  # where a straight line in ln t from 0 to 1 is at .8
     assert found.learned[0].steps == {"color": pytest.approx(between), "size": 0.0}
     assert found.learned[1].steps == {"color": math.inf, "size": pytest.approx(100 * 2**0.8)}
@@ -93,7 +97,7 @@ def test_runs_of_one_world_are_predicted_once(make_runs, monkeypatch):
     monkeypatch.setattr(against, "predict", lambda *a: calls.append(1.0) or real(*a))
     learned = scores({"color": 400.0, "size": 200.0})
     paths = make_runs(*((config(name), learned) for name in "abc"))
-    assert len(compare(config("x").terms, paths, LEVELS).predictions) == 3 and len(calls) == 1
+    assert len(compared(paths).predictions) == 3 and len(calls) == 1
 
 
 def prediction(concept: str, time: float, a_k: float) -> ConceptPrediction:
@@ -146,10 +150,10 @@ def test_runs_that_cannot_be_ranked_together_are_refused(make_runs):
     paths = make_runs((config("a"), learned), (config("b"), never), (other, learned))
     world = config("x").terms
     with pytest.raises(Mistake, match="--against: .*/a is given twice"):
-        compare(world, [paths[0], paths[0]], LEVELS)
+        open_runs(world, [paths[0], paths[0]])
     with pytest.raises(Mistake, match="--against: .*/other has other values or another split"):
-        compare(world, [paths[0], paths[2]], LEVELS)
+        open_runs(world, [paths[0], paths[2]])
     with pytest.raises(Mistake, match="--against: b learned a concept before its first or after"):
-        compare(world, paths[:2], LEVELS)
+        compared(paths[:2])
     with pytest.raises(Mistake, match="none: not a run directory"):
-        compare(world, [Path("none")], LEVELS)
+        open_runs(world, [Path("none")])
