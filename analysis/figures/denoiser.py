@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis.figures.run import draw_path, looks_of, path_legend
+from analysis.figures.run import (
+    draw_path,
+    draw_samples_path,
+    looks_of,
+    mean_paths,
+    path_legend,
+)
 from analysis.figures.style import colors_of, figure_style, images_seen_axis, new_figure
-from analysis.tables.trajectory import in_reading_order, mean_over_runs
+from analysis.tables.trajectory import MOST_UNSURE, in_reading_order, mean_over_runs
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -71,7 +77,7 @@ def denoiser_path_figure(curves: pd.DataFrame, samples: pd.DataFrame) -> Figure:
         figure = new_figure(3.3 * len(pairs) + 0.6)
         rows = figure.subplots(2 * len(pairs), 1 + len(levels), squeeze=False)
         for (x, y), (first, second) in zip(pairs, rows.reshape(len(pairs), 2, -1), strict=True):
-            _draw_paths(first[0], held_out, "coordinate", x, y, names)
+            _draw_samples(first[0], held_out, x, y, names)
             first[0].set(title="samples", xlabel=x, ylabel=y)
             second[0].remove()
             for panel, below, level in zip(first[1:], second[1:], levels, strict=True):
@@ -80,7 +86,8 @@ def denoiser_path_figure(curves: pd.DataFrame, samples: pd.DataFrame) -> Figure:
                 _draw_paths(below, own, "coordinate", x, y, names)
                 panel.set(title=f"obedience, {level:g}", xlabel=x)
                 below.set(title=f"coordinate, {level:g}", xlabel=x)
-        figure.legend(handles=path_legend(names), loc="outside lower center", ncols=4)
+        faint = bool((held_out["unsure"] > MOST_UNSURE).any())
+        figure.legend(handles=path_legend(names, faint), loc="outside lower center", ncols=4)
     return figure
 
 
@@ -135,6 +142,14 @@ def _draw_curve(
         panel.plot(mean.index, mean, linewidth=1.8, **look)
 
 
+def _draw_samples(panel: Axes, samples: pd.DataFrame, x: str, y: str, names: Sequence[str]) -> None:
+    paths = mean_paths(samples)
+    for look, name in zip(looks_of(len(names)), names, strict=True):
+        if name in paths:
+            draw_samples_path(panel, paths[name], x, y, **look)
+    _frame_paths(panel)
+
+
 def _draw_paths(
     panel: Axes, shown: pd.DataFrame, value: str, x: str, y: str, names: Sequence[str]
 ) -> None:
@@ -144,6 +159,11 @@ def _draw_paths(
         path = path.reindex(columns=[x, y]).dropna()
         if len(path):
             draw_path(panel, path[x].to_numpy(), path[y].to_numpy(), **look)
+    _frame_paths(panel)
+
+
+def _frame_paths(panel: Axes) -> None:
+    """Mark the ideal, and let the frame hold both values of a concept."""
     panel.scatter([1], [1], marker="x", s=30, color="0.4", linewidth=1.0, zorder=5)
     for low, high, set_limits in (
         (*panel.get_xlim(), panel.set_xlim),

@@ -19,12 +19,14 @@ from analysis.figures.style import (
     new_figure,
     panels_of,
 )
-from analysis.tables.trajectory import SPLITS, in_reading_order, mean_over_runs
+from analysis.tables.trajectory import MOST_UNSURE, SPLITS, in_reading_order, mean_over_runs
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+FAINT = 0.22  # opacity of what counts for nothing
+FAINT_IS = "more than half unsure"
 
 
 def accuracy_figure(
@@ -76,21 +78,40 @@ def trajectory_figure(trajectories: pd.DataFrame) -> Figure:
     concepts = list(held_out["concept"].unique())
     if len(concepts) < 2:
         raise ValueError(f"needs held-out combinations of two or more concepts, got {concepts}")
-    means = mean_over_runs(held_out, ["combination", "step", "concept"], "coordinate")
-    paths = {str(name): path.unstack("concept") for name, path in means.groupby("combination")}
+    paths = mean_paths(held_out)
     pairs = list(combinations(concepts, 2))
     with figure_style():
         figure, panels = panels_of(len(pairs), columns=3, panel_height_in=2.15)
         for panel, (x, y) in zip(panels, pairs, strict=True):
             for look, path in zip(looks_of(len(paths)), paths.values(), strict=True):
-                draw_path(panel, path[x].to_numpy(), path[y].to_numpy(), **look)
+                draw_samples_path(panel, path, x, y, **look)
             panel.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
             panel.set(xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
             panel.set(xlabel=f"mean p(target {x})", ylabel=f"mean p(target {y})")
             panel.tick_params(labelleft=True)
-        handles = path_legend(list(paths))
+        handles = path_legend(list(paths), bool((held_out["unsure"] > MOST_UNSURE).any()))
         figure.legend(handles=handles, loc="outside lower center", ncols=4)
     return figure
+
+
+def mean_paths(held_out: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Path of each combination, averaged over the snapshots that all runs have: its steps, by
+    concept the coordinate and, under ("unsure", concept), the share of unsure images."""
+    keys = ["combination", "step", "concept"]
+    means = pd.DataFrame({c: mean_over_runs(held_out, keys, c) for c in ("coordinate", "unsure")})
+    paths = means.unstack("concept")
+    names = paths.index.unique("combination")
+    return {str(name): paths.loc[name] for name in names}
+
+
+def draw_samples_path(panel: Axes, path: pd.DataFrame, x: str, y: str, **look: Any) -> None:
+    """Draw a path of samples, faint where most images are unsure along one of its two concepts.
+
+    path: snapshots × (coordinate or unsure, concept), as of `mean_paths`.
+    """
+    along_x, along_y = (path["coordinate", concept].to_numpy() for concept in (x, y))
+    faint = np.maximum(*(path["unsure", concept].to_numpy() for concept in (x, y))) > MOST_UNSURE
+    draw_path(panel, along_x, along_y, **look, faint=faint)
 
 
 def sample_grid_figure(
@@ -184,48 +205,67 @@ def looks_of(count: int) -> list[dict[str, Any]]:
     return [looks[i % len(looks)] for i in range(count)]
 
 
-def draw_path(panel: Axes, x: np.ndarray, y: np.ndarray, color: Any, linestyle: str) -> None:
+def draw_path(
+    panel: Axes,
+    x: np.ndarray,
+    y: np.ndarray,
+    color: Any,
+    linestyle: str,
+    faint: np.ndarray | None = None,
+) -> None:
     """Draw a path whose markers grow with time, from a ring at its first place to a square at its
-    last."""
-    panel.plot(x, y, color=color, linestyle=linestyle, linewidth=0.9)
-    panel.scatter(x[1:-1], y[1:-1], s=np.linspace(2, 14, len(x))[1:-1], color=color, linewidth=0)
-    _draw_arrow(panel, x, y, color)
-    panel.scatter(x[:1], y[:1], s=20, marker="o", facecolor="white", edgecolor=color, zorder=3)
-    panel.scatter(x[-1:], y[-1:], s=22, marker="s", color=color, alpha=0.85, linewidth=0, zorder=4)
+    last. faint: bool, of each place, whether it counts for nothing and is drawn faintly."""
+    from matplotlib.colors import to_rgba
+
+    faint = np.zeros(len(x), bool) if faint is None else faint
+    colors = [to_rgba(color, FAINT if one else 1.0) for one in faint]
+    if faint.any():
+        panel.plot(x, y, color=color, linestyle=linestyle, linewidth=0.9, alpha=FAINT)
+    sure_x, sure_y = (np.where(faint, np.nan, values) for values in (x, y))
+    panel.plot(sure_x, sure_y, color=color, linestyle=linestyle, linewidth=0.9)
+    sizes, inner = np.linspace(2, 14, len(x)), slice(1, -1)
+    panel.scatter(x[inner], y[inner], s=sizes[inner], color=colors[inner], linewidth=0)
+    _draw_arrow(panel, sure_x, sure_y, color)
+    panel.scatter(x[:1], y[:1], s=20, facecolor="white", edgecolor=colors[:1], zorder=3)
+    panel.scatter(x[-1:], y[-1:], s=22, marker="s", color=colors[-1:], linewidth=0, zorder=4)
 
 
 def _draw_arrow(panel: Axes, x: np.ndarray, y: np.ndarray, color: Any) -> None:
     """A head in the middle of the longest step, where there is room for it."""
-    if len(x) < 2:
+    steps = np.hypot(np.diff(x), np.diff(y))
+    if not np.isfinite(steps).any():
         return
-    i = int(np.argmax(np.hypot(np.diff(x), np.diff(y))))
+    i = int(np.nanargmax(steps))
     middle = ((x[i] + x[i + 1]) / 2, (y[i] + y[i + 1]) / 2)
     style = {"arrowstyle": "-|>", "color": color, "linewidth": 0.9, "mutation_scale": 9}
     panel.annotate("", xy=middle, xytext=(x[i], y[i]), arrowprops={**style, "shrinkB": 0})
 
 
-def path_legend(names: Sequence[str]) -> list[Artist]:
-    """Make the legend of paths in the order of `looks_of`, and of what their ends are."""
+def path_legend(names: Sequence[str], faint: bool = False) -> list[Artist]:
+    """Make the legend of paths in the order of `looks_of`, and of what their ends are. faint: say
+    what faint places are, too."""
     from matplotlib.lines import Line2D
 
     paths = [
         Line2D([], [], label=name, **look)
         for name, look in zip(names, looks_of(len(names)), strict=True)
     ]
-    return [*paths, *path_ends()]
+    return [*paths, *path_ends(faint)]
 
 
-def path_ends() -> list[Artist]:
-    """Entries of a legend: how the ends of paths look."""
+def path_ends(faint: bool = False) -> list[Artist]:
+    """Entries of a legend: how the ends of paths look, and faint parts, if there are any."""
     from matplotlib.lines import Line2D
 
-    return [
+    parts = [Line2D([], [], color="0.3", alpha=FAINT, label=FAINT_IS)] if faint else []
+    ends = [
         Line2D([], [], color="0.3", marker=marker, markerfacecolor=face, linewidth=0, label=label)
         for marker, face, label in (
             ("o", "white", "first snapshot"),
             ("s", "0.3", "last snapshot"),
         )
     ]
+    return [*parts, *ends]
 
 
 def _mosaic(images: np.ndarray) -> np.ndarray:

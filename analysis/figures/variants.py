@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from analysis.figures.run import draw_path, path_ends
+from analysis.figures.run import draw_samples_path, path_ends
 from analysis.figures.style import (
     colors_of,
     figure_style,
@@ -18,7 +18,7 @@ from analysis.figures.style import (
     panels_of,
     short_count,
 )
-from analysis.tables.trajectory import in_reading_order
+from analysis.tables.trajectory import MOST_UNSURE, in_reading_order
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -128,20 +128,25 @@ def variant_path_figure(paths: pd.DataFrame, variants: Mapping[str, str]) -> Fig
             own = held_out[held_out["run"].map(variants) == name]
             path = _mean_path(own)
             for panel, (x, y) in zip(panels, pairs, strict=True):
-                draw_path(panel, path[x].to_numpy(), path[y].to_numpy(), color, "-")
+                draw_samples_path(panel, path, x, y, color=color, linestyle="-")
         for panel, (x, y) in zip(panels, pairs, strict=True):
             panel.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
             panel.set(xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
             panel.set(xlabel=f"mean p(target {x})", ylabel=f"mean p(target {y})")
             panel.tick_params(labelleft=True)
-        _add_named(figure, [*path_ends()], names)
+        faint = bool((held_out["unsure"] > MOST_UNSURE).any())
+        _add_named(figure, path_ends(faint), names)
     return figure
 
 
 def _mean_path(own: pd.DataFrame) -> pd.DataFrame:
-    """Snapshots × concepts, in the order of training."""
-    by_run = own.pivot_table("coordinate", ["run", "concept"], "images_seen", sort=True)
-    return by_run.dropna(axis=1).groupby("concept").mean().T
+    """Snapshots × (coordinate or unsure, concept), in the order of training."""
+
+    def mean(value: str) -> pd.DataFrame:
+        by_run = own.pivot_table(value, ["run", "concept"], "images_seen", sort=True)
+        return by_run.dropna(axis=1).groupby("concept").mean().T
+
+    return pd.concat({value: mean(value) for value in ("coordinate", "unsure")}, axis=1)
 
 
 def learning_law_figure(

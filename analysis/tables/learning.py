@@ -11,10 +11,11 @@ import pandas as pd
 
 from analysis.measures.learning_times import learning_time_interval, learning_times
 from analysis.measures.swing_test import rising_runs
-from analysis.tables.trajectory import BASELINES, joint_right
+from analysis.tables.trajectory import BASELINES, MOST_UNSURE, joint_right
 
 DRAWS = 1 << 13  # seed of the bootstrap
 NUM_DRAWS = 199
+FEWEST_TO_TURN = 3  # snapshots: up, and back
 IMAGE = ["combination", "prompt", "sample"]
 
 
@@ -90,15 +91,36 @@ def turn_table(scores: pd.DataFrame) -> pd.DataFrame:
     """Whether the path of the held-out combinations turns back along each concept, by more than
     noise in its images (`swing_test.rising_runs`, of minus the coordinate).
 
+    Snapshots count where the probe is unsure of MOST_UNSURE of the images at most: what it reads in
+    images of no scene is no place of a path.
+
     scores: as of `learning_time_table`, of a probe: the coordinate is its p_target.
 
-    Returns run, measure (the concept) and turns; no rows without held-out combinations.
+    Returns run, measure (the concept), turns (null where fewer than three snapshots count),
+    counting (how many do) and snapshots (of how many); no rows without held-out combinations.
     """
     trained = scores[~scores["run"].isin(BASELINES) & (scores["split"] == "held_out")]
     rows = []
     for concept, own in trained.groupby("concept", sort=False, observed=True):
-        values = -_by_image(own.assign(value=own["p_target"])).to_numpy()
-        rng = np.random.default_rng(DRAWS)
-        turns = rising_runs(values[None], rng=rng, scale=1.0, num_draws=NUM_DRAWS)
-        rows.append({"run": own["run"].iloc[0], "measure": concept, "turns": bool(turns[0])})
-    return pd.DataFrame(rows, columns=["run", "measure", "turns"])
+        unsure = own["predicted"].isna().groupby(own["images_seen"]).mean()
+        counting = own[own["images_seen"].map(unsure) <= MOST_UNSURE]
+        rows.append(
+            {
+                "run": own["run"].iloc[0],
+                "measure": concept,
+                "turns": _turns(counting),
+                "counting": counting["images_seen"].nunique(),
+                "snapshots": len(unsure),
+            }
+        )
+    columns = ["run", "measure", "turns", "counting", "snapshots"]
+    return pd.DataFrame(rows, columns=columns).astype({"turns": "boolean"})
+
+
+def _turns(counting: pd.DataFrame) -> bool | None:
+    """Whether a path turns back, by the images of the snapshots that count; None if too few do."""
+    if counting["images_seen"].nunique() < FEWEST_TO_TURN:
+        return None
+    values = -_by_image(counting.assign(value=counting["p_target"])).to_numpy()
+    rng = np.random.default_rng(DRAWS)
+    return bool(rising_runs(values[None], rng=rng, scale=1.0, num_draws=NUM_DRAWS)[0])

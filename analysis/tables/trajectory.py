@@ -17,6 +17,7 @@ from analysis.measures.intervals import binomial_bounds
 from analysis.measures.paired import bonett_price_interval
 
 BASELINES = ("render", "memoriser")  # values of `run` that are no run
+MOST_UNSURE = 0.5  # of the images of a snapshot, for its coordinates to count
 SPLITS = ("train", "held_out", "partial")
 
 _SNAPSHOT = ["run", "step", "images_seen"]
@@ -77,7 +78,9 @@ def concept_trajectories(scores: pd.DataFrame) -> pd.DataFrame:
     value. Park et al., 2024 (arXiv:2406.19370) draw such paths.
 
     Returns run, combination, split, step, images_seen, concept, coordinate, low, high (these three
-    in [0, 1]) and images (how many), concepts in the order in which `scores` first has them.
+    in [0, 1]), images (how many) and unsure (the share of them of which the probe is unsure: where
+    it is above MOST_UNSURE, the coordinate reads no scenes and counts for nothing). Concepts are in
+    the order in which `scores` first has them.
 
     Raises ValueError if `scores` has no generated images, if a run mixes settings whose images must
     not be averaged (two probes, two guidance scales, …), if an image was scored twice, or by the
@@ -85,7 +88,9 @@ def concept_trajectories(scores: pd.DataFrame) -> pd.DataFrame:
     """
     values = _probable(_generated(scores)).rename(columns={"p_target": "value"})
     keys = ["run", "combination", "split", "step", "images_seen", "concept"]
-    return _means_with_intervals(values, keys).rename(columns={"mean": "coordinate"})
+    paths = _means_with_intervals(values, keys).rename(columns={"mean": "coordinate"})
+    unsure = values["predicted"].isna().groupby([values[key] for key in keys], observed=True).mean()
+    return paths.join(unsure.rename("unsure"), on=keys)
 
 
 def joint_right(scores: pd.DataFrame) -> pd.Series:

@@ -5,6 +5,7 @@ variants differ. Runs that are not in it are left out. An interval speaks of oth
 noise (`analysis/measures/hierarchical.py`); of a variant of one seed, of other noise alone.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -188,20 +189,28 @@ def _difference(apart: Sequence[pd.Series]) -> dict[str, Any]:
 
 
 def turn_counts(turns: pd.DataFrame, about: pd.DataFrame) -> pd.DataFrame:
-    """How many runs of each variant turn back along each concept.
+    """How many runs of each variant turn back along each concept, of those that can be judged.
 
     turns: as `learning.turn_table` returns them, of any runs.
 
-    Returns variant, measure, turning (runs that do), runs, share, low, high (Clopper–Pearson) and
-    p: how often as many would by chance, if 5 % of the runs without any turn were called turning.
+    Returns variant, measure, turning (runs that do), runs (of which enough snapshots count),
+    of_runs (all), share, low, high (Clopper–Pearson; NaN of no runs) and p: how often as many would
+    by chance, if 5 % of the runs without any turn were called turning.
     """
     joined = turns.merge(about[["run", "variant"]], on="run")
     rows = []
     for (variant, measure), own in joined.groupby(["variant", "measure"], sort=False):
-        count, runs = int(own["turns"].sum()), len(own)
-        low, high = clopper_pearson(count, runs)
-        ends = {"share": count / runs, "low": low, "high": high}
+        judged = own["turns"].dropna()
+        count, runs = int(judged.sum()), len(judged)
         row = {"variant": variant, "measure": measure, "turning": count, "runs": runs}
-        rows.append({**row, **ends, "p": chance_of_count(count, runs)})
-    columns = ["variant", "measure", "turning", "runs", "share", "low", "high", "p"]
+        rows.append({**row, "of_runs": len(own), **_share_of(count, runs)})
+    columns = ["variant", "measure", "turning", "runs", "of_runs", "share", "low", "high", "p"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _share_of(count: int, runs: int) -> dict[str, float]:
+    """Share with its ends and chance; of no runs nothing is known."""
+    if not runs:
+        return dict.fromkeys(("share", "low", "high", "p"), math.nan)
+    low, high = clopper_pearson(count, runs)
+    return {"share": count / runs, "low": low, "high": high, "p": chance_of_count(count, runs)}

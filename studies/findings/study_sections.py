@@ -174,15 +174,16 @@ def _turns(tables: StudyTables) -> Section:
             "variant": row["variant"],
             "concept": row["measure"],
             "runs that turn back": f"{row['turning']} of {row['runs']}",
-            "share": _text(row, "share"),
-            "by chance": f"{row['p']:.2g}",
+            "not judged": str(row["of_runs"] - row["runs"]),
+            "share": _text(row, "share") if row["runs"] else "–",
+            "by chance": f"{row['p']:.2g}" if row["runs"] else "–",
         }
         for _, row in tables.turn_counts.iterrows()
     ]
     notes = [
         "A run turns back along a concept if its held-out coordinate falls by more than the noise "
         "of its images allows. By chance: how often as many runs would, if one in twenty without "
-        "any turn were called turning. Of images in which the probe is unsure a coordinate says "
-        "little."
+        "any turn were called turning. Snapshots of whose images the probe is mostly unsure do not "
+        "count; a run with fewer than three that count is not judged."
     ]
     return Section("Paths that turn back", rows=rows, notes=notes)

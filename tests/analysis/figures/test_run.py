@@ -3,7 +3,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from analysis.figures.run import accuracy_figure, sample_grid_figure, trajectory_figure
+from analysis.figures.run import (
+    FAINT,
+    FAINT_IS,
+    accuracy_figure,
+    sample_grid_figure,
+    trajectory_figure,
+)
 from analysis.figures.style import save_figure, short_count
 from analysis.tables.trajectory import accuracy_curves, concept_trajectories
 from tests.harness.legibility import assert_legible
@@ -102,6 +108,20 @@ def test_trajectory_figure_draws_the_mean_path(make_scores):
     wanted = path.groupby(["concept", "step"])["coordinate"].mean()
     np.testing.assert_allclose(panel.get_lines()[0].get_xdata(), wanted["shape"])
     np.testing.assert_allclose(panel.get_lines()[0].get_ydata(), wanted["size"])
+
+
+def test_places_of_mostly_unsure_images_are_faint(make_scores):
+    scores = learning(make_scores, num_concepts=2)
+    early = scores["step"] < 2
+    paths = trajectories_of(scores.assign(predicted=scores["predicted"].mask(early)))
+    assert (paths.groupby("step")["unsure"].mean() == [1, 1, 0, 0, 0, 0]).all()
+    figure = trajectory_figure(paths)
+    whole, sure = figure.axes[0].get_lines()[:2]
+    assert whole.get_alpha() == FAINT and sure.get_alpha() is None
+    assert np.isfinite(whole.get_xdata()).all()
+    assert np.isnan(sure.get_xdata()).tolist() == [True] * 2 + [False] * 4
+    assert FAINT_IS in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert_legible(figure)
 
 
 def test_trajectory_figure_needs_held_out_combinations_and_two_concepts(make_scores):

@@ -209,6 +209,21 @@ def test_paths_that_turn_are_counted_and_others_are_not(make_scores):
     assert p["turns", "color"] == pytest.approx(0.05**4) and p["rises", "color"] == 1
 
 
+@pytest.mark.parametrize(("unsure", "turning", "runs"), [([], 4, 4), ([32], 0, 4), (STEPS, 0, 0)])
+def test_a_turn_among_unsure_images_is_none(make_scores, unsure, turning, runs):
+    scores, rows = {}, []
+    for seed in range(4):
+        own = planted(make_scores, f"run{seed}", 10, seed)
+        dip = (own["step"] == 32) & (own["concept"] == "color")
+        read = own["predicted"].mask(own["step"].isin(unsure))
+        scores[f"run{seed}"] = own.assign(p_target=own["p_target"].mask(dip, 0.1), predicted=read)
+        rows.append((f"run{seed}", "one", seed, 1.0))
+    counts = turn_counts(all_of(turn_table, scores), about_of(*rows)).set_index("measure")
+    color = counts.loc["color"]
+    assert (color["turning"], color["runs"], color["of_runs"]) == (turning, runs, 4)
+    assert np.isnan(color["share"]) == (runs == 0)
+
+
 def test_without_held_out_combinations_nothing_turns(make_scores):
     right = np.ones((3, 2, 4, 2), bool)
     assert turn_table(make_scores(right, concepts=("color", "size"))).empty
