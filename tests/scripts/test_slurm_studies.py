@@ -62,6 +62,9 @@ class Submitted:
     def states(self) -> set[str]:
         return {status.state for status in self.folder.read_status()}
 
+    def logs(self) -> str:
+        return "".join(path.read_text() for path in self.folder.slurm.glob("*.txt"))
+
     def same_as_straight_runs(self) -> None:
         assert self.states() == {"done"}
         for planned in self.study.runs:
@@ -136,14 +139,16 @@ def test_nine_runs_survive_all_that_a_cluster_does(cluster, tmp_path):
     submitted.submit()
     submitted.await_training(0)
     ask("scontrol", "requeue", submitted.task(0))
-    urgent = ["sbatch", "--partition=high", "--cpus-per-task=2", "--wrap=sleep 5"]
-    ask(*urgent, "--output=/dev/null")
     cluster.process.kill()
     cluster.process.wait()
     cluster.start()
     wait_for("a controller", lambda: not os.system("scontrol ping | grep -q UP"), MINUTES)
-    hasten()
     submitted.await_training(3)
+    urgent = ("sbatch", "--partition=high", "--nodes=2", "--cpus-per-task=2", "--wrap=sleep 5")
+    ask(*urgent, "--output=/dev/null")
+    wait_for("a preempted task", lambda: "after USR1" in submitted.logs(), 2 * MINUTES)
+    hasten()
+    submitted.await_training(6)
     ask("scontrol", "update", f"NodeName={NODES[1]}", "State=DOWN", "Reason=test")
     time.sleep(5)
     wait_for("the node again", lambda: resumed(NODES[1]), MINUTES)
