@@ -312,6 +312,7 @@ def test_matched_signals_are_printed_as_flags(file):
         images_of(file).match(["color"])
 
 
+@pytest.mark.slow
 def test_the_command_line_describes_shows_and_exports(tmp_path):
     config = str(ROOT / "configs" / "worlds" / "p2_2x2.yaml")
     flags = ["--world.num-images", "60", "--world.concepts.color.signal", "0.6"]

@@ -25,6 +25,7 @@ def test_training_beyond_the_asked_end_is_refused(tmp_path):
     assert "max_steps: 8" in (tmp_path / "tiny" / "config.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_a_run_asked_to_stop_goes_on_to_the_same_end(tmp_path):
     """Stopped in the middle of training, status 75; the same command ends as the straight run."""
     arguments = ("--config", TINY, "--runs", str(tmp_path), *SHORT)

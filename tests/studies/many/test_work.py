@@ -32,6 +32,7 @@ def began(tmp_path: Path, **changes) -> tuple[StudyConfig, StudyFolder]:
     return study, folder
 
 
+@pytest.mark.slow
 def test_runs_of_one_process_are_straight_runs_and_failures_stop_none(tmp_path, monkeypatch):
     monkeypatch.setattr(stages, "report_stage", lambda *arguments: None)  # seconds of drawing
     study, folder = began(tmp_path, changes=VARIANTS, seeds=1)

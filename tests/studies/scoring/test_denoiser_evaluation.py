@@ -123,6 +123,7 @@ def test_a_part_of_other_weights_is_not_read_but_measured_again(run, asking):
     pd.testing.assert_frame_equal(read_part_rows(part), rows)
 
 
+@pytest.mark.slow
 def test_figures_and_report_show_it_where_it_is_there(run, asking, config, tmp_path):
     experiment = Experiment(config, run)  # which does not ask for it: it is there
     said: list[str] = []

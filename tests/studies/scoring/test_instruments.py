@@ -100,6 +100,7 @@ def test_figures_of_disagreement_go_when_there_is_none(parted, config):
     assert not [*parted.figures.glob("disagreements*")]
 
 
+@pytest.mark.slow
 def test_the_report_shows_the_instruments_and_its_tables_are_the_probes(parted, config):
     said: list[str] = []
     stages.report_stage(Experiment(config, parted), said.append)

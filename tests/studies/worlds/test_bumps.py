@@ -42,7 +42,7 @@ from tests.harness.opened import opened
 pytestmark = pytest.mark.usefixtures("tiles_of_eight")
 
 ROOT = Path(__file__).parents[3]
-CONFIGS = sorted((ROOT / "configs").rglob("bumps_*.yaml"))
+CONFIGS = sorted(p for f in ("", "worlds") for p in (ROOT / "configs" / f).glob("bumps_*.yaml"))
 PLANE = BumpsConfig(
     image_size_px=8,
     image="stripes",
