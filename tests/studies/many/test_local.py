@@ -132,6 +132,7 @@ def test_two_launchers_share_the_work_and_one_that_is_stopped_saves_it(straight,
     assert sum(log.count("-- ") >= 2 for log in logs) >= 1  # who was stopped was gone on with
 
 
+@pytest.mark.full
 @pytest.mark.slow
 def test_a_full_disk_ends_a_study_and_the_same_command_goes_on(straight, tmp_path):
     (tmp_path / "runs").mkdir()
@@ -147,6 +148,7 @@ def test_a_full_disk_ends_a_study_and_the_same_command_goes_on(straight, tmp_pat
         same_runs(tmp_path, straight)
 
 
+@pytest.mark.full
 @pytest.mark.slow
 def test_a_run_that_is_killed_twice_has_failed_and_stop_reaches_the_launcher(tmp_path):
     """Killed as where memory is short."""
