@@ -11,7 +11,6 @@ and ends with one line of JSON. Needs at least three seeds; DIR keeps the runs.
 
 import argparse
 import json
-import platform
 import subprocess
 import sys
 import tempfile
@@ -22,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
+from machine import machine
 from matplotlib.figure import Figure
 from scipy import stats
 
@@ -118,7 +117,7 @@ def main() -> None:
             for row in curves(finished)
         ]
     summary = summarise(pd.DataFrame(rows))
-    print(f"{platform.machine()}, torch {torch.__version__}, {arguments.seeds} seeds")
+    print(f"{machine()}, {arguments.seeds} seeds")
     print(summary[["mean", "low", "high"]].round(4).unstack("precision").to_string())
     save_figure(draw(summary), arguments.out)
     print(json.dumps({"bf16_outside_float32_interval": outside(summary)}))

@@ -10,8 +10,6 @@ included, over the number of runs. Ends with one line of JSON.
 
 import argparse
 import json
-import os
-import platform
 import re
 import shutil
 import subprocess
@@ -22,6 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from machine import machine
 
 from studies.many.folder import StudyFolder
 from studies.many.study import read_study
@@ -101,7 +100,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     seconds = measure(arguments.runs, arguments.steps)
-    print(f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}")
+    print(machine())
     for name, value in seconds.items():
         print(f"{name:24s} {value:8.1f} s")
     one, two = seconds["one_slot"], seconds["two_slots"]

@@ -11,7 +11,6 @@ with random weights, made here. Eleven runs of one to two minutes on two cores.
 
 import argparse
 import json
-import platform
 import statistics
 import tempfile
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from machine import machine
 
 from analysis.figures.run import sample_grid_figure
 from analysis.figures.style import save_figure
@@ -124,7 +124,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("variants"))
     arguments = parser.parse_args()
     quieten_libraries()
-    print(f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    print(machine())
     print(f"{'variant':20s} {'first loss':>10s} {'last loss':>10s} {'train':>7s} {'held-out':>8s}")
     results = {}
     with tempfile.TemporaryDirectory() as folder:

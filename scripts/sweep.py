@@ -6,7 +6,7 @@ The same command goes on where it was stopped. Several of them share the work.
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -90,20 +90,9 @@ class Report(Study):
 
 @dataclass(frozen=True)
 class Work(Study):
-    """Work at runs in this process until none is free: what the other commands start.
+    """Work at runs in this process until none is free: what the other commands start."""
 
-    Attributes:
-        task, of: where among the runs to begin: task k of n.
-        most: runs to take; without it all that are free.
-        patience: seconds to wait for runs that others hold.
-        threads: CPU threads, where the experiment does not say how many.
-    """
-
-    task: int = 0
-    of: int = 1
-    most: int | None = None
-    patience: float = 0.0
-    threads: int | None = None
+    share: Annotated[Share, tyro.conf.arg(name="")] = Share()
 
 
 COMMANDS = (
@@ -176,10 +165,9 @@ def report(arguments: Report) -> None:
 
 def work(arguments: Work) -> None:
     study, folder = arguments.read()
-    share = Share(*(getattr(arguments, field.name) for field in fields(Share)))
     from studies.many.work import work as work_at
 
-    work_at(study, folder, share, say)
+    work_at(study, folder, arguments.share, say)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 torch."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -201,10 +202,12 @@ def to_yaml(config: Config) -> str:
 
 def flatten(config: Config) -> dict[str, str]:
     """Return {'train.batch_size': '64', …}, as trackers take it."""
+    return {key: str(value) for key, value in leaves(to_dict(config)).items()}
 
-    def leaves(value: Any, key: str) -> dict[str, str]:
-        if not isinstance(value, dict):
-            return {key: str(value)}
-        return {k: v for n, e in value.items() for k, v in leaves(e, f"{key}.{n}").items()}
 
-    return {key.lstrip("."): value for key, value in leaves(to_dict(config), "").items()}
+def leaves(value: Any, key: str = "") -> dict[str, Any]:
+    """Return {dotted field: value} of all fields of a mapping that hold no mapping."""
+    if not isinstance(value, Mapping):
+        return {key: value}
+    prefix = f"{key}." if key else ""
+    return {k: v for name, entry in value.items() for k, v in leaves(entry, prefix + name).items()}

@@ -6,8 +6,9 @@ from typing import Any
 
 from ground.endings import Mistake
 from ground.reading import as_mapping
+from studies.experiment.config import leaves
 from studies.many.draws import read_draw
-from studies.many.fields import described, leaves, read_values, short_names, split_coupled
+from studies.many.fields import described, read_values, short_names, split_coupled
 from studies.many.variants import combined
 
 KINDS = ("grid", "variants", "draw")  # of which a file has one

@@ -35,14 +35,6 @@ def _check_parts(parts: Sequence[str], base: Any, key: str) -> None:
             return  # a new name, such as that of a set of prompts, or what reading refuses
 
 
-def leaves(value: Any, key: str = "") -> dict[str, Any]:
-    """Return {dotted field: value} of all fields of a mapping that hold no mapping."""
-    if not isinstance(value, Mapping):
-        return {key: value}
-    prefix = f"{key}." if key else ""
-    return {k: v for name, entry in value.items() for k, v in leaves(entry, prefix + name).items()}
-
-
 def split_coupled(key: str) -> list[str]:
     """Return the fields that a key names: one, or several with commas between."""
     return [field.strip() for field in key.split(",")]

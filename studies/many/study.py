@@ -11,10 +11,10 @@ from typing import Any
 from ground.endings import Mistake, nearest
 from ground.files import hash_json
 from ground.reading import as_mapping, check_name, read_as, read_yaml
-from studies.experiment.config import RESERVED_NAMES, Config, Keep, read_config, to_dict
+from studies.experiment.config import RESERVED_NAMES, Config, Keep, leaves, read_config, to_dict
 from studies.experiment.identity import identity
 from studies.many.changes import KINDS, read_changes
-from studies.many.fields import leaves, nested
+from studies.many.fields import nested
 from studies.many.variants import merged
 
 MOST_RUNS = 1 << 14  # of a study

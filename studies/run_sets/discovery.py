@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ground.endings import Mistake
-from studies.experiment.config import Config, to_dict
+from studies.experiment.config import Config, leaves, to_dict
 from studies.experiment.identity import identity
 from studies.run.directory import RunDir
 from studies.run_sets.members import StudyRun
@@ -56,14 +56,7 @@ def _fields(config: Config) -> dict[str, Any]:
     """Return what makes an experiment, and how its images are drawn, flat; without the seed."""
     drawn = {key: to_dict(config.evaluate)[key] for key in HOW_DRAWN}
     parts = {**identity(config), "evaluate": drawn}
-    return {key: value for key, value in _leaves(parts, "") if key != "seed"}
-
-
-def _leaves(value: Any, key: str) -> list[tuple[str, Any]]:
-    if not isinstance(value, dict) or not value:
-        return [(key, value)]
-    prefix = f"{key}." if key else ""
-    return [leaf for name, entry in value.items() for leaf in _leaves(entry, f"{prefix}{name}")]
+    return {key: value for key, value in leaves(parts).items() if key != "seed"}
 
 
 def variant_name(settings: Mapping[str, Any]) -> str:
