@@ -1,6 +1,6 @@
 """Studies of many runs: what does a run cost beyond its work, and what are two slots worth?
 
-    python benchmarks/sweep.py [--runs 12] [--steps 100]
+    python benchmarks/sweep.py [--runs 12] [--steps 40]
 
 Runs one study of nano models four times: as straight runs, one after the other in this process; in
 one slot of one thread; in two slots of one thread; in one slot of two threads. All find their probe
@@ -96,7 +96,7 @@ def measure(runs: int, steps: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=12)
-    parser.add_argument("--steps", type=int, default=100, help="of training, of each run")
+    parser.add_argument("--steps", type=int, default=40, help="of training, of each run")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     seconds = measure(arguments.runs, arguments.steps)

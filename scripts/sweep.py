@@ -4,6 +4,7 @@ under SLURM.
 The same command goes on where it was stopped. Several of them share the work.
 """
 
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -83,9 +84,12 @@ class Report(Study):
     Attributes:
         tables: tables of the runs, such as scores, to be written as one each: a folder of Parquet
             files with the settings as columns.
+        page: a Markdown file, such as docs/findings/dynamics.md, that gets the findings too; its
+            figures go into the folder beside it that has its name.
     """
 
     tables: tuple[str, ...] = ()
+    page: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -150,17 +154,22 @@ def stop(arguments: Stop) -> None:
 
 
 def report(arguments: Report) -> None:
-    from studies.findings.study_report import write_study_report
+    from analysis.report.markdown import write_markdown_page
+    from studies.findings.study_report import PAGE, write_study_report
     from studies.run_sets.run_set import RunSet
 
     _, folder = arguments.read()
     study = folder.read()
-    page = write_study_report(study, folder.read_status(), folder.path)
+    written = write_study_report(study, folder.read_status(), folder.path)
+    if arguments.page is not None:
+        command = shlex.join(["python", *sys.argv])
+        write_markdown_page(arguments.page, written, command)
+        say(f"wrote {arguments.page}")
     for name in arguments.tables:
         table = folder.path / "tables" / f"{name}.parquet"
         RunSet(study.runs).write(table, name)
         say(f"wrote {table}")
-    say(f"report: {page}")
+    say(f"report: {folder.path / PAGE}")
 
 
 def work(arguments: Work) -> None:

@@ -134,15 +134,16 @@ def _value(value: object) -> str:
 
 def figure_uris(figures: Sequence[tuple[str, bytes | Figure]]) -> list[tuple[str, str]]:
     """Return (caption, data: URI) of every figure."""
-    return [(caption, _figure_uri(figure)) for caption, figure in figures]
+    return [(caption, data_uri(png_bytes(figure))) for caption, figure in figures]
 
 
-def _figure_uri(figure: bytes | Figure) -> str:
+def png_bytes(figure: bytes | Figure) -> bytes:
+    """Return a figure as PNG; bytes are taken for such."""
     if isinstance(figure, bytes):
-        return data_uri(figure)
+        return figure
     buffer = io.BytesIO()
     write_figure(figure, buffer, "png")
-    return data_uri(buffer.getvalue())
+    return buffer.getvalue()
 
 
 def array_uri(image: np.ndarray) -> str:

@@ -26,8 +26,8 @@ from studies.run_sets.run_set import RunSet
 PAGE, TABLES = "study_report.html", "tables"
 
 
-def write_study_report(study: Study, statuses: Sequence[RunStatus], folder: Path) -> Path:
-    """Write the report of a study into its folder, of all that is there; return the page.
+def write_study_report(study: Study, statuses: Sequence[RunStatus], folder: Path) -> StudyReport:
+    """Write the report of a study into its folder, as PAGE, of all that is there; return it.
 
     Runs that wait, failed or diverged are in it too. Scores that are not of the weights that are
     there are left out, and the row of their run says why.
@@ -50,7 +50,7 @@ def write_study_report(study: Study, statuses: Sequence[RunStatus], folder: Path
         sections=[*sections_of(tables)] if tables is not None else [],
     )
     write_study_page(folder / PAGE, report)
-    return folder / PAGE
+    return report
 
 
 def _readable(run_set: RunSet) -> tuple[list[StudyRun], dict[str, str]]:
