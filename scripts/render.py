@@ -35,6 +35,8 @@ class Arguments:
         levels: noise levels of --predict, each by its signal fraction ᾱ.
         against: runs with the same values and split; rank their learning times against those that
             --predict says of their own worlds and models.
+        by: what says when those have learned: the probe's accuracy, or the denoiser's obedience at
+            the same level.
         model: how --predict tells the linear denoiser what is asked, as the config has it.
     """
 
@@ -49,6 +51,7 @@ class Arguments:
     predict: bool = False
     levels: tuple[float, ...] = LEVELS
     against: tuple[Path, ...] = ()
+    by: Literal["probe", "denoiser"] = "probe"
     model: ModelConfig = field(default_factory=ModelConfig)
 
 
@@ -84,6 +87,7 @@ def check_prediction(arguments: Arguments) -> None:
     given = {
         "--levels": arguments.levels != LEVELS,
         "--against": bool(arguments.against),
+        "--by": arguments.by != "probe",
         "--model": arguments.model != ModelConfig(),
     }
     if not arguments.predict:
@@ -97,6 +101,8 @@ def check_prediction(arguments: Arguments) -> None:
             raise Mistake(f"--levels: got {level:g}, allowed different numbers above 0, below 1")
     if not levels:
         raise Mistake("--levels: got none, allowed one and more")
+    if arguments.by != "probe" and not arguments.against:
+        raise Mistake("--by: is read with --against alone")
 
 
 def main() -> None:
@@ -116,7 +122,7 @@ def main() -> None:
 
         say_prediction(
             *(world, images, arguments.model, arguments.levels),
-            *(arguments.against, arguments.out, say),
+            *(arguments.against, arguments.by, arguments.out, say),
         )
     if arguments.preview:
         preview(images, arguments.fields, arguments.preview)

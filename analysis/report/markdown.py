@@ -32,7 +32,9 @@ def write_markdown_page(path: Path, report: StudyReport, made_by: str) -> None:
 
 
 def _facts(report: StudyReport) -> str:
-    return ", ".join(f"{_plain(name)}: {_plain(str(value))}" for name, value in report.facts.items())
+    return ", ".join(
+        f"{_plain(name)}: {_plain(str(value))}" for name, value in report.facts.items()
+    )
 
 
 def _body(section: Section, figures: Path) -> Iterator[str]:

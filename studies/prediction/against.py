@@ -2,27 +2,32 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from analysis.measures.learning_times import learning_times
 from analysis.measures.rank_agreement import RankAgreement, rank_agreement
+from analysis.tables.denoiser import rule_clock
 from analysis.tables.trajectory import accuracy_curves
 from ground.endings import Mistake
 from ground.files import hash_json
 from studies.experiment.config import to_dict
+from studies.findings.denoiser_findings import denoiser_rows
 from studies.prediction.moments import world_moments
 from studies.prediction.prediction import ConceptPrediction, expected_times, predict
 from studies.run.directory import RunDir
 from studies.run.opened import Experiment
 from studies.worlds.kind import KindOfWorld
 
+Instrument = Literal["probe", "denoiser"]
+
 
 @dataclass(frozen=True)
 class Learned:
-    """When a run has learned every concept: its probe's accuracy reaches .8 for good.
+    """When a run has learned every concept.
 
     Attributes:
         run: its name.
@@ -41,17 +46,27 @@ class Comparison:
 
     Attributes:
         predictions: of every run.
-        learned: by every run.
+        learned: by level, by every run: the probe's accuracy reaches .8 for good, the same at all
+            levels; or the denoiser's obedience .5.
+        by: the instrument that says so.
     """
 
     predictions: Sequence[Sequence[ConceptPrediction]]
-    learned: Sequence[Learned]
+    learned: Mapping[float, Sequence[Learned]]
+    by: Instrument = "probe"
 
-    @cached_property
-    def measured(self) -> np.ndarray:
+    @property
+    def levels(self) -> list[float]:
+        return [*self.learned]
+
+    @property
+    def concepts(self) -> list[str]:
+        return [*dict.fromkeys(one.concept for one in self.predictions[0])]
+
+    def measured(self, alpha_bar: float) -> np.ndarray:
         """Return steps (runs, concepts) in the order of the predictions."""
-        concepts = dict.fromkeys(one.concept for one in self.predictions[0])
-        return np.array([[run.steps[name] for name in concepts] for run in self.learned])
+        runs = self.learned[alpha_bar]
+        return np.array([[run.steps[name] for name in self.concepts] for run in runs])
 
     def agreement(self, theory: str, alpha_bar: float) -> RankAgreement:
         """Return how far the order that a theory expects is that of the runs."""
@@ -59,7 +74,8 @@ class Comparison:
             expected_times(theory, [one for one in found if one.alpha_bar == alpha_bar])
             for found in self.predictions
         ]
-        return rank_agreement(np.array(expected), self.measured, rng=np.random.default_rng(0))
+        measured = self.measured(alpha_bar)
+        return rank_agreement(np.array(expected), measured, rng=np.random.default_rng(0))
 
 
 def open_runs(world: KindOfWorld, paths: Sequence[Path]) -> list[Experiment]:
@@ -70,14 +86,17 @@ def open_runs(world: KindOfWorld, paths: Sequence[Path]) -> list[Experiment]:
     return experiments
 
 
-def compare(experiments: Sequence[Experiment], levels: Sequence[float]) -> Comparison:
+def compare(
+    experiments: Sequence[Experiment], levels: Sequence[float], by: Instrument = "probe"
+) -> Comparison:
     """Predict from the world and the model of each run alone, and read when it learned.
 
-    Raises Mistake for a run without scores, where an order cannot be known, and as `world_moments`
-    does.
+    Raises Mistake for a run without scores or, by the denoiser, without that level, where an order
+    cannot be known, and as `world_moments` does.
     """
-    learned = [_learned(experiment) for experiment in experiments]
-    _check_ends(learned)
+    learned = _by_probe(experiments, levels) if by == "probe" else _obeyed(experiments, levels)
+    for runs in learned.values():
+        _check_ends(runs)
     known: dict[str, list[ConceptPrediction]] = {}
     for experiment in experiments:
         key = _key(experiment)
@@ -85,7 +104,7 @@ def compare(experiments: Sequence[Experiment], levels: Sequence[float]) -> Compa
             config = experiment.config
             moments = world_moments(experiment.world, experiment.images, config.model)
             known[key] = predict(moments, levels)
-    return Comparison([known[_key(experiment)] for experiment in experiments], learned)
+    return Comparison([known[_key(experiment)] for experiment in experiments], learned, by)
 
 
 def _check(world: KindOfWorld, experiments: Sequence[Experiment]) -> None:
@@ -104,6 +123,49 @@ def _key(experiment: Experiment) -> str:
     """Return what a prediction depends on."""
     config = experiment.config
     return hash_json([to_dict(part) for part in (config.world, config.captions, config.model)])
+
+
+def _by_probe(
+    experiments: Sequence[Experiment], levels: Sequence[float]
+) -> dict[float, list[Learned]]:
+    return dict.fromkeys(levels, [_learned(experiment) for experiment in experiments])
+
+
+def _obeyed(
+    experiments: Sequence[Experiment], levels: Sequence[float]
+) -> dict[float, list[Learned]]:
+    """Return when the denoiser of each run obeys every concept by half on held-out combinations."""
+    rows = [denoiser_rows([experiment]) for experiment in experiments]
+    return {
+        level: [_clock(e, own, level) for e, own in zip(experiments, rows, strict=True)]
+        for level in levels
+    }
+
+
+def _clock(experiment: Experiment, rows: pd.DataFrame, level: float) -> Learned:
+    """Raise Mistake for a level that was not measured, or has a concept that is refused."""
+    name = experiment.run.path.name
+    if rows.empty:
+        raise Mistake(f"--by: {name} has no table denoiser; evaluate it with evaluate.denoiser")
+    own = rows[(rows["level"] == level) & (rows["split"] == "held_out")]
+    if own.empty:
+        there = ", ".join(f"{one:g}" for one in sorted(rows["level"].unique()))
+        raise Mistake(f"--levels: {level:g} was not measured on what {name} never saw; of {there}")
+    refused = own["refused"].dropna()
+    if len(refused):
+        raise Mistake(f"--levels: {level:g} of {name}: {refused.iloc[0]}")
+    seen = own[own["step"] > 0].drop_duplicates("step").sort_values("step")
+    batch = float(seen["images_seen"].iloc[0] / seen["step"].iloc[0])
+    clocks = rule_clock(own).to_dict("records")
+    steps = {str(row["concept"]): _steps(row) / batch for row in clocks}
+    return Learned(name, steps, (int(seen["step"].min()), int(seen["step"].max())))
+
+
+def _steps(clock: Mapping[Any, Any]) -> float:
+    """Return the images seen; 0: before the first snapshot, infinite: not by the last."""
+    if np.isnan(clock["images_seen"]):
+        return 0.0 if clock["after"] == 0 else np.inf
+    return float(clock["images_seen"])
 
 
 def _learned(experiment: Experiment) -> Learned:

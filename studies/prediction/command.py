@@ -5,7 +5,7 @@ from pathlib import Path
 
 from diffusion.model_config import ModelConfig
 from ground.files import write_json
-from studies.prediction.against import compare, open_runs
+from studies.prediction.against import Instrument, compare, open_runs
 from studies.prediction.moments import world_moments
 from studies.prediction.prediction import predict
 from studies.prediction.printed import comparison_lines, prediction_data, prediction_lines
@@ -19,6 +19,7 @@ def say_prediction(
     model: ModelConfig,
     levels: Sequence[float],
     against: Sequence[Path],
+    by: Instrument,
     out: Path | None,
     say: Callable[[str], None],
 ) -> None:
@@ -30,7 +31,7 @@ def say_prediction(
     moments = world_moments(world, images, model)
     found = predict(moments, levels)
     say("\n".join(prediction_lines(moments, found)))
-    comparison = compare(runs, levels) if runs else None
+    comparison = compare(runs, levels, by) if runs else None
     if comparison:
         say("\n".join(comparison_lines(comparison)))
     if out:

@@ -17,6 +17,7 @@ LEGEND = (
 )
 HEAD = ("concept", "2 lr steps", "rank", "limit", "a_k", "variance", "between", "within")
 SHOWN = 12  # names in a list
+REACHES = {"probe": "accuracy reaches .8", "denoiser": "obedience reaches .5"}
 
 
 def prediction_lines(world: WorldMoments, found: Sequence[ConceptPrediction]) -> list[str]:
@@ -60,15 +61,25 @@ def _first(level: Sequence[ConceptPrediction]) -> str:
 
 def comparison_lines(comparison: Comparison) -> list[str]:
     """Return when runs learned what, and how far their order is that of every theory."""
-    lines = ["", "steps at which accuracy reaches .8"]
-    lines += [f"{run.run}: {_steps(run.steps)}" for run in comparison.learned]
-    runs, concepts = comparison.measured.shape
+    lines = []
+    for level in _told_levels(comparison):
+        at = f", signal fraction {level:g}" if comparison.by == "denoiser" else ""
+        lines += ["", f"steps at which {REACHES[comparison.by]}{at}"]
+        lines += [f"{run.run}: {_steps(run.steps)}" for run in comparison.learned[level]]
+    runs = len(comparison.predictions)
+    concepts = len(comparison.concepts)
     lines += ["", f"rank correlation with the order of {concepts} concepts in {runs} runs"]
     for theory, alpha_bar, agreement in _agreements(comparison):
-        at = f", signal fraction {alpha_bar:g}" if theory == LINEAR else ""
+        varies = theory == LINEAR or comparison.by == "denoiser"
+        at = f", signal fraction {alpha_bar:g}" if varies else ""
         lines.append(f"{theory}{at}: {_with_interval(agreement)}")
     few = f"no intervals: {runs} runs, allowed are {FEWEST_SEEDS} and more"
     return [*lines, few] if runs < FEWEST_SEEDS else lines
+
+
+def _told_levels(comparison: Comparison) -> list[float]:
+    """Return the levels at which the instrument reads differently."""
+    return comparison.levels[: None if comparison.by == "denoiser" else 1]
 
 
 def _steps(steps: Mapping[str, float]) -> str:
@@ -77,10 +88,10 @@ def _steps(steps: Mapping[str, float]) -> str:
 
 
 def _agreements(comparison: Comparison) -> Iterator[tuple[str, float, RankAgreement]]:
-    """Yield the linear denoiser at every level, then the others, which are the same at all."""
-    levels = [*dict.fromkeys(one.alpha_bar for one in comparison.predictions[0])]
+    """Yield the linear denoiser at every level, then the others, at those where runs differ."""
     for theory in THEORIES:
-        for alpha_bar in levels if theory == LINEAR else levels[:1]:
+        levels = comparison.levels if theory == LINEAR else _told_levels(comparison)
+        for alpha_bar in levels:
             yield theory, alpha_bar, comparison.agreement(theory, alpha_bar)
 
 
@@ -105,10 +116,11 @@ def prediction_data(
     }
     if comparison is None:
         return data
+    varies = comparison.by == "denoiser"
     rows = [
         {
             "theory": theory,
-            "alpha_bar": alpha_bar if theory == LINEAR else None,
+            "alpha_bar": alpha_bar if theory == LINEAR or varies else None,
             "rank_correlation": _plain(agreement.estimate),
             "low": _plain(agreement.interval.low),
             "high": _plain(agreement.interval.high),
@@ -116,10 +128,15 @@ def prediction_data(
         for theory, alpha_bar, agreement in _agreements(comparison)
     ]
     learned = [
-        {"run": run.run, **{name: _plain(step) for name, step in run.steps.items()}}
-        for run in comparison.learned
+        {
+            "run": run.run,
+            "alpha_bar": level if varies else None,
+            **{name: _plain(step) for name, step in run.steps.items()},
+        }
+        for level in _told_levels(comparison)
+        for run in comparison.learned[level]
     ]
-    return {**data, "learned": learned, "rank_correlations": rows}
+    return {**data, "by": comparison.by, "learned": learned, "rank_correlations": rows}
 
 
 def _plain(value: Any) -> Any:

@@ -28,7 +28,7 @@ def prompt_scores() -> pd.DataFrame:
 
 @pytest.fixture
 def denoiser_rows() -> Make:
-    return _denoiser_rows
+    return make_denoiser_rows
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def _centre_scores(rows: list[tuple], run: str = "a", step: int = 8) -> pd.DataF
     return pd.DataFrame(records)
 
 
-def _denoiser_rows(
+def make_denoiser_rows(
     obeyed: np.ndarray,
     *,
     noise: float = 0.0,

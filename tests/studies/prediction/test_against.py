@@ -15,12 +15,14 @@ from data_gen.world import WorldConfig
 from diffusion.model_config import ModelConfig
 from ground.endings import Mistake
 from studies.experiment.config import Config
+from studies.prediction import against
 from studies.prediction.against import Comparison, Learned, compare, open_runs
 from studies.prediction.command import say_prediction
 from studies.prediction.prediction import ConceptPrediction
 from studies.prediction.printed import comparison_lines
 from studies.run.directory import RunDir
 from studies.run.opened import Experiment
+from tests.analysis.conftest import make_denoiser_rows
 
 CONCEPTS = {
     "color": Concept(("red", "blue"), signal=0.4),
@@ -82,16 +84,37 @@ def test_learning_times_are_those_of_what_is_held_out(make_runs):
     paths = make_runs((config("a"), scores(early)), (config("b", 0.2), scores(late)))
     found = compared(paths)
     between = 200 * 2**0.8  # where a straight line in ln t from 0 to 1 is at .8
-    assert found.learned[0].steps == {"color": pytest.approx(between), "size": 0.0}
-    assert found.learned[1].steps == {"color": math.inf, "size": pytest.approx(100 * 2**0.8)}
-    assert found.learned[0].ends == (100, 800)
+    assert found.learned[LEVELS[0]][0].steps == {"color": pytest.approx(between), "size": 0.0}
+    assert found.learned[LEVELS[0]][1].steps == {
+        "color": math.inf,
+        "size": pytest.approx(100 * 2**0.8),
+    }
+    assert found.learned[LEVELS[0]][0].ends == (100, 800)
     weak, strong = (prediction[0] for prediction in reversed(found.predictions))
     assert weak.concept == strong.concept == "color" and weak.a_k < strong.a_k
 
 
-def test_runs_of_one_world_are_predicted_once(make_runs, monkeypatch):
-    from studies.prediction import against
+def test_by_the_denoiser_times_are_those_of_obedience_at_the_same_level(make_runs, monkeypatch):
+    planted = make_denoiser_rows(np.array([[0, 0], [0.2, 0.4], [0.4, 0.8], [0.6, 0.9]]))
+    monkeypatch.setattr(against, "denoiser_rows", lambda experiments: planted)
+    runs = open_runs(config("x").terms, make_runs((config("a"), pd.DataFrame())))
+    (level,) = planted["level"].unique()
+    found = compare(runs, (level,), "denoiser")
+    assert found.learned[level][0].steps == {
+        "color": pytest.approx(2 * 1.5**0.5),  # half between .4 and .6, in ln t
+        "size": pytest.approx(2**0.25),
+    }
+    assert f"steps at which obedience reaches .5, signal fraction {level:g}" in comparison_lines(
+        found
+    )
+    with pytest.raises(Mistake, match="--levels: 0.9 was not measured on what a never saw; of"):
+        compare(runs, (0.9,), "denoiser")
+    monkeypatch.setattr(against, "denoiser_rows", lambda experiments: pd.DataFrame())
+    with pytest.raises(Mistake, match="--by: a has no table denoiser"):
+        compare(runs, (level,), "denoiser")
 
+
+def test_runs_of_one_world_are_predicted_once(make_runs, monkeypatch):
     calls: list[float] = []
     real = against.predict
     monkeypatch.setattr(against, "predict", lambda *a: calls.append(1.0) or real(*a))
@@ -112,7 +135,7 @@ def planted(runs: int) -> Comparison:
         Learned(f"r{i}", {"size": 10 * b, "color": 10 * a}, (100, 800))
         for i, (a, b) in enumerate(times.tolist())
     ]
-    return Comparison(predictions, learned)
+    return Comparison(predictions, {0.5: learned})
 
 
 def test_a_theory_that_is_right_has_rank_correlation_1_and_its_opposite_minus_1():
@@ -134,10 +157,11 @@ def test_all_is_printed_and_written_beside_the_export(make_runs, tmp_path):
     paths = make_runs((config("a"), scores({"color": math.inf, "size": 200.0})))
     world, lines = config("x").terms, []
     images = world.images(world.with_files())
-    say_prediction(world, images, VECTOR, LEVELS, paths, tmp_path / "out", lines.append)
+    say_prediction(world, images, VECTOR, LEVELS, paths, "probe", tmp_path / "out", lines.append)
     assert "a: color not by the last, size 174" in lines[1]
     data = json.loads((tmp_path / "out.prediction.json").read_text())
-    assert data["learned"] == [{"run": "a", "color": None, "size": pytest.approx(174.1, abs=0.1)}]
+    (learned,) = data["learned"]
+    assert learned == {"run": "a", "alpha_bar": None, "color": None, "size": pytest.approx(174.11)}
     assert [row["concept"] for row in data["predictions"]] == ["color", "size"]
     assert data["rank_correlations"][0]["theory"] == "the linear denoiser"
     assert data["rank_correlations"][0]["low"] is None
