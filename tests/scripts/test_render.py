@@ -334,11 +334,11 @@ def test_the_command_line_predicts_without_training():
     config = ["--config", "configs/swingby_2x2.yaml"]
     status, out, err = call("render", *config, "--predict", *flags)
     assert status == 0, err
-    assert "told the vector, raw, 11 numbers" in out and "asked for: blue small" in out
+    assert "told the vector, standardized, 11 numbers" in out and "asked for: blue small" in out
     assert out.index("signal fraction 0.5") < out.index("signal fraction 0.1")
     assert out.count("learned first: ") == 2
-    changed = ["--model.numbers", "standardized"]
-    assert "the vector, standardized" in call("render", *config, "--predict", *flags, *changed)[1]
+    changed = ["--model.numbers", "raw"]
+    assert "the vector, raw" in call("render", *config, "--predict", *flags, *changed)[1]
 
 
 @pytest.mark.parametrize(
@@ -350,7 +350,10 @@ def test_the_command_line_predicts_without_training():
         (["--predict", "--levels", "0.3", "1"], "--levels: got 1, allowed different numbers above"),
         (["--predict", "--levels", "0.3", "0.3"], "--levels: got 0.3, allowed different numbers"),
         (["--predict", "--levels", "0.3", "--levels", "0.4"], "--levels: given twice"),
-        (["--predict", "--model.numbers-scale", "2"], "model.numbers_scale: is read with model"),
+        (
+            ["--predict", "--model.numbers", "raw", "--model.numbers-scale", "2"],
+            "model.numbers_scale: is read with model",
+        ),
         (["--predict", "--model.conditioning", "coordinates"], "model.conditioning: got 'coord"),
         (["--predict", "--against", "runs/none"], "runs/none: not a run directory"),
     ],
