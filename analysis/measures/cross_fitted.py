@@ -2,8 +2,8 @@
 
 The largest fall of a noisy curve is above 0 though nothing falls. So half of the images, those of
 even number, choose the pair of snapshots i < j with the largest fall c(i) − c(j); the others
-measure that fall; then they swap. R is the mean of both. Of a flat curve it is 0 on average, whatever the
-noise and however it hangs together in time.
+measure that fall; then they swap. R is the mean of both. Of a flat curve it is 0 on average,
+whatever the noise and however it hangs together in time.
 
 A coordinate is a ratio of sums over units, such as the images of one number or scenes: a mean,
 where each counts as 1; a mean over sure images, where the others count as 0; obedience.

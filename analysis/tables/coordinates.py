@@ -22,6 +22,7 @@ from analysis.tables.trajectory import BASELINES, MOST_UNSURE
 DENOISER = "denoiser"
 FEWEST_COUNTING = 8  # snapshots between learning of the first and the last concept
 LEAST_JOINT = 0.5  # held-out accuracy at the end: a path that never arrives cannot return
+TOO_LITTLE = "needs 2 snapshots that count, and 4 images or scenes of each combination"
 DRAWS = 1 << 13  # seed of the bootstrap
 AXIS = ["instrument", "measure"]
 
@@ -159,11 +160,12 @@ def swing_table(
     """
     rows = []
     for one in coordinates:
-        of_images = not one.instrument.startswith(DENOISER)
+        found, of_images = _swing(one), not one.instrument.startswith(DENOISER)
         gate = _gate(one, times, final_joint_accuracy) if of_images else ""
+        gate = gate or (TOO_LITTLE if found["swings"] is None else "")
         counting = int(one.counting.sum())
         about = {"counting": counting, "snapshots": len(one.counting), "gate": gate}
-        rows.append({**one.names, **_swing(one), **about})
+        rows.append({**one.names, **found, **about})
     columns = [
         *("run", *AXIS, "fall", "low", "high", "start", "end"),
         *("counting", "snapshots", "swings", "gate"),

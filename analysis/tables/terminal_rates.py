@@ -25,10 +25,10 @@ def terminal_table(coordinates: Sequence[Coordinate], swings: pd.DataFrame) -> p
     swings: as `coordinates.swing_table` returns it of the same coordinates.
 
     Returns run, instrument, measure, turn (images seen), snapshots (from there until noise),
-    penalty (AIC of the power law minus that of the exponential), law ("exponential" above 4, "power" below
-    −4, else "undecided"; "" if refused), decay (images seen in which the exponential falls by e,
-    from .9 to .1 of the rest; NaN where it does not get there) and refused: why there is no
-    number, or "".
+    penalty (AIC of the power law minus that of the exponential), law ("exponential" above 4,
+    "power" below −4, else "undecided"; "" if refused), decay (images seen in which the exponential
+    falls by e, from .9 to .1 of the rest; NaN where it does not get there) and refused: why there
+    is no number, or "".
     """
     by_axis = swings.set_index(AXIS)
     rows = [

@@ -125,3 +125,9 @@ def test_obedience_needs_no_gate(denoiser_rows):
     planted = np.stack([DIP, np.linspace(0, 1, STEPS)], axis=1)
     table = swing_table([*denoiser_coordinates(denoiser_rows(planted))], times_of(1, 2), 0.0)
     assert (table["gate"] == "").all() and table["swings"].tolist() == [True, False]
+
+
+def test_of_three_images_nothing_is_judged(make_scores):
+    table = table_of(scores_of(make_scores, DIP, images=3), times_of(100, 1200))
+    assert table["swings"].isna().all() and table["fall"].isna().all()
+    assert table["gate"].str.contains("and 4 images or scenes").all()
