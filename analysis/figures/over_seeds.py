@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.figures.style import (
@@ -48,7 +49,7 @@ def swing_figure(swings: pd.DataFrame, variants: Mapping[str, str], least: float
             for number, instrument in enumerate(instruments):
                 own = shown[shown["instrument"] == instrument]
                 shift = 0.7 * ((number + 0.5) / len(instruments) - 0.5)
-                y = own["run"].map(variants).map(names.index) + shift
+                y = np.array([names.index(variants[run]) for run in own["run"]]) + shift
                 for passed, look in SIGN.items():
                     there = (own["gate"] == "") == passed
                     look = {**look, "edgecolor": colors[instrument]}

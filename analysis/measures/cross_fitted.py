@@ -43,7 +43,7 @@ def cross_fitted_swing(
 ) -> CrossFittedSwing:
     """Swing R of the coordinate Σ sums / Σ counts, and its interval.
 
-    The units of either half are redrawn, one draw for all times, and every draw chooses anew. Units
+    The units of either half are redrawn, one draw for all times; the chosen places stay. Units
     start from the same noise at all times. Raises ValueError for fewer than two times or four
     units.
     """
@@ -67,10 +67,9 @@ def _curves(sums: ndarray, counts: ndarray, rng: np.random.Generator, num_draws:
 
 
 def _falls(choosing: ndarray, measuring: ndarray) -> ndarray:
-    """How far the one curve falls between the places where the other falls most."""
-    start, end = largest_falls(choosing)
-    rows = np.arange(len(measuring))
-    return np.asarray(measuring[rows, start] - measuring[rows, end])
+    """How far the curves of one half fall between the places where that of the other falls most."""
+    start, end = largest_falls(choosing[:1])
+    return np.asarray(measuring[:, start[0]] - measuring[:, end[0]])
 
 
 def largest_falls(curves: Float[ndarray, "n times"]) -> tuple[ndarray, ndarray]:

@@ -50,7 +50,7 @@ def distance_differences(means: pd.DataFrame, about: pd.DataFrame) -> pd.DataFra
     "sooner" if the interval of every seed lies above .02, "not" if below it, else "undecided".
     """
     wide = means.pivot(index="run", columns="distance", values=["accuracy", "variance"])
-    joined = about[["run", "variant"]].merge(wide.reset_index("run")["run"])
+    joined = about[about["run"].isin(wide.index)]
     rows: list[dict[str, Any]] = []
     distances = sorted(means["distance"].unique())
     for nearer, farther in zip(distances, distances[1:], strict=False):
