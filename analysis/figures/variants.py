@@ -82,10 +82,10 @@ def _add_legend(figure: Figure, variants: Sequence[str], styles: Mapping[str, An
     if len(variants) <= MOST_BANDS:
         label = "95 % interval over seeds"
         handles.append(Patch(color="0.3", alpha=0.25, linewidth=0, label=label))
-    _add_named(figure, handles, variants)
+    add_variants(figure, handles, variants)
 
 
-def _add_named(figure: Figure, handles: list[Any], variants: Sequence[str]) -> None:
+def add_variants(figure: Figure, handles: list[Any], variants: Sequence[str]) -> None:
     """Add a legend of handles and of variants, and the height that it needs."""
     handles, columns = [*handles, *_named(variants)], _columns(variants)
     figure.set_figheight(figure.get_figheight() + ROW_IN * math.ceil(len(handles) / columns))
@@ -135,7 +135,7 @@ def variant_path_figure(paths: pd.DataFrame, variants: Mapping[str, str]) -> Fig
             panel.set(xlabel=f"mean p(target {x})", ylabel=f"mean p(target {y})")
             panel.tick_params(labelleft=True)
         faint = bool((held_out["unsure"] > MOST_UNSURE).any())
-        _add_named(figure, path_ends(faint), names)
+        add_variants(figure, path_ends(faint), names)
     return figure
 
 

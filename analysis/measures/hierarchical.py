@@ -11,6 +11,9 @@ another, with variance v_r. Seeds differ beside. The spread of m_r over seeds ho
 Where all seeds agree, as at 0 and 1, their spread is no measure of anything. So no interval is
 narrower than that of noise with these very seeds, which the caller knows: Clopper and Pearson's of
 all images together, or that of paired shares.
+
+Scenes of a denoiser are the same in all runs: other scenes would move every seed alike, which the
+spread over seeds does not hold. `mean_over_seeds_of_shared_noise` adds both.
 """
 
 import numpy as np
@@ -21,6 +24,7 @@ from scipy import stats
 from analysis.measures.intervals import MANY_SEEDS
 
 CONFIDENCE = 0.95
+_NORMAL = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
 
 
 def mean_over_seeds_and_noise(
@@ -47,6 +51,33 @@ def mean_over_seeds_and_noise(
     else:
         low, high = _bootstrap(means, variances, rng, num_draws)
     return np.minimum(low, noise[0]), np.maximum(high, noise[1])
+
+
+def mean_of_estimates(
+    means: Float[ndarray, "seeds cells"],
+    variances: Float[ndarray, "seeds cells"],
+    *,
+    rng: np.random.Generator,
+) -> tuple[Float[ndarray, " cells"], Float[ndarray, " cells"]]:
+    """Low and high ends as of `mean_over_seeds_and_noise`, of estimates whose noise is nearly
+    normal: means of many images, not shares near 0 or 1."""
+    half = _NORMAL * np.sqrt(variances.sum(0)) / len(means)
+    middle = means.mean(0)
+    return mean_over_seeds_and_noise(means, variances, (middle - half, middle + half), rng=rng)
+
+
+def mean_over_seeds_of_shared_noise(
+    means: Float[ndarray, "seeds cells"], shared: Float[ndarray, " cells"]
+) -> tuple[Float[ndarray, " cells"], Float[ndarray, " cells"]]:
+    """Low and high ends of the 95 % interval of the mean over seeds that share their noise.
+
+    Student's half-width over seeds and the normal one of the noise, squared and added. Of one seed
+    the noise alone.
+
+    shared: variance that the noise gives the mean of these seeds.
+    """
+    half = np.sqrt(_student_half(means) ** 2 + _NORMAL**2 * shared)
+    return means.mean(0) - half, means.mean(0) + half
 
 
 def _student_half(means: ndarray) -> ndarray:

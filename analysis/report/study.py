@@ -60,14 +60,15 @@ class RunRow:
 class Section:
     """Part of the page beside its runs.
 
-    figures: (caption, PNG bytes or a matplotlib figure). rows: column -> text, of a table.
-    notes: sentences below.
+    answer: the sentence that says it, first of all. figures: (caption, PNG bytes or a matplotlib
+    figure). rows: column -> text, of a table. notes: sentences below.
     """
 
     title: str
     figures: Sequence[tuple[str, bytes | Figure]] = ()
     rows: Sequence[Mapping[str, str]] = ()
     notes: Sequence[str] = ()
+    answer: str = ""
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,24 @@ def obedience_curves(rows: pd.DataFrame, by: str = "split") -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
+def obedience_draws(rows: pd.DataFrame) -> dict[tuple[float, str, float, str], np.ndarray]:
+    """Obedience and coordinate of one run, by all scenes and as they are drawn, (2, 1 + draws).
+
+    By images seen, split, level and concept; what is refused is left out. The coordinate is NaN
+    where another concept of that level is refused. Raises ValueError as `obedience_curves` does.
+    """
+    _check(rows)
+    found = {}
+    for (seen, split, level), own in rows.groupby(["images_seen", "split", "level"], sort=True):
+        view = _view(own)
+        placed = _coordinates(view)
+        for i, concept in enumerate(view.concepts):
+            if not view.refused[i]:
+                key = (float(seen), str(split), float(level), str(concept))
+                found[key] = np.stack([_obedience(view, i), placed[:, i]])
+    return found
+
+
 def rule_clock(rows: pd.DataFrame, threshold: float = HALF) -> pd.DataFrame:
     """Clock of the rule: the images seen when obedience on held-out combinations crosses a half.
 

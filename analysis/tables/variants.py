@@ -69,21 +69,23 @@ def _cells_by_runs(means: pd.DataFrame) -> Iterator[tuple[np.ndarray, pd.MultiIn
         yield has, means.columns[which.ravel() == number]
 
 
-def typical_times(times: pd.DataFrame, about: pd.DataFrame) -> pd.DataFrame:
+def typical_times(
+    times: pd.DataFrame, about: pd.DataFrame, keys: Sequence[str] = ("split", "measure")
+) -> pd.DataFrame:
     """Typical learning time of each variant: a log-normal fit to the brackets of its runs, of which
     some have not learned in time (`learning_times.typical_time`). Of one run it is that run's time,
     with its interval over noise.
 
-    times: as `learning.learning_time_table` returns them.
+    times: as `learning.learning_time_table` returns them, or other times with such columns. keys:
+    what tells times of one run apart.
 
-    Returns variant, split, measure, images_seen, low, high, runs, censored. More than half of the
-    runs censored: no estimate (NaN), and they have not learned by their last snapshot.
+    Returns variant, `keys`, images_seen, low, high, runs, censored. More than half of the runs
+    censored: no estimate (NaN), and they have not learned by their last snapshot.
     """
     joined = times.merge(about[["run", "variant"]], on="run")
-    groups: Any = joined.groupby(["variant", "split", "measure"], sort=False)
     rows = [
-        {"variant": variant, "split": split, "measure": m, **_typical(own)}
-        for (variant, split, m), own in groups
+        {**dict(zip(["variant", *keys], key, strict=True)), **_typical(own)}
+        for key, own in joined.groupby(["variant", *keys], sort=False)
     ]
     return pd.DataFrame(rows)
 
@@ -102,21 +104,26 @@ def _told(fit: Fit, name: str) -> dict[str, float]:
     return {name: fit.estimate, **ends, "runs": fit.runs, "censored": fit.censored}
 
 
-def signal_laws(times: pd.DataFrame, about: pd.DataFrame, setting: str) -> pd.DataFrame:
+def signal_laws(
+    times: pd.DataFrame,
+    about: pd.DataFrame,
+    setting: str,
+    keys: Sequence[str] = ("split", "measure"),
+) -> pd.DataFrame:
     """Exponent of learning times in a setting, over all runs, with its interval: −1 if twice the
     setting halves the time (`learning_times.signal_law`).
 
-    setting: a column of `about`, of numbers above 0; others must not vary beside it.
+    setting: a column of `about`, of numbers above 0; others must not vary beside it. times, keys:
+    as in `typical_times`.
 
-    Returns split, measure, exponent, low, high, runs, censored.
+    Returns `keys`, exponent, low, high, runs, censored.
     """
     joined = times.merge(about[["run", setting]], on="run")
     if not (joined[setting] > 0).all():
         raise ValueError(f"{setting}: allowed are numbers above 0")
-    groups: Any = joined.groupby(["split", "measure"], sort=False)
     rows = [
-        {"split": split, "measure": measure, **_told(_law(own, setting), "exponent")}
-        for (split, measure), own in groups
+        {**dict(zip(keys, key, strict=True)), **_told(_law(own, setting), "exponent")}
+        for key, own in joined.groupby([*keys], sort=False)
     ]
     return pd.DataFrame(rows)
 

@@ -10,11 +10,13 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 
-from analysis.report.study import Cell, RunRow, StudyReport, write_study_page
+from analysis.report.study import Cell, RunRow, Section, StudyReport, write_study_page
 from analysis.tables.trajectory import final_accuracy
 from ground.endings import Mistake
 from ground.files import write_text
 from studies.findings.run_findings import Findings, colored
+from studies.findings.seed_sections import seed_sections_of
+from studies.findings.seed_tables import SeedTables
 from studies.findings.study_sections import sections_of, shown_split
 from studies.findings.study_tables import StudyTables
 from studies.run.plans import shown_plans
@@ -34,11 +36,11 @@ def write_study_report(study: Study, statuses: Sequence[RunStatus], folder: Path
     """
     run_set = RunSet(study.runs)
     readable, refused = _readable(run_set)
-    tables = StudyTables.of(Findings.of(run_set.only(readable))) if readable else None
+    tables, seeds = _tables(run_set.only(readable)) if readable else (None, None)
     statuses = [_with(status, refused.get(status.name, "")) for status in statuses]
     runs = _runs_table(run_set, statuses, tables)
     _write_csv(folder / TABLES / "runs.csv", runs)
-    for name, table in tables.named() if tables is not None else ():
+    for name, table in _named(tables, seeds):
         _write_csv(folder / TABLES / f"{name}.csv", table)
     report = StudyReport(
         title=study.name,
@@ -47,10 +49,32 @@ def write_study_report(study: Study, statuses: Sequence[RunStatus], folder: Path
         columns=[short_name(name) for name in _columns(runs)],
         runs=[*_rows(run_set, statuses, runs, tables, folder)],
         curve_name=f"joint, {_split_name(tables)}, over training",
-        sections=[*sections_of(tables)] if tables is not None else [],
+        sections=[*_sections(tables, seeds)],
     )
     write_study_page(folder / PAGE, report)
     return report
+
+
+def _tables(run_set: RunSet) -> tuple[StudyTables, SeedTables | None]:
+    findings = Findings.of(run_set)
+    tables = StudyTables.of(findings)
+    return tables, SeedTables.of(findings, tables)
+
+
+def _named(
+    tables: StudyTables | None, seeds: SeedTables | None
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the tables that are kept beside the report, by their names."""
+    for one in (tables, seeds):
+        if one is not None:
+            yield from one.named()
+
+
+def _sections(tables: StudyTables | None, seeds: SeedTables | None) -> Iterator[Section]:
+    if tables is not None:
+        yield from sections_of(tables)
+    if seeds is not None:
+        yield from seed_sections_of(seeds)
 
 
 def _readable(run_set: RunSet) -> tuple[list[StudyRun], dict[str, str]]:

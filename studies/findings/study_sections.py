@@ -47,8 +47,6 @@ def sections_of(tables: StudyTables) -> Iterator[Section]:
         yield _heat_maps(tables)
     if len(tables.differences):
         yield _differences(tables)
-    if len(tables.turn_counts):
-        yield _turns(tables)
 
 
 def _has_paths(tables: StudyTables) -> bool:
@@ -64,7 +62,7 @@ def _accuracy(tables: StudyTables) -> Section:
         {
             "variant": str(variant),
             **{f"joint, {_said(s)}": _text(_of(joint, variant, s), "accuracy") for s in splits},
-            **{f"learned, {_said(s)}": _time(_of(times, variant, s)) for s in splits},
+            **{f"learned, {_said(s)}": time_text(_of(times, variant, s)) for s in splits},
             "seeds": str(int(own["seeds"].max())),
         }
         for variant, own in joint.groupby("variant", sort=False)
@@ -88,7 +86,7 @@ def _text(row: Any, value: str, sign: str = "") -> str:
     return f"{row[value]:{sign}.3f} [{row['low']:{sign}.3f}, {row['high']:{sign}.3f}]"
 
 
-def _time(row: Any) -> str:
+def time_text(row: Any) -> str:
     """Return a learning time in images seen, or how many runs have not learned."""
     if row is None:
         return "–"
@@ -166,24 +164,3 @@ def _differences(tables: StudyTables) -> Section:
         "speaks of these seeds, not of others.",
     ]
     return Section("Differences from the first variant", rows=rows, notes=notes)
-
-
-def _turns(tables: StudyTables) -> Section:
-    rows = [
-        {
-            "variant": row["variant"],
-            "concept": row["measure"],
-            "runs that turn back": f"{row['turning']} of {row['runs']}",
-            "not judged": str(row["of_runs"] - row["runs"]),
-            "share": _text(row, "share") if row["runs"] else "–",
-            "by chance": f"{row['p']:.2g}" if row["runs"] else "–",
-        }
-        for _, row in tables.turn_counts.iterrows()
-    ]
-    notes = [
-        "A run turns back along a concept if its held-out coordinate falls by more than the noise "
-        "of its images allows. By chance: how often as many runs would, if one in twenty without "
-        "any turn were called turning. Snapshots of whose images the probe is mostly unsure do not "
-        "count; a run with fewer than three that count is not judged."
-    ]
-    return Section("Paths that turn back", rows=rows, notes=notes)

@@ -96,19 +96,22 @@ class RunSet:
         """
         return self._table({m.name: _parts(m.run.table(name)) for m in self.members}, name)
 
-    def shown(self) -> "RunTable":
+    def shown(self, instrument: str | None = None) -> "RunTable":
         """Return of `scores` what tables and figures show: one kind of weights, the captions, as
         the run's probe reads them, and the baselines.
 
         Of a run that is not evaluated to its end, what is there. Raises Mistake as `table` does.
-        """
-        return self._table({m.name: self._shown_parts(m) for m in self.members}, "scores")
 
-    def _shown_parts(self, member: StudyRun) -> list[Path]:
+        instrument: another than the run's probe, such as the oracle.
+        """
+        parts = {m.name: self._shown_parts(m, instrument) for m in self.members}
+        return self._table(parts, "scores")
+
+    def _shown_parts(self, member: StudyRun, instrument: str | None) -> list[Path]:
         if not member.run.scores.is_dir():
             return []  # nor a probe, perhaps
         experiment = self.experiment(member)
-        plans, name = planned(experiment.config), experiment.probe_name
+        plans, name = planned(experiment.config), instrument or experiment.probe_name
         parts = [plan.part(member.run, name) for plan in plans]
         return [part for part in parts if part.is_file()]
 

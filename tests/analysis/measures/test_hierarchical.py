@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.measures.hierarchical import mean_over_seeds_and_noise
+from analysis.measures.hierarchical import (
+    mean_of_estimates,
+    mean_over_seeds_and_noise,
+    mean_over_seeds_of_shared_noise,
+)
 from analysis.measures.intervals import MANY_SEEDS, binomial_bounds
 
 NONE = (np.full(3, np.inf), np.full(3, -np.inf))  # no noise to speak of
@@ -66,3 +70,30 @@ def test_it_holds_the_truth_of_seeds_and_noise(seeds):
 def test_a_diverged_value_is_refused():
     with pytest.raises(ValueError, match="not finite"):
         ends(np.array([[0.5], [np.nan]]), np.zeros((2, 1)), (np.zeros(1), np.ones(1)))
+
+
+def test_estimates_of_seeds_that_agree_are_as_certain_as_their_noise():
+    low, high = mean_of_estimates(
+        np.ones((4, 1)), np.full((4, 1), 0.04), rng=np.random.default_rng(0)
+    )
+    assert (high - low)[0] == pytest.approx(2 * 1.96 * 0.2 / 2, rel=1e-3)
+
+
+def test_shared_noise_does_not_shrink_with_seeds():
+    """Alone, it is its normal interval, of one seed or of many; without it, Student's is left."""
+    for seeds in (1, 5):
+        low, high = mean_over_seeds_of_shared_noise(np.ones((seeds, 1)), np.array([0.04]))
+        assert (low[0], high[0]) == pytest.approx((1 - 1.96 * 0.2, 1 + 1.96 * 0.2), rel=1e-3)
+    means = np.random.default_rng(1).normal(size=(5, 1))
+    low, high = mean_over_seeds_of_shared_noise(means, np.zeros(1))
+    wanted = stats.t.interval(0.95, 4, means.mean(), stats.sem(means[:, 0]))
+    assert (low[0], high[0]) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("seeds", [3, 8])
+def test_it_holds_the_truth_of_seeds_that_share_their_noise(seeds):
+    """Other scenes move all seeds alike: 2000 repetitions at once, as cells."""
+    rng, cells = np.random.default_rng(seeds), 2000
+    means = 0.4 + rng.normal(0, 0.1, cells) + rng.normal(0, 0.1, (seeds, cells))
+    low, high = mean_over_seeds_of_shared_noise(means, np.full(cells, 0.01))
+    assert 0.935 <= np.mean((low <= 0.4) & (0.4 <= high)) <= 0.99

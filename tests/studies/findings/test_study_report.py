@@ -77,7 +77,9 @@ def test_numbers_lie_beside_the_figures(study, own_runs):
     page_of(study, own_runs)
     tables = {path.stem: pd.read_csv(path) for path in (own_runs / "tables").glob("*.csv")}
     assert {*tables} == {
-        *("runs", "curves", "learning_times", "typical_times", "laws", "differences", "turns")
+        *("runs", "curves", "learning_times", "typical_times", "laws", "differences", "turns"),
+        *("swings", "swing_counts", "coordinates", "orders", "distances", "distance_orders"),
+        *("emergence", "emergence_cells", "growth", "terminal", "terminal_laws"),
     }
     runs = tables["runs"].set_index("run")
     assert runs.loc["s0.2-1", "state"] == "failed" and NASTY in runs.loc["s0.2-1", "why"]

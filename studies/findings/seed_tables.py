@@ -1,0 +1,248 @@
+"""Tables of a study of how concepts are learned: of each run by each instrument, and over seeds."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from analysis.tables.coordinates import (
+    DENOISER,
+    Coordinate,
+    coordinate_curves,
+    denoiser_coordinates,
+    oracle_coordinates,
+    probe_coordinates,
+    swing_table,
+)
+from analysis.tables.emergence import (
+    distance_curves,
+    distance_means,
+    emergence_cells,
+    emergence_row,
+    growth_table,
+)
+from analysis.tables.emergence_over_seeds import (
+    distance_differences,
+    distances_over_seeds,
+    emergence_over_seeds,
+    growth_over_seeds,
+)
+from analysis.tables.obedience_over_seeds import obedience_over_seeds, obedience_times, refusals
+from analysis.tables.swing_counts import concept_orders, swing_counts
+from analysis.tables.terminal_rates import terminal_laws, terminal_table
+from analysis.tables.trajectory import final_accuracy
+from analysis.tables.variants import signal_laws, typical_times
+from ground.endings import Mistake
+from studies.findings.run_findings import Findings
+from studies.findings.study_tables import StudyTables
+from studies.run.measured import denoiser_parts, read_measured
+from studies.run.opened import Experiment
+from studies.run.provenance import ORACLE
+from studies.run_sets.run_set import RunSet, scores_by_run
+
+CLOCK = ("level", "measure")
+OF_EACH_RUN = (distance_curves, distance_means, emergence_cells, emergence_row)
+
+
+@dataclass(frozen=True)
+class SeedTables:
+    """Tables of what is held out, by run.
+
+    Attributes:
+        study: the tables that they add to.
+        swings, curves: as `coordinates.swing_table` and `coordinates.coordinate_curves` give them.
+        terminal: as `terminal_rates.terminal_table` gives it.
+        distances, means, cells, emergence: as `emergence.distance_curves`, `distance_means`,
+            `emergence_cells` and `emergence_row` give them.
+        obedience: as `obedience_over_seeds.obedience_over_seeds` gives it.
+        clock: as `obedience_over_seeds.obedience_times` gives it.
+        refused: levels and concepts without numbers, with the reason.
+        unread: runs whose denoiser was measured and cannot be read, with the reason.
+    """
+
+    study: StudyTables
+    swings: pd.DataFrame
+    curves: pd.DataFrame
+    terminal: pd.DataFrame
+    distances: pd.DataFrame
+    means: pd.DataFrame
+    cells: pd.DataFrame
+    emergence: pd.DataFrame
+    obedience: pd.DataFrame
+    clock: pd.DataFrame
+    refused: Mapping[tuple[float, str], str]
+    unread: Mapping[str, str]
+
+    @classmethod
+    def of(cls, findings: Findings, study: StudyTables) -> "SeedTables | None":
+        """Measure all runs; None where nothing is held out of what trains."""
+        if not {"train", "held_out"} <= {*study.curves["split"]}:
+            return None
+        of_runs: list[list[pd.DataFrame]] = [[] for _ in OF_EACH_RUN]
+        coordinates: dict[str, list[Coordinate]] = {run: [] for run in study.about["run"]}
+        for scores in findings.of_each_run():
+            for tables, measure in zip(of_runs, OF_EACH_RUN, strict=True):
+                tables.append(measure(scores))
+            for one in probe_coordinates(scores):
+                coordinates[one.run].append(one)
+        for scores in _of_the_oracle(findings.run_set):
+            for one in oracle_coordinates(scores):
+                coordinates[one.run].append(one)
+        rows, unread = _denoiser_rows(findings)
+        for own in rows.values():
+            for one in denoiser_coordinates(own):
+                coordinates[one.run].append(one)
+        return cls(
+            study,
+            *_of_coordinates(coordinates, study),
+            *map(_joined, of_runs),
+            *_of_denoiser(rows, study),
+            unread,
+        )
+
+    @property
+    def about(self) -> pd.DataFrame:
+        return self.study.about
+
+    @cached_property
+    def swing_counts(self) -> pd.DataFrame:
+        return swing_counts(self.swings, self.curves, self.about)
+
+    @cached_property
+    def orders(self) -> pd.DataFrame:
+        """Return which concept comes first on what is held out: is learned, by the probe, or is
+        obeyed, by level."""
+        times = self.study.times
+        learned = times[(times["split"] == "held_out") & (times["measure"] != "joint")]
+        obeyed = self.clock.assign(
+            instrument=[f"{DENOISER} {level:g}" for level in self.clock["level"]]
+        )
+        both = pd.concat([learned.assign(instrument="probe"), obeyed], ignore_index=True)
+        return concept_orders(both, self.about, ["instrument"])
+
+    @cached_property
+    def typical_clock(self) -> pd.DataFrame:
+        return typical_times(self.clock, self.about, CLOCK)
+
+    @cached_property
+    def clock_laws(self) -> pd.DataFrame:
+        """Return how the clock depends on the one numeric setting that varies; empty if there is no
+        such."""
+        setting = self.study.one_setting
+        known = bool(setting) and len(self.clock) > 0
+        return signal_laws(self.clock, self.about, str(setting), CLOCK) if known else pd.DataFrame()
+
+    @cached_property
+    def distances_over_seeds(self) -> pd.DataFrame:
+        return distances_over_seeds(self.distances, self.about)
+
+    @cached_property
+    def distance_differences(self) -> pd.DataFrame:
+        return distance_differences(self.means, self.about)
+
+    @cached_property
+    def emergence_over_seeds(self) -> pd.DataFrame:
+        return emergence_over_seeds(self.emergence, self.about)
+
+    @cached_property
+    def growth(self) -> pd.DataFrame:
+        return _joined([growth_table(own) for _, own in self.study.curves.groupby("run")])
+
+    @cached_property
+    def growth_over_seeds(self) -> pd.DataFrame:
+        return growth_over_seeds(self.growth, self.about)
+
+    @cached_property
+    def terminal_laws(self) -> pd.DataFrame:
+        return terminal_laws(self.terminal, self.about)
+
+    def named(self) -> Iterator[tuple[str, pd.DataFrame]]:
+        """Yield the tables that are kept beside the report, by their names, if they have rows."""
+        tables = {
+            **{"swings": self._with_about(self.swings), "swing_counts": self.swing_counts},
+            **{"coordinates": self.curves, "orders": self.orders},
+            "obedience": self.obedience,
+            "obedience_times": self._with_about(self.clock),
+            "typical_obedience_times": self.typical_clock,
+            "obedience_laws": self.clock_laws,
+            **{
+                "distances": self.distances_over_seeds,
+                "distance_orders": self.distance_differences,
+            },
+            **{"emergence_cells": self.cells, "emergence": self.emergence_over_seeds},
+            **{"growth": self.growth_over_seeds, "terminal": self._with_about(self.terminal)},
+            "terminal_laws": self.terminal_laws,
+        }
+        yield from ((name, table) for name, table in tables.items() if len(table))
+
+    def _with_about(self, table: pd.DataFrame) -> pd.DataFrame:
+        return self.about.merge(table, on="run")
+
+
+def _joined(tables: Any) -> pd.DataFrame:
+    return pd.concat([*tables], ignore_index=True)
+
+
+def _of_the_oracle(run_set: RunSet | None) -> Iterator[pd.DataFrame]:
+    """Yield what the oracle reads, of each run that it has read."""
+    if run_set is not None and any(
+        e.asks_the_oracle for e in map(run_set.experiment, run_set.members)
+    ):
+        try:
+            shown = run_set.shown(ORACLE)
+        except Mistake:
+            return  # nothing is read by it yet, or by another version
+        yield from scores_by_run(shown)
+
+
+def _denoiser_rows(findings: Findings) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+    """Return the rows of `denoiser` of the runs that have all of them, by run; and of those whose
+    rows cannot be read, why."""
+    rows, unread = {}, {}
+    for experiment in findings.experiments:
+        try:
+            own = _rows_of(experiment)
+        except Mistake as mistake:
+            unread[experiment.label] = str(mistake)
+            continue
+        if len(own):
+            rows[experiment.label] = own
+    return rows, unread
+
+
+def _rows_of(experiment: Experiment) -> pd.DataFrame:
+    parts = denoiser_parts(experiment.config, experiment.run)
+    whole = all(part.is_file() for part in parts.values())
+    return read_measured(parts if whole else {}, experiment.run, experiment.label)
+
+
+def _of_coordinates(
+    coordinates: Mapping[str, list[Coordinate]], study: StudyTables
+) -> Iterator[pd.DataFrame]:
+    """Yield swings, curves and terminal rates of all runs."""
+    final = final_accuracy(study.curves)
+    final = final[(final["split"] == "held_out") & (final["measure"] == "joint")]
+    joint = final.set_index("run")["accuracy"]
+    times = dict(iter(study.times.groupby("run")))
+    there = {run: own for run, own in coordinates.items() if own}
+    swings = {run: swing_table(own, times[run], joint[run]) for run, own in there.items()}
+    yield _joined(swings.values())
+    yield _joined(map(coordinate_curves, there.values()))
+    yield _joined(terminal_table(own, swings[run]) for run, own in there.items())
+
+
+def _of_denoiser(rows: Mapping[str, pd.DataFrame], study: StudyTables) -> Iterator[Any]:
+    """Yield obedience over seeds, the clock of each run, and what is refused."""
+    variants: dict[str, list[pd.DataFrame]] = {}
+    for run, own in rows.items():
+        variants.setdefault(study.variants[run], []).append(own)
+    curves = [obedience_over_seeds(runs, name) for name, runs in variants.items()]
+    yield _joined([pd.DataFrame(), *curves])
+    columns = ["run", *CLOCK, "images_seen", "after", "by", "low", "high"]
+    yield _joined([pd.DataFrame(columns=columns), *map(obedience_times, rows.values())])
+    refused: dict[tuple[float, str], str] = {}
+    for own in rows.values():
+        refused |= refusals(own)
+    yield refused
