@@ -94,7 +94,9 @@ class CaptionExam:
 
     @property
     def templates(self) -> Mapping[str, str]:
-        return {"captions": " ".join(self.world.captioner.templates[0]), **self.prompts}
+        caption = " ".join(self.world.captioner.templates[0])
+        made = {name: caption for name in self.questions if name != PLAIN}
+        return {"captions": caption, **made, **self.prompts}
 
     @property
     def chance(self) -> Mapping[str, float]:

@@ -4,7 +4,6 @@ Each has a name, which is the column `intervention` of scores and says all of it
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +18,7 @@ class OverPrompt:
     """Over-prompt: a concept is told beyond its class mean (arXiv:2406.19370).
 
     Attributes:
+        kind: what is done, as above.
         concept: which one is told otherwise.
         factor: of vectors, one-hot values and embeddings, the numbers that are told are mean of all
             values + factor × (class mean − mean of all values); of captions, what the embedding
@@ -41,9 +41,9 @@ class OverPrompt:
 
     @property
     def name(self) -> str:
-        how = f"x{_short(self.factor)}" if self.factor is not None else _list(self.numbers)
-        told = f"{self.concept} {how}" if self.factor is not None else f"{self.concept}={how}"
-        return _named(f"over-prompt {told}", self.of)
+        numbers = f"=({','.join(map(_short, self.numbers))})"
+        how = numbers if self.factor is None else f" x{_short(self.factor)}"
+        return _named(f"over-prompt {self.concept}{how}", self.of)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +52,7 @@ class Latent:
     value of the concept), over some concepts (arXiv:2406.19370). Tokens stay as they are.
 
     Attributes:
+        kind: what is done, as above.
         alpha: how far.
         concepts: along which ones; none: all that have several values.
         of: combinations that are asked so.
@@ -78,6 +79,7 @@ class Patch:
     """Patch: the conditioner of another snapshot, of the same weights, in place of its own.
 
     Attributes:
+        kind: what is done, as above.
         step: of the snapshot whose conditioner is taken; null: the last.
         of: combinations that are asked so.
     """
@@ -97,6 +99,7 @@ class Guidance:
     """Guidance of another scale than the evaluation's.
 
     Attributes:
+        kind: what is done, as above.
         scale: as `evaluate.guidance_scale`.
         of: combinations that are asked so.
     """
@@ -120,6 +123,7 @@ class Switch:
     combination, whose concept is changed, and is asked for as itself from then on.
 
     Attributes:
+        kind: what is done, as above.
         concept: which one is changed; image k begins with the other value number k.
         at: share of the sampling steps that the other prompt gets, 0 to 1; 0 is the plain prompt.
         of: combinations that are asked so.
@@ -157,11 +161,7 @@ def _named(name: str, asked: Asked) -> str:
     return name if asked == "held_out" else f"{name}, of all"
 
 
-def _list(numbers: Sequence[float]) -> str:
-    return f"({','.join(map(_short, numbers))})"
-
-
-def _short(number: float | None) -> str:
+def _short(number: float) -> str:
     """Return a number as short as it can be read back."""
     text = f"{number:g}"
     return text if float(text) == number else repr(number)
