@@ -34,15 +34,15 @@ class Intervening:
     def told(self, model: ConceptPipeline, plan: Plan) -> ConceptPipeline:
         """Return a plan's snapshot, told of prompts as its intervention says. Raises Mistake if the
         snapshot of a patch is not there."""
-        one, own = self.of(plan), model.own_conditioner()
+        one = self.of(plan)
         if isinstance(one, OverPrompt):
-            return model.told_by(self._over_prompted(model, own, one))
+            return model.told_by(self._over_prompted(model, one))
         if isinstance(one, Latent):
-            return model.told_by(self._shifted(model, own, one))
+            return model.told_by(self._shifted(model, one))
         if isinstance(one, Patch):
             other = find_snapshot(self.experiment.run.snapshots, one.step)
             return model.told_by(ConceptPipeline.load(other, plan.weights).own_conditioner())
-        return model
+        return model  # guidance and switches are the pipeline's own
 
     def asked_before(self, plan: Plan) -> tuple[list[str], float]:
         """Return what every image of a plan is asked for first, and in which share of the steps;
@@ -59,8 +59,9 @@ class Intervening:
     def _others(self, question: Any, concept: str) -> list[str]:
         return other_captions(self.experiment.world.terms, question, concept)
 
-    def _over_prompted(self, model: ConceptPipeline, own: Any, one: OverPrompt) -> nn.Module:
+    def _over_prompted(self, model: ConceptPipeline, one: OverPrompt) -> nn.Module:
         world, prompts = self.experiment.world.terms, model.prompts
+        own: Any = model.own_conditioner()
         values = values_of(world, one.concept)
         if isinstance(prompts, NumberPrompts):
             rows = prompts.inputs([question.prompt for question in self._questions(one)])
@@ -72,9 +73,9 @@ class Intervening:
         return with_scaled_words(own, places, one.factor or 0.0)
 
     @torch.no_grad()
-    def _shifted(self, model: ConceptPipeline, own: Any, one: Latent) -> nn.Module:
+    def _shifted(self, model: ConceptPipeline, one: Latent) -> nn.Module:
         concepts = shifted_concepts(self.experiment.world.terms, one)
-        asked = self._questions(one)
+        own, asked = model.own_conditioner().eval(), self._questions(one)
 
         def embedded(prompts: list[str]) -> Float[Tensor, "n d"]:
             return own(model.prompts.inputs(prompts).to(model.device)).h
@@ -82,7 +83,7 @@ class Intervening:
         def shift(question: Any) -> Float[Tensor, " d"]:
             others = [self._others(question, concept) for concept in concepts]
             h = embedded([question.prompt])[0]
-            return torch.stack([h - embedded(one).mean(dim=0) for one in others]).sum(dim=0)
+            return torch.stack([h - embedded(prompts).mean(0) for prompts in others]).sum(0)
 
         rows = model.prompts.inputs([question.prompt for question in asked])
         return Shifted(own, rows, one.alpha * torch.stack([shift(q) for q in asked]))

@@ -75,7 +75,7 @@ class DenoiserReadings(Measurement):
         self.intervening = Intervening(experiment)
         self._known: dict[tuple[int, float], tuple[Level, Ideal]] = {}
         self._changed: dict[tuple[int, float], Tensor] = {}  # answers to changed prompts,
-        self._changed_of: tuple = ()  # of this snapshot
+        self._changed_of: tuple[str | None, str] | None = None  # of these weights
 
     @cached_property
     def contrasts(self) -> Sequence[Contrast]:
@@ -137,9 +137,9 @@ class DenoiserReadings(Measurement):
         """Return what the network means, told the prompts with a concept changed; of one snapshot
         it is asked once."""
         directory = plan.snapshot(self.experiment.run)
-        snapshot = plan.step, plan.weights, snapshot_hash(directory) if directory else None
-        if snapshot != self._changed_of:
-            self._changed_of, self._changed = snapshot, {}
+        weights = snapshot_hash(directory) if directory else None, plan.weights
+        if weights[0] is None or weights != self._changed_of:
+            self._changed_of, self._changed = weights, {}
         new = [view for view in views if view.key not in self._changed]
         if new:
             found = answers(model, new, [[told.prompts for told in v.changed] for v in new])
