@@ -3,7 +3,9 @@ decided in sampling?"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_PLAIN = {"color": "black", "linewidth": 1.4, "marker": "o", "markersize": 3.0}
+_PLAIN: Mapping[str, Any] = {"color": "black", "linewidth": 1.4, "marker": "o", "markersize": 3.0}
 
 
 def elicitation_figure(curves: pd.DataFrame, table: pd.DataFrame) -> Figure:
@@ -70,6 +72,37 @@ def switch_figure(shares: pd.DataFrame) -> Figure:
         figure.legend(
             handles, labels, loc="outside upper center", ncols=7, title="training images seen"
         )
+    return figure
+
+
+def elicited_obedience_figure(curves: pd.DataFrame) -> Figure:
+    """Obedience on held-out combinations against training images seen, told plainly (black) and
+    under each intervention: a panel per level and concept. Levels that are refused are left out.
+
+    curves: as `denoiser.obedience_curves` returns them for each intervention, with a column
+    `intervention`, "none" first.
+    """
+    read = curves.dropna(subset="obedience")
+    names = list(curves["intervention"].unique())
+    looks = zip(names[1:], cycle(PALETTE), cycle("sD^v"), strict=False)
+    styles = {name: {**_PLAIN, "color": color, "marker": mark} for name, color, mark in looks}
+    styles[names[0]] = {**_PLAIN, "zorder": 3}
+    panels_shown = list(read.groupby(["level", "concept"], sort=False).groups)
+    with figure_style():
+        figure, panels = panels_of(len(panels_shown), columns=3, panel_height_in=1.7)
+        for panel, (level, concept) in zip(panels, panels_shown, strict=True):
+            shown = read[(read["level"] == level) & (read["concept"] == concept)]
+            for name, own in shown.groupby("intervention", sort=False):
+                own = own.sort_values("images_seen")
+                label = "plain prompts" if name == names[0] else str(name)
+                panel.plot(own["images_seen"], own["obedience"], label=label, **styles[name])
+            panel.axhline(1, color="0.6", linewidth=0.6, linestyle=":")
+            panel.set_title(f"{concept}, level {level:g}")
+            images_seen_axis(panel, shown["images_seen"])
+        figure.supxlabel("training images seen", fontsize=8)
+        figure.supylabel("obedience, held-out", fontsize=8)
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=2)
     return figure
 
 

@@ -6,8 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.figures.elicitation import elicitation_figure, switch_figure
+from analysis.figures.elicitation import (
+    elicitation_figure,
+    elicited_obedience_figure,
+    switch_figure,
+)
 from analysis.figures.style import short_count
+from analysis.tables.denoiser import obedience_curves
 from analysis.tables.elicitation import (
     elicitation_curves,
     elicitation_table,
@@ -15,6 +20,7 @@ from analysis.tables.elicitation import (
     switch_shares,
 )
 from studies.experiment.config import interventions_of
+from studies.run.measured import denoiser_parts, read_measured
 from studies.run.opened import Experiment
 from studies.run.plans import shown_plans
 from studies.worlds.intervention_config import Switch
@@ -25,6 +31,8 @@ LEGENDS = {
     "combinations by plain prompts, and by the best intervention of each kind, which is picked on "
     "even samples and read off odd ones, and the other way round. Upright lines: where the "
     "isotonic fit crosses .8.",
+    "elicited_obedience": "What the denoiser means under interventions, told held-out combinations: "
+    "how far its answer lies from that to the changed prompts, as a share of the ideal move.",
     "switch": "When is a concept decided in sampling? Share of images that show the asked value, "
     "if another value was asked for in the first steps. Bands: 95 % intervals over noise.",
 }
@@ -55,6 +63,9 @@ def elicitation_figures(experiment: Experiment) -> dict[str, Any]:
         figures["elicitation"] = elicitation_figure(
             elicitation_curves(found), elicitation_table(found)
         )
+    curves = _obedience(experiment)
+    if curves["obedience"].notna().any():
+        figures["elicited_obedience"] = elicited_obedience_figure(curves)
     switches = _switches(experiment)
     if switches:
         shares = switch_shares(_scores(experiment, [*switches]), switches)
@@ -76,6 +87,20 @@ def elicitation_facts(experiment: Experiment) -> dict[str, str]:
 def _elicited(experiment: Experiment) -> Mapping[str, Any]:
     kinds = eliciting(experiment)
     return elicitations(_scores(experiment, [*kinds]), kinds) if kinds else {}
+
+
+def _obedience(experiment: Experiment) -> pd.DataFrame:
+    """Return `obedience_curves` of held-out combinations, of plain prompts and under each
+    intervention; no rows where the denoiser was not asked to be measured under any."""
+    config, run = experiment.config, experiment.run
+    made = interventions_of(config) if config.evaluate.denoiser.levels else ()
+    names = [one.name for one in made if one.kind in KINDS and one.of == "held_out"]
+    tables = [pd.DataFrame(columns=["intervention", "obedience"])]
+    for name in [PLAIN, *names] if names else []:
+        rows = read_measured(denoiser_parts(config, run, name), run, experiment.label)
+        held_out = rows[rows["split"] == "held_out"]
+        tables.append(obedience_curves(held_out).assign(intervention=name))
+    return pd.concat(tables[1:] or tables, ignore_index=True)
 
 
 def _switches(experiment: Experiment) -> dict[str, tuple[str, float]]:
