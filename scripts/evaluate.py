@@ -64,6 +64,7 @@ def main() -> None:
     opened = config.terms.with_files()  # refuses a mistake before the slow imports
     check_null(config, run)
     from studies.findings.denoiser_findings import clock_facts
+    from studies.findings.elicitation_findings import elicitation_facts
     from studies.findings.instruments import agreement_lines
     from studies.run.opened import Experiment
     from studies.stages import evaluate_stage, probe_stage
@@ -74,7 +75,7 @@ def main() -> None:
     evaluate_stage(experiment, say, deadline, every, arguments.certify_sampler)
     for line in agreement_lines(experiment):
         say(line)
-    for name, fact in clock_facts(experiment).items():
+    for name, fact in {**clock_facts(experiment), **elicitation_facts(experiment)}.items():
         say(f"{name}: {fact}")
 
 

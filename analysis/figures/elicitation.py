@@ -53,12 +53,12 @@ def elicitation_figure(curves: pd.DataFrame, table: pd.DataFrame) -> Figure:
 
 def switch_figure(shares: pd.DataFrame) -> Figure:
     """Share of images that show the asked value against the share of sampling steps for which
-    another value was asked: a panel per concept, a line per snapshot, early ones dark.
+    another value was asked: a panel per concept, a line per snapshot.
 
     shares: as `elicitation.switch_shares` returns them.
     """
     seen = sorted(shares["images_seen"].unique())
-    colors = dict(zip(seen, colors_of(max(len(seen), len(PALETTE) + 1)), strict=False))
+    colors = dict(zip(seen, colors_of(len(seen)), strict=True))
     concepts = list(shares["concept"].unique())
     with figure_style():
         figure, panels = panels_of(len(concepts), columns=3, panel_height_in=2.4)

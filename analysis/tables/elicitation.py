@@ -130,7 +130,8 @@ def switch_shares(
         for name, concept, at in every
     ]
     rows = pd.concat(tables, ignore_index=True)
-    unsure, right = rows["predicted"].isna(), rows["predicted"] == rows["target"]
+    read, asked = (rows[column].astype("string") for column in ("predicted", "target"))
+    unsure, right = read.isna(), read.eq(asked).fillna(False).astype(bool)
     keys = ["run", "step", "images_seen", "concept", "at"]
     counted = rows.assign(right=right, unsure=unsure).groupby(keys, sort=True)
     counts = counted[["right", "unsure"]].sum().assign(images=counted.size()).reset_index()
