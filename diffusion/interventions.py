@@ -1,4 +1,4 @@
-"""Conditioners that tell a network otherwise than it was trained: raw rows → what the U-Net is told.
+"""Conditioners that tell a network otherwise than it learned: raw rows → what the U-Net is told.
 
 Each has another conditioner inside, whose weights stay as they are. The null row is told as ever.
 """
@@ -28,9 +28,7 @@ class OtherRows(nn.Module):
         others: Float[Tensor, "m k"],
     ):
         super().__init__()
-        self.conditioner = conditioner
-        self.register_buffer("rows", rows)
-        self.register_buffer("others", others)
+        self.conditioner, self.rows, self.others = conditioner, nn.Buffer(rows), nn.Buffer(others)
 
     def forward(self, numbers: Float[Tensor, "n k"]) -> Condition:
         same = _same(numbers, self.rows)
@@ -51,9 +49,7 @@ class Shifted(nn.Module):
         shifts: Float[Tensor, "m d"],
     ):
         super().__init__()
-        self.conditioner = conditioner
-        self.register_buffer("rows", rows)
-        self.register_buffer("shifts", shifts)
+        self.conditioner, self.rows, self.shifts = conditioner, nn.Buffer(rows), nn.Buffer(shifts)
 
     def forward(self, inputs: Shaped[Tensor, "n k"]) -> Condition:
         condition, same = self.conditioner(inputs), _same(inputs, self.rows)

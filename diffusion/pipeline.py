@@ -203,9 +203,9 @@ class ConceptPipeline(DiffusionPipeline):
     def _alike(
         self, phases: Sequence[Sequence[str | Composition]], guidance_scale: float
     ) -> Iterator[tuple[Tensor, list[Tensor]]]:
-        """Places of images that ask the network for as many terms, the null counted, in every phase:
-        so no image's bits depend on its company. With them the inputs (n, terms, k) and weights
-        (n, terms) of each phase in turn."""
+        """Places of images that ask the network for as many terms, the null counted, in every
+        phase: so no image's bits depend on its company. With them the inputs (n, terms, k) and
+        weights (n, terms) of each phase in turn."""
         asked = [[compose(prompt) for prompt in prompts] for prompts in phases]
         texts = {"": None} | {t: None for own in asked for one in own for t in one.prompts}
         rows = dict(zip(texts, self.prompts.inputs([*texts]).to(self.device), strict=True))

@@ -121,7 +121,9 @@ def _intervention(text: str) -> Intervention:
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError:
-        raise Mistake(f"--{KEY}: got {text!r}, allowed such as '{{kind: latent, alpha: 2}}'") from None
+        raise Mistake(
+            f"--{KEY}: got {text!r}, allowed such as '{{kind: latent, alpha: 2}}'"
+        ) from None
     one: Intervention = read_as(Intervention, data, KEY)
     return one
 

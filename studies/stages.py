@@ -29,8 +29,8 @@ from studies.experiment.config import (
 )
 from studies.findings.certificate_facts import probe_facts, probe_warnings
 from studies.findings.denoiser_findings import clock_facts
-from studies.findings.instruments import agreement_lines
 from studies.findings.elicitation_findings import elicitation_facts
+from studies.findings.instruments import agreement_lines
 from studies.findings.prompt_findings import other_sets, table_of_prompts
 from studies.findings.run_findings import Findings
 from studies.findings.run_report import report_is_fresh, speed_facts, write_run_report

@@ -87,10 +87,10 @@ def elicited_obedience_figure(curves: pd.DataFrame) -> Figure:
     looks = zip(names[1:], cycle(PALETTE), cycle("sD^v"), strict=False)
     styles = {name: {**_PLAIN, "color": color, "marker": mark} for name, color, mark in looks}
     styles[names[0]] = {**_PLAIN, "zorder": 3}
-    panels_shown = list(read.groupby(["level", "concept"], sort=False).groups)
+    shown_in = [*read[["level", "concept"]].drop_duplicates().itertuples(index=False)]
     with figure_style():
-        figure, panels = panels_of(len(panels_shown), columns=3, panel_height_in=1.7)
-        for panel, (level, concept) in zip(panels, panels_shown, strict=True):
+        figure, panels = panels_of(len(shown_in), columns=3, panel_height_in=1.7)
+        for panel, (level, concept) in zip(panels, shown_in, strict=True):
             shown = read[(read["level"] == level) & (read["concept"] == concept)]
             for name, own in shown.groupby("intervention", sort=False):
                 own = own.sort_values("images_seen")

@@ -1,4 +1,4 @@
-"""Elicited before prompted: is a capability there before plain prompts show it, and how much sooner?
+"""Elicited before prompted: is a capability there before plain prompts show it, how much sooner?
 
 Many ways of eliciting are tried, and the best of them would look good by chance. So which is best
 at a snapshot is decided on half of the images and read off the other half, and the other way round;

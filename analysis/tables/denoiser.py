@@ -48,8 +48,8 @@ def obedience_curves(rows: pd.DataFrame, by: str = "split") -> pd.DataFrame:
     error_beside (its part along none), least_error (what the ideal denoiser itself cannot know);
     effective_renders (of a scene in the middle), and refused: why there are no numbers, or "". A
     level that is refused for one pooled combination is refused for all. Coordinates are null where
-    any concept is refused, since they are fitted together. Raises ValueError if a run mixes weights,
-    seeds or interventions.
+    any concept is refused, since they are fitted together. Raises ValueError if a run mixes
+    weights, seeds or interventions.
     """
     _check(rows)
     keys = [*_SNAPSHOT, by, "level"]

@@ -1,4 +1,4 @@
-"""Elicited before prompted, and decided when: interventions in the scores table, smaller tables out.
+"""Elicited before prompted, and decided when: the scores table in, smaller tables out.
 
 Rows are of held-out combinations and of one run, instrument and way of drawing. Image k of a
 combination starts from the same noise at every snapshot and under every intervention.
@@ -48,8 +48,8 @@ def elicitations(
 
 
 def _right_images(rows: pd.DataFrame) -> pd.DataFrame:
-    """Whether all concepts of an image are read as asked: bool, (intervention, images seen) × image,
-    of the images that are everywhere."""
+    """Whether all concepts of an image are read as asked: bool, (intervention, images seen) ×
+    image, of the images that are everywhere."""
     read, asked = (rows[column].astype("string") for column in ("predicted", "target"))
     right = rows.assign(right=read.eq(asked).fillna(False).astype(np.float64))
     joint = right.groupby(["intervention", "images_seen", *IMAGE], sort=True)["right"].min()
@@ -109,9 +109,7 @@ def _row(one: Elicitation) -> dict[str, Any]:
     return {**times, **ratio, "ratio_high": one.ratio_interval.high, **gap, "before": one.before}
 
 
-def switch_shares(
-    scores: pd.DataFrame, switches: Mapping[str, tuple[str, float]]
-) -> pd.DataFrame:
+def switch_shares(scores: pd.DataFrame, switches: Mapping[str, tuple[str, float]]) -> pd.DataFrame:
     """What images show of a concept whose value was another in the first steps of sampling.
 
     switches: of every intervention that is a switch, the concept and the share of the steps that

@@ -1,4 +1,4 @@
-"""Scores of other prompts and interventions beside the captions: their curves, and lines to print."""
+"""Scores of other prompts and interventions beside the captions: curves, and lines to print."""
 
 import pandas as pd
 

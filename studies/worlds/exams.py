@@ -75,8 +75,8 @@ class Exam(Protocol):
 
 
 class CaptionExam:
-    """Exam of all combinations of a world that has captions, each by its caption, of sets of prompts,
-    and of captions under interventions."""
+    """Exam of all combinations of a world that has captions, each by its caption, of sets of
+    prompts, and of captions under interventions."""
 
     compared = "split"
 

@@ -1,4 +1,4 @@
-"""Interventions at every snapshot: drawn from the captions' noise, scored, verified and reported."""
+"""Interventions at every snapshot: drawn from the captions' noise, scored, verified, reported."""
 
 from dataclasses import replace
 
@@ -224,7 +224,9 @@ def test_networks_that_have_learned_nothing_are_elicited_nothing(config):
 def test_guidance_needs_a_null_that_was_learned(config, tmp_path):
     train = replace(config.train, cond_dropout=0.0)
     asking = changed(replace(config, train=train), interventions=(PATCH, Guidance(scale=3)))
-    with pytest.raises(Mistake, match=r"interventions\[1\].scale: got 3, allowed 1 with train.cond"):
+    with pytest.raises(
+        Mistake, match=r"\[1\].scale: got 3, allowed 1 with train.cond_dropout"
+    ):
         check_null(asking, RunDir(tmp_path))
 
 

@@ -59,7 +59,9 @@ def test_a_config_holds_what_it_was_given(config):
 def test_the_last_conditioner_is_named_by_its_step(config):
     whole = asking(config, {"kind": "patch"})
     assert [one.name for one in interventions_of(whole)] == ["conditioner of step 700"]
-    with pytest.raises(Mistake, match=r"interventions\[1\]: is 'conditioner of step 700', as .*\[0\]"):
+    with pytest.raises(
+        Mistake, match=r"\[1\]: is 'conditioner of step 700', as .*\[0\]"
+    ):
         asking(config, {"kind": "patch"}, {"kind": "patch", "step": 700})
 
 
@@ -129,7 +131,9 @@ def test_other_captions_differ_in_one_concept(config):
 )
 def test_what_cannot_be_done_is_refused(config, conditioning, given, message):
     if conditioning == "coordinates":
-        world = replace(config.world, concepts={n: config.world.concepts[n] for n in ("color", "size")})
+        world = replace(
+            config.world, concepts={n: config.world.concepts[n] for n in ("color", "size")}
+        )
         config = replace(config, world=replace(world, held_out=("blue small",)))
     with pytest.raises(Mistake, match=message) as raised:
         asking(config, given, conditioning=conditioning)
