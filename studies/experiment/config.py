@@ -178,7 +178,7 @@ def _check_evaluate(config: Config) -> None:
 
 
 def _check_interventions(config: Config) -> None:
-    asked = config.evaluate.interventions
+    asked = interventions_of(config)
     if asked and not config.terms.has_words:
         raise Mistake(f"{KEY}: worlds of bumps have no words to ask by; leave them out")
     if asked:

@@ -124,7 +124,7 @@ class Switch:
 
     Attributes:
         kind: what is done, as above.
-        concept: which one is changed; image k begins with the other value number k.
+        concept: which one is changed; images begin with its other values, each in turn.
         at: share of the sampling steps that the other prompt gets, 0 to 1; 0 is the plain prompt.
         of: combinations that are asked so.
     """
