@@ -65,7 +65,8 @@ def switch_figure(shares: pd.DataFrame) -> Figure:
         for panel, concept in zip(panels, concepts, strict=True):
             for images_seen, own in shares[shares["concept"] == concept].groupby("images_seen"):
                 _draw_switch(panel, own.sort_values("at"), colors[images_seen])
-            panel.set(title=concept, ylim=(-0.03, 1.03), yticks=(0, 0.5, 1), xlim=(-0.03, 1.03))
+            panel.set(title=concept, xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+            panel.set(xticks=(0, 0.25, 0.5, 0.75, 1), yticks=(0, 0.5, 1))
         figure.supxlabel("share of sampling steps that asked for another value", fontsize=8)
         figure.supylabel("shows the asked value", fontsize=8)
         handles, labels = panels[0].get_legend_handles_labels()

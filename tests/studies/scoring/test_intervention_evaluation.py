@@ -32,17 +32,17 @@ from tests.harness.evaluations import changed, copy, files, quiet, side_by_side,
 from tests.harness.opened import opened
 
 SAME = (  # that change nothing: at both snapshots, and at the last one
-    OverPrompt(concept="color", factor=1),
-    Latent(alpha=0),
-    Guidance(scale=1),
-    Switch(concept="color", at=0),
+    OverPrompt(concept="color", factor=1.0),
+    Latent(alpha=0.0),
+    Guidance(scale=1.0),
+    Switch(concept="color", at=0.0),
 )
 OTHER = (
-    OverPrompt(concept="color", factor=4),
-    Latent(alpha=3, concepts=("color",)),
-    Latent(alpha=3),
-    Guidance(scale=0),
-    Guidance(scale=3),
+    OverPrompt(concept="color", factor=4.0),
+    Latent(alpha=3.0, concepts=("color",)),
+    Latent(alpha=3.0),
+    Guidance(scale=0.0),
+    Guidance(scale=3.0),
     Switch(concept="size", at=0.5),
 )
 PATCH = Patch()
@@ -203,7 +203,7 @@ def test_a_guided_answer_lies_on_the_line_from_the_null(made):
 def test_networks_that_have_learned_nothing_are_elicited_nothing(config):
     """Control: under no intervention does the answer of networks at step 0 follow a word, on
     average over seeds."""
-    asked = (OverPrompt(concept="color", factor=3), Latent(alpha=2))
+    asked = (OverPrompt(concept="color", factor=3.0), Latent(alpha=2.0))
     whole = changed(config, interventions=asked, denoiser=replace(SETTINGS, renders=1500))
     whole = replace(whole, model=replace(whole.model, conditioning="vector"))
     measuring, found = DenoiserReadings(opened(whole)), []
@@ -223,7 +223,7 @@ def test_networks_that_have_learned_nothing_are_elicited_nothing(config):
 
 def test_guidance_needs_a_null_that_was_learned(config, tmp_path):
     train = replace(config.train, cond_dropout=0.0)
-    asking = changed(replace(config, train=train), interventions=(PATCH, Guidance(scale=3)))
+    asking = changed(replace(config, train=train), interventions=(PATCH, Guidance(scale=3.0)))
     with pytest.raises(
         Mistake, match=r"\[1\].scale: got 3, allowed 1 with train.cond_dropout"
     ):
