@@ -22,7 +22,7 @@ Conditioner = TextConditioner | NumberConditioner
 class Denoiser(nn.Module):
     """What the network makes of x_t, the time and a condition."""
 
-    def __init__(self, unet: UNet, conditioner: Conditioner):
+    def __init__(self, unet: UNet, conditioner: nn.Module):
         super().__init__()
         self.unet, self.conditioner = unet, conditioner
         speed_up(unet)

@@ -1,6 +1,7 @@
 """A snapshot as people use it: prompts → images."""
 
-from collections.abc import Callable, Iterator, Sequence
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from diffusion.fast_layers import speed_up
 from diffusion.model import Denoiser, DiffusionModel, UNet
 from diffusion.prompts import CoordinatePrompts, NumberPrompts, Prompts, TextPrompts
 from diffusion.samplers import make_sampler, step_noise
-from diffusion.sampling import composed, in_tiles, sample
+from diffusion.sampling import composed, in_tiles, sample, switched
 from diffusion.snapshots import find_snapshot
 from ground import streams
 from ground.endings import Mistake
@@ -38,6 +39,7 @@ class ConceptPipeline(DiffusionPipeline):
         images = pipeline(["a small blue triangle"] * 4, seed=0)      # uint8 (4, 16, 16, 3)
     """
 
+    _told_by: Any = None  # a conditioner in place of its own
     _optional_components = ["text_encoder", "tokenizer", "conditioner"]
 
     def __init__(
@@ -117,8 +119,18 @@ class ConceptPipeline(DiffusionPipeline):
 
     def denoiser(self) -> Denoiser:
         """The networks as one module, in eval mode."""
-        conditioner = self.conditioner or TextConditioner(self.text_encoder)
-        return Denoiser(self.unet, conditioner).eval()
+        return Denoiser(self.unet, self._told_by or self.own_conditioner()).eval()
+
+    def own_conditioner(self) -> NumberConditioner | TextConditioner:
+        """What tells the network of a condition, as it was trained."""
+        return self.conditioner or TextConditioner(self.text_encoder)
+
+    def told_by(self, conditioner: torch.nn.Module) -> "ConceptPipeline":
+        """The same networks, told of conditions by another conditioner (see interventions.py). It
+        reads the same rows."""
+        other = copy.copy(self)
+        other._told_by = conditioner.to(self.device).eval()
+        return other
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -136,36 +148,45 @@ class ConceptPipeline(DiffusionPipeline):
         sampler: str = "ddim",
         num_inference_steps: int = 20,
         guidance_scale: float = 1.0,
+        before: Sequence[str | Composition] | None = None,
+        switch_at: float = 0.0,
         check: Callable[[], None] = lambda: None,
     ) -> UInt8[Tensor, "n h w c"]:
         """One image per prompt, which may be a composition, as such or as text: see
         `parse_composition`. noise: x_T; None: image k starts from (seed, k).
 
         Images do not depend on what else is asked for: see `in_tiles`. What a sampler draws on
-        the way comes from (seed, index), index: None is 0, 1, 2, …. check: called before every
-        evaluation of the network; what it raises ends the sampling.
+        the way comes from (seed, index), index: None is 0, 1, 2, …. before: what each image is
+        asked for instead in the first steps, a share switch_at in [0, 1] of all, rounded to whole
+        steps. check: called before every evaluation of the network; what it raises ends the
+        sampling.
 
         Raises Mistake for a prompt that cannot be read, guidance or composition where the null
         condition was never learned, and images that are not finite.
         """
         if isinstance(prompts, str | Composition) or not prompts:
             raise Mistake(f"prompts: got {prompts!r}, allowed a list of one prompt or more")
-        self._check_null(prompts, guidance_scale)
+        phases = [prompts] if before is None else [before, prompts]
+        for asked in phases:
+            self._check_null(asked, guidance_scale)
         index = torch.arange(len(prompts)) if index is None else index
         if noise is None:
             width = torch.Size(self.image_shape).numel()
             noise = streams.normal(seed, "pipeline", 0, index, width).view(-1, *self.image_shape)
         denoiser, null = self.denoiser(), self.prompts.inputs([""]).to(self.device)
 
-        def draw(x_T: Tensor, rows: Tensor, weights: Tensor, places: Tensor) -> Tensor:
+        def draw(x_T: Tensor, places: Tensor, *told: Tensor) -> Tensor:
             drawn = step_noise(seed, places, self.image_shape)
             scheduler = make_sampler(sampler, self.scheduler.config, num_inference_steps, drawn)
-            return sample(composed(denoiser, rows, weights, null), scheduler, x_T, check)
+            asked = zip(told[::2], told[1::2], strict=True)
+            parts = [composed(denoiser, rows, weights, null) for rows, weights in asked]
+            first = round(switch_at * len(scheduler.timesteps))
+            return sample(switched(parts[0], parts[-1], first), scheduler, x_T, check)
 
         images = torch.empty(len(prompts), *self.image_shape, device=self.device)
-        for places, inputs, weights in self._alike(prompts, guidance_scale):
+        for places, told in self._alike(phases, guidance_scale):
             x_T = noise[places].to(self.device)
-            images[places] = in_tiles(draw, x_T, inputs, weights, index[places])
+            images[places] = in_tiles(draw, x_T, index[places], *told)
         where = self.name_or_path or "this model"
         return to_pixels(images, f"{where}: sampler {sampler} with {num_inference_steps} steps")
 
@@ -180,25 +201,40 @@ class ConceptPipeline(DiffusionPipeline):
                 )
 
     def _alike(
-        self, prompts: Sequence[str | Composition], guidance_scale: float
-    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Places, inputs (n, terms, k) and weights (n, terms) of prompts that ask the network for
-        as many terms, the null counted: so no image's bits depend on its company."""
-        asked = [compose(prompt) for prompt in prompts]
-        texts = list(dict.fromkeys(["", *(text for one in asked for text in one.prompts)]))
-        rows = dict(zip(texts, self.prompts.inputs(texts).to(self.device), strict=True))
-        scaled = [[(text, guidance_scale * weight) for text, weight in c.terms] for c in asked]
-        terms = [[pair for pair in pairs if pair[1]] or [("", 0.0)] for pairs in scaled]
-        kinds = [(len(pairs), pairs[0][1] if len(pairs) == 1 else None) for pairs in terms]
+        self, phases: Sequence[Sequence[str | Composition]], guidance_scale: float
+    ) -> Iterator[tuple[Tensor, list[Tensor]]]:
+        """Places of images that ask the network for as many terms, the null counted, in every
+        phase: so no image's bits depend on its company. With them the inputs (n, terms, k) and
+        weights (n, terms) of each phase in turn."""
+        asked = [[compose(prompt) for prompt in prompts] for prompts in phases]
+        texts = {"": None} | {t: None for own in asked for one in own for t in one.prompts}
+        rows = dict(zip(texts, self.prompts.inputs([*texts]).to(self.device), strict=True))
+        terms = [[_scaled(one, guidance_scale) for one in own] for own in asked]
+        kinds = [tuple(map(_kind, image)) for image in zip(*terms, strict=True)]
         for kind in dict.fromkeys(kinds):
             places = [i for i, other in enumerate(kinds) if other == kind]
-            inputs = [torch.stack([rows[text] for text, _ in terms[i]]) for i in places]
-            weights = [[weight for _, weight in terms[i]] for i in places]
-            yield (
-                torch.tensor(places),
-                torch.stack(inputs),
-                torch.tensor(weights, dtype=torch.float64),
-            )
+            told = [part for own in terms for part in _told([own[i] for i in places], rows)]
+            yield torch.tensor(places), told
+
+
+Terms = Sequence[tuple[str, float]]  # prompts and their weights
+
+
+def _scaled(asked: Composition, guidance_scale: float) -> Terms:
+    """The terms that count; of none the null, which weighs nothing."""
+    pairs = [(text, guidance_scale * weight) for text, weight in asked.terms]
+    return [pair for pair in pairs if pair[1]] or [("", 0.0)]
+
+
+def _kind(terms: Terms) -> tuple[int, float | None]:
+    return len(terms), terms[0][1] if len(terms) == 1 else None
+
+
+def _told(terms: Sequence[Terms], rows: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Inputs (n, terms, k) and weights (n, terms) of images with equally many terms."""
+    inputs = [torch.stack([rows[text] for text, _ in one]) for one in terms]
+    weights = [[weight for _, weight in one] for one in terms]
+    return torch.stack(inputs), torch.tensor(weights, dtype=torch.float64)
 
 
 def to_pixels(x_0: Float[Tensor, "n c h w"], made_by: str) -> UInt8[Tensor, "n h w c"]:

@@ -1,6 +1,7 @@
 """Sampling from noise to images: guidance and composition, the loop over timesteps, fixed tiles."""
 
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import torch
@@ -62,6 +63,15 @@ def composed(
 def _alone(denoiser: Denoiser, inputs: Shaped[Tensor, "n k"]) -> Callable[[Tensor, Tensor], Tensor]:
     condition = denoiser.encode(inputs)
     return lambda x_t, t: denoiser.predict(x_t, t.expand(len(inputs)), condition)
+
+
+def switched(
+    first: Callable[[Tensor, Tensor], Tensor], then: Callable[[Tensor, Tensor], Tensor], calls: int
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Prediction that is `first` in as many calls, and `then` in all later ones: good for one
+    sampling."""
+    number = count()
+    return lambda x_t, t: (first if next(number) < calls else then)(x_t, t)
 
 
 def sample(

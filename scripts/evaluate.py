@@ -2,6 +2,7 @@
 
 One process: python scripts/evaluate.py --run R
 Other prompts, beside the captions: --evaluate.prompts.NAME "a {color} {shape} AND a {size} {shape}"
+Interventions on the model: --evaluate.interventions '{kind: latent, alpha: 2}' '{kind: patch}'
 Beside a training at work: python scripts/evaluate.py --run R --watch
 GPUs: accelerate launch scripts/evaluate.py --run R
 Several CPU processes: torchrun --nproc_per_node 2 scripts/evaluate.py --run R.
@@ -13,7 +14,15 @@ from pathlib import Path
 import tyro
 
 from ground.endings import Mistake
-from studies.cli import deadline_after, read_flag, read_run, say, start, with_named_prompts
+from studies.cli import (
+    FLAGS,
+    deadline_after,
+    read_flag,
+    read_run,
+    say,
+    start,
+    with_named_prompts,
+)
 from studies.experiment.config import EvaluateConfig
 from studies.run.null_condition import check_null
 
@@ -45,7 +54,7 @@ def main() -> None:
     run, config = read_run(Path(path)) if path else (None, None)
     evaluate = with_named_prompts(config.evaluate if config else EvaluateConfig())
     default = Arguments(Path(path or "runs/quickstart"), evaluate)
-    arguments = tyro.cli(Arguments, default=default, description=__doc__)
+    arguments = tyro.cli(Arguments, default=default, description=__doc__, registry=FLAGS)
     if run is None or config is None:
         raise Mistake("--run: missing; give a run directory")
     if not arguments.watch_seconds > 0:
@@ -55,6 +64,7 @@ def main() -> None:
     opened = config.terms.with_files()  # refuses a mistake before the slow imports
     check_null(config, run)
     from studies.findings.denoiser_findings import clock_facts
+    from studies.findings.elicitation_findings import elicitation_facts
     from studies.findings.instruments import agreement_lines
     from studies.run.opened import Experiment
     from studies.stages import evaluate_stage, probe_stage
@@ -65,7 +75,7 @@ def main() -> None:
     evaluate_stage(experiment, say, deadline, every, arguments.certify_sampler)
     for line in agreement_lines(experiment):
         say(line)
-    for name, fact in clock_facts(experiment).items():
+    for name, fact in {**clock_facts(experiment), **elicitation_facts(experiment)}.items():
         say(f"{name}: {fact}")
 
 

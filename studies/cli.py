@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import tyro
+import yaml
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from analysis.figures.fonts import MissingGlyphs
 from data_gen.concepts import Concept
@@ -24,6 +26,8 @@ from studies.experiment.config import Config, EvaluateConfig, read_config, to_di
 from studies.run.directory import RunDir
 from studies.run.null_condition import check_null
 from studies.run.stopping import follow_launcher
+from studies.worlds.intervention_config import Intervention
+from studies.worlds.interventions import KEY
 
 MISTAKE = 2  # exit status: the user has to change something
 PREEMPTED = 75  # exit status: stopped on request, the same command goes on (sysexits' TEMPFAIL)
@@ -37,9 +41,11 @@ SEVERAL_VALUES = (
     *("--prompt", "--and", "--not", "--steps", "--run", "--against", "--levels", "--tables"),
     "--world.held-out",
     "--evaluate.denoiser.levels",
+    "--evaluate.interventions",
 )
 ANY_WORLD = WorldConfig({"shape": Concept(("circle", "square"))})  # of --help without a config
 PROMPTS = "--evaluate.prompts."  # and the name of a set
+FLAGS = ConstructorRegistry()  # how values of flags are read that tyro cannot read itself
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,9 @@ def read_experiment(description: str) -> Experiment:
     config = replace(config, evaluate=with_named_prompts(config.evaluate))
     default = Experiment(Path(path or "configs/quickstart.yaml"), config)
     settings = (tyro.conf.AvoidSubcommands,)
-    experiment = tyro.cli(Experiment, default=default, description=description, config=settings)
+    experiment = tyro.cli(
+        Experiment, default=default, description=description, config=settings, registry=FLAGS
+    )
     read_as(Config, to_dict(experiment.fields), "")  # flags obey a file's rules
     check_null(experiment.fields, experiment.run)
     deadline_after(experiment.max_minutes)  # refuse a mistake
@@ -93,6 +101,31 @@ def with_named_prompts(evaluate: EvaluateConfig) -> EvaluateConfig:
     names = [flag.removeprefix(PROMPTS).split("=")[0].replace("-", "_") for flag in given]
     added = {name: "" for name in names if name not in evaluate.prompts}
     return replace(evaluate, prompts={**evaluate.prompts, **added})
+
+
+@FLAGS.primitive_rule
+def _read_intervention(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
+    """Read an intervention as the config has it, in YAML: '{kind: latent, alpha: 2}'."""
+    if info.type != Intervention:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="{kind: …}",
+        instance_from_str=lambda given: _intervention(given[0]),
+        is_instance=lambda value: isinstance(value, Intervention),
+        str_from_instance=lambda one: [yaml.safe_dump(to_dict(one), default_flow_style=True)],
+    )
+
+
+def _intervention(text: str) -> Intervention:
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise Mistake(
+            f"--{KEY}: got {text!r}, allowed such as '{{kind: latent, alpha: 2}}'"
+        ) from None
+    one: Intervention = read_as(Intervention, data, KEY)
+    return one
 
 
 def deadline_after(max_minutes: float | None) -> float | None:

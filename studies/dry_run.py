@@ -2,7 +2,12 @@
 
 from typing import Any
 
-from studies.experiment.config import scored_weights, snapshot_steps, to_yaml
+from studies.experiment.config import (
+    interventions_of,
+    scored_weights,
+    snapshot_steps,
+    to_yaml,
+)
 from studies.forecast import Weights, run_bytes
 from studies.run.opened import Experiment
 from studies.run.plans import make_plans, shown_plans
@@ -32,7 +37,7 @@ def count_evaluations(experiment: Experiment) -> int:
     """Return how many times the network looks at one image in the whole evaluation."""
     config, first = experiment.config, _first_prompts(experiment)
     rows = sum(
-        count * rows_per_step(first[plan.intervention], config.evaluate.guidance_scale)
+        count * rows_per_step(first[plan.intervention], plan.guidance_scale)
         for plan, count in zip(make_plans(config), _images_of_plans(experiment), strict=True)
     )
     return rows * config.evaluate.num_inference_steps
@@ -61,4 +66,8 @@ def _evaluation_plan(experiment: Experiment) -> list[str]:
         f"prompts: {name}: {len(asked[name])} such as {first[name]!r}"
         for name in config.evaluate.prompts
     ]
-    return [line, *sets]
+    made = [
+        f"intervention: {one.name}: {len(asked[one.name])} such as {first[one.name]!r}"
+        for one in interventions_of(config)
+    ]
+    return [line, *sets, *made]

@@ -29,8 +29,9 @@ from studies.experiment.config import (
 )
 from studies.findings.certificate_facts import probe_facts, probe_warnings
 from studies.findings.denoiser_findings import clock_facts
+from studies.findings.elicitation_findings import elicitation_facts
 from studies.findings.instruments import agreement_lines
-from studies.findings.prompt_findings import table_of_prompts
+from studies.findings.prompt_findings import other_sets, table_of_prompts
 from studies.findings.run_findings import Findings
 from studies.findings.run_report import report_is_fresh, speed_facts, write_run_report
 from studies.forecast import Weights, check_disk
@@ -282,7 +283,7 @@ def report_stage(experiment: Experiment, say: Say) -> None:
         write_run_report(findings, figures)
     for weights, table in findings.tables().items():
         say(f"\naccuracy at step {config.train.max_steps}{weights} [95 % interval]\n{table}\n")
-    if config.evaluate.prompts:
+    if other_sets(config):
         table = table_of_prompts(findings.prompt_rows())
         say(f"joint accuracy of other prompts, beside the captions\n{table}\n")
     say(f"joint accuracy at step 0: {findings.first_step_accuracy():.3f}")
@@ -290,7 +291,7 @@ def report_stage(experiment: Experiment, say: Say) -> None:
     say(f"joint accuracy of the memoriser: {findings.floor()}")
     for name, fact in findings.exam.facts(findings.scores).items():
         say(f"{name}: {fact}")
-    for name, fact in clock_facts(experiment).items():
+    for name, fact in {**clock_facts(experiment), **elicitation_facts(experiment)}.items():
         say(f"{name}: {fact}")
     for line in agreement_lines(experiment):
         say(line)

@@ -22,7 +22,7 @@ from analysis.measures.obedience import (
 
 NUM_DRAWS = 499
 HALF = 0.5  # obedience at which a word counts as followed
-_SETTINGS = ["train_seed", "weights", "eval_seed"]
+_SETTINGS = ["train_seed", "weights", "eval_seed", "intervention"]
 _SNAPSHOT = ["run", "step", "images_seen"]
 
 
@@ -48,8 +48,8 @@ def obedience_curves(rows: pd.DataFrame, by: str = "split") -> pd.DataFrame:
     error_beside (its part along none), least_error (what the ideal denoiser itself cannot know);
     effective_renders (of a scene in the middle), and refused: why there are no numbers, or "". A
     level that is refused for one pooled combination is refused for all. Coordinates are null where
-    any concept is refused, since they are fitted together. Raises ValueError if a run mixes weights
-    or seeds.
+    any concept is refused, since they are fitted together. Raises ValueError if a run mixes
+    weights, seeds or interventions.
     """
     _check(rows)
     keys = [*_SNAPSHOT, by, "level"]
@@ -115,7 +115,8 @@ def crossing(times: np.ndarray, curves: np.ndarray, threshold: float) -> dict[st
 
 
 def _check(rows: pd.DataFrame) -> None:
-    settings = rows.groupby("run")[_SETTINGS].nunique(dropna=False).max()
+    there = [name for name in _SETTINGS if name in rows]  # older tables have no intervention
+    settings = rows.groupby("run")[there].nunique(dropna=False).max()
     if (settings > 1).any():
         mixed = ", ".join(settings.index[settings > 1])
         raise ValueError(f"rows mix several values of {mixed} in one run; keep one of each")

@@ -19,6 +19,8 @@ from diffusion.train_config import TrainConfig, parse_schedule
 from ground.endings import Mistake
 from ground.reading import check_finite, check_name, read_as, read_yaml
 from studies.worlds.denoiser_config import DenoiserConfig
+from studies.worlds.intervention_config import Intervention, Patch
+from studies.worlds.interventions import KEY, check_interventions
 from studies.worlds.kind import KindOfWorld
 from studies.worlds.registry import KINDS, AnySettings, world_of
 
@@ -51,6 +53,8 @@ class EvaluateConfig:
             Every combination fills it in; equal prompts are drawn once. None of bumps.
         copies: measure how near every image is to the training images, too.
         denoiser: what is measured of the denoiser itself, without its samples.
+        interventions: what else is done to the model to elicit what a prompt may not get, each a
+            mapping with its `kind`, drawn from the noise of the captions. None of bumps.
     """
 
     seed: int = 0
@@ -67,6 +71,7 @@ class EvaluateConfig:
     prompts: dict[str, str] = field(default_factory=dict)
     copies: bool = False
     denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
+    interventions: tuple[Intervention, ...] = ()
 
     def __post_init__(self) -> None:
         for key in ("images_per_combination", "final_images_per_combination"):
@@ -135,6 +140,7 @@ def _check(config: Config) -> None:
     _check_conditioning(config)
     _check_evaluate(config)
     config.terms.check_prompts(config.evaluate.prompts)
+    _check_interventions(config)
 
 
 def _check_conditioning(config: Config) -> None:
@@ -171,12 +177,30 @@ def _check_evaluate(config: Config) -> None:
         )
 
 
+def _check_interventions(config: Config) -> None:
+    asked = interventions_of(config)
+    if asked and not config.terms.has_words:
+        raise Mistake(f"{KEY}: worlds of bumps have no words to ask by; leave them out")
+    if asked:
+        check_interventions(asked, config.terms.terms, config.model, snapshot_steps(config))
+
+
 def snapshot_steps(config: Config) -> tuple[int, ...]:
     return parse_schedule(config.train.snapshots, config.train.max_steps, "train.snapshots")
 
 
 def scored_steps(config: Config) -> tuple[int, ...]:
     return parse_schedule(config.evaluate.snapshots, config.train.max_steps, "evaluate.snapshots")
+
+
+def interventions_of(config: Config) -> tuple[Intervention, ...]:
+    """Return the interventions of an evaluation; of a patch with the last conditioner, its step is
+    filled in."""
+    last = snapshot_steps(config)[-1]
+    return tuple(
+        dataclasses.replace(one, step=last) if isinstance(one, Patch) and one.step is None else one
+        for one in config.evaluate.interventions
+    )
 
 
 def scored_weights(evaluate: EvaluateConfig) -> tuple[str, ...]:

@@ -30,8 +30,10 @@ from analysis.tables.variants import curves_over_seeds
 from studies.experiment.config import scored_weights
 from studies.findings.denoiser_findings import LEGENDS as DENOISER_LEGENDS
 from studies.findings.denoiser_findings import denoiser_figures
+from studies.findings.elicitation_findings import LEGENDS as ELICITATION_LEGENDS
+from studies.findings.elicitation_findings import elicitation_figures
 from studies.findings.instruments import LEGENDS, instrument_figures
-from studies.findings.prompt_findings import curves_of_prompts
+from studies.findings.prompt_findings import curves_of_prompts, other_sets
 from studies.run.opened import Experiment
 from studies.run.plans import MEMORISER, RENDER, shown_plans
 from studies.run_sets.discovery import variant_name
@@ -120,7 +122,7 @@ class Findings:
     def prompt_rows(self) -> list[dict[str, str]]:
         """Return rows of other prompts beside the captions, if any, at the last snapshot of the
         first run."""
-        asked = self.first.config.evaluate.prompts
+        asked = other_sets(self.first.config)
         return prompt_rows(self.prompt_curves, self.exam.templates) if asked else []
 
     def table(self) -> str:
@@ -175,16 +177,17 @@ class Findings:
     def draw(self, directory: Path) -> dict[str, Any]:
         """Write figures and return them by name: accuracy, what the exam has to show, what the
         denoiser means where that was measured, and a sample grid per run; of one run, those of its
-        instruments and other prompts too."""
+        instruments, other prompts and interventions too."""
         directory.mkdir(parents=True, exist_ok=True)
         figures = {"accuracy": self._accuracy_figure()}
         figures |= self.exam.figures(self.of_each_run(), self.variants)
         figures |= denoiser_figures(self.experiments, lambda: self.paths)
         if len(self.experiments) == 1:
-            figures |= instrument_figures(self.first)
-            _remove_older(directory, {*LEGENDS, *DENOISER_LEGENDS} - {*figures})
-        if len(self.experiments) == 1 and self.first.config.evaluate.prompts:
-            figures["prompts"] = prompt_figure(self.prompt_curves)
+            figures |= instrument_figures(self.first) | elicitation_figures(self.first)
+            legends = {*LEGENDS, *DENOISER_LEGENDS, *ELICITATION_LEGENDS}
+            _remove_older(directory, legends - {*figures})
+            if other_sets(self.first.config):
+                figures["prompts"] = prompt_figure(self.prompt_curves)
         for one in filter(self._has_samples, self.experiments):
             name = "samples" if len(self.experiments) == 1 else f"samples-{one.label}"
             figures[name] = sample_grid(one)

@@ -14,6 +14,8 @@ from ground.unchanged import read_once
 from studies.experiment.config import to_dict, to_yaml
 from studies.findings.certificate_facts import certificate_facts
 from studies.findings.denoiser_findings import LEGENDS, clock_facts, measured_files
+from studies.findings.elicitation_findings import LEGENDS as ELICITATION_LEGENDS
+from studies.findings.elicitation_findings import elicitation_facts
 from studies.findings.instruments import learned_rows, legends
 from studies.findings.run_findings import Findings, colored
 from studies.run.directory import RunDir
@@ -39,7 +41,9 @@ def write_run_report(findings: Findings, figures: Mapping[str, Any]) -> None:
         "centres": "Coordinates that the probe reads at the last snapshot, against those asked "
         "for; around a torus, the nearest to them.",
         **LEGENDS,
-        "prompts": "Joint accuracy of every set of prompts, from the same noise.",
+        "prompts": "Joint accuracy of every set of prompts and under every intervention, from the "
+        "same noise.",
+        **ELICITATION_LEGENDS,
         "samples": "One sample of each prompt at every snapshot, along a row from the same noise.",
     }
     guess = findings.exam.chance["joint"]
@@ -54,6 +58,7 @@ def write_run_report(findings: Findings, figures: Mapping[str, Any]) -> None:
             "joint accuracy of the memoriser, which only copies": findings.floor(),
             **findings.exam.facts(findings.scores),
             **clock_facts(experiment),
+            **elicitation_facts(experiment),
             **sampler_facts(experiment),
         },
         accuracy=final_accuracy(findings.curves),

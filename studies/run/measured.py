@@ -17,33 +17,37 @@ from studies.run.provenance import why_not
 from studies.run.results import NOT_YET, planned
 from studies.run.tables import read_part_rows
 from studies.worlds.denoiser_config import DenoiserConfig
+from studies.worlds.intervention_config import file_part
+from studies.worlds.prompt_sets import PLAIN
 
 DENOISER, COPIES = "denoiser", "copies"  # the tables, and what their parts are called
 
 
 def denoiser_part(plan: Plan, settings: DenoiserConfig) -> str:
-    """Return the name of a part of `denoiser`: of which snapshot, and measured how."""
+    """Return the name of a part of `denoiser`: of which snapshot, under which intervention, and
+    measured how."""
+    made = "" if plan.intervention == PLAIN else f"{file_part(plan.intervention)}-"
     levels = "_".join(f"{level:g}" for level in settings.levels)
     scenes = f"scenes{settings.scenes}_{settings.training_scenes}"
-    return (
-        f"{_of_snapshot(plan)}{scenes}-renders{settings.renders}-levels{levels}-{DENOISER}.parquet"
-    )
+    how = f"{scenes}-renders{settings.renders}-levels{levels}"
+    return f"{_of_snapshot(plan)}{made}{how}-{DENOISER}.parquet"
 
 
-def denoiser_parts(config: Config, run: RunDir) -> Mapping[Plan, Path]:
-    """Return the parts of `denoiser` that tables and figures show, in the order of the snapshots.
+def denoiser_parts(config: Config, run: RunDir, intervention: str = PLAIN) -> Mapping[Plan, Path]:
+    """Return the parts of `denoiser` that tables and figures show, in the order of the snapshots:
+    of the prompts as they are, or under an intervention, by its name.
 
     Those that the config asks for, or, if it asks for none, those that later evaluations have left:
     of the settings that measured most of the snapshots. There may be none.
     """
-    plans, folder = shown_plans(config), run.table(DENOISER)
+    plans, folder = shown_plans(config, intervention), run.table(DENOISER)
     if config.evaluate.denoiser.levels:
         settings = config.evaluate.denoiser
         return {plan: folder / denoiser_part(plan, settings) for plan in plans}
     there = {
         plan: {path.name.removeprefix(_of_snapshot(plan)): path for path in sorted(found)}
         for plan in plans
-        if (found := [*folder.glob(f"{_of_snapshot(plan)}*")])
+        if (found := [*folder.glob(f"{_of_snapshot(plan)}scenes*")])
     }
     counts = Counter(how for names in there.values() for how in names)
     how = next((how for how, _ in counts.most_common(1)), None)
@@ -72,7 +76,8 @@ def _read(plan: Plan, part: Path, run: RunDir) -> pd.DataFrame:
     wrong = why_not(part, plan.snapshot(run)) if part.is_file() else NOT_YET
     if wrong:
         raise Mistake(f"{part}: {wrong} (--run {run.path})")
-    return read_part_rows(part)
+    rows = read_part_rows(part)
+    return rows if "intervention" in rows else rows.assign(intervention=PLAIN)  # older versions
 
 
 def _of_snapshot(plan: Plan) -> str:

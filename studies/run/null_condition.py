@@ -10,9 +10,11 @@ from typing import Any
 from diffusion.composition import needs_null, parse_composition
 from ground.endings import Mistake
 from ground.files import read_json
-from studies.experiment.config import Config
+from studies.experiment.config import Config, interventions_of
 from studies.experiment.identity import identity
 from studies.run.directory import RunDir
+from studies.worlds.intervention_config import Guidance
+from studies.worlds.interventions import KEY
 
 
 def check_null(config: Config, run: RunDir) -> None:
@@ -28,6 +30,9 @@ def check_null(config: Config, run: RunDir) -> None:
                 f"evaluate.prompts.{name}: got {template!r}, allowed one term of weight 1, without "
                 f"AND and NOT, {_why(config)}"
             )
+    for i, one in enumerate(interventions_of(config)):
+        if isinstance(one, Guidance) and one.scale != 1:
+            raise Mistake(f"{KEY}[{i}].scale: got {one.scale:g}, allowed 1 {_why(config)}")
 
 
 def check_prompt(config: Config, run: RunDir, prompt: str, guidance_scale: float) -> None:

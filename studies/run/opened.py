@@ -14,7 +14,7 @@ from classifiers.probe import Probe
 from diffusion.model import DiffusionModel, build_model
 from ground.endings import Mistake
 from ground.files import hash_json
-from studies.experiment.config import Config, replace_world
+from studies.experiment.config import Config, interventions_of, replace_world
 from studies.run.certificate import read_certificate
 from studies.run.directory import RunDir
 from studies.run.plans import Plan
@@ -128,7 +128,8 @@ class Experiment:
     @cached_property
     def exam(self) -> Exam:
         """Return what is asked of every snapshot, and how answers are compared."""
-        return self.world.exam(self.config.evaluate.prompts, self.config.evaluate.seed)
+        evaluate, made = self.config.evaluate, interventions_of(self.config)
+        return self.world.exam(evaluate.prompts, evaluate.seed, made)
 
     @cached_property
     def task(self) -> Task:

@@ -8,11 +8,13 @@ from diffusion.snapshots import step_directory
 from studies.experiment.config import (
     RESERVED_NAMES,
     Config,
+    interventions_of,
     scored_steps,
     scored_weights,
 )
 from studies.run.directory import RunDir
 from studies.run.provenance import snapshot_at
+from studies.worlds.intervention_config import Guidance, file_part
 from studies.worlds.prompt_sets import PLAIN, Questions
 
 RENDER, MEMORISER = RESERVED_NAMES
@@ -32,11 +34,11 @@ class Plan:
     guidance_scale: float
     eval_seed: int
     images_per_combination: int
-    intervention: str = PLAIN  # the set of prompts that is asked
+    intervention: str = PLAIN  # the set of prompts that is asked, or the intervention that is made
 
     @property
     def what(self) -> str:
-        prompts = "" if self.intervention == PLAIN else f"{self.intervention}-"
+        prompts = "" if self.intervention == PLAIN else f"{file_part(self.intervention)}-"
         return (
             f"{prompts}{self.weights}-{self.sampler}{self.num_inference_steps}-g{self.guidance_scale:g}"
             f"-seed{self.eval_seed}-n{self.images_per_combination}"
@@ -66,9 +68,10 @@ def part_name(plan: Plan, instrument: str) -> str:
 
 
 def make_plans(config: Config) -> list[Plan]:
-    """Return a plan per scored step, kind of weights and set of prompts; the last step gets more
-    images."""
+    """Return a plan per scored step, kind of weights and set of prompts or intervention; the last
+    step gets more images."""
     evaluate, steps = config.evaluate, scored_steps(config)
+    scales = _guidance_scales(config)
     return [
         Plan(
             run=config.name,
@@ -78,7 +81,7 @@ def make_plans(config: Config) -> list[Plan]:
             weights=weights,
             sampler=evaluate.sampler,
             num_inference_steps=evaluate.num_inference_steps,
-            guidance_scale=evaluate.guidance_scale,
+            guidance_scale=scale,
             eval_seed=evaluate.seed,
             images_per_combination=(
                 evaluate.final_images_per_combination
@@ -89,8 +92,18 @@ def make_plans(config: Config) -> list[Plan]:
         )
         for step in steps
         for weights in scored_weights(evaluate)
-        for intervention in (PLAIN, *evaluate.prompts)
+        for intervention, scale in scales.items()
     ]
+
+
+def _guidance_scales(config: Config) -> dict[str, float]:
+    """Return the guidance of the captions, and of every set of prompts and intervention by name."""
+    usual = config.evaluate.guidance_scale
+    made = {
+        one.name: one.scale if isinstance(one, Guidance) else usual
+        for one in interventions_of(config)
+    }
+    return {PLAIN: usual, **dict.fromkeys(config.evaluate.prompts, usual), **made}
 
 
 def shown_plans(config: Config, intervention: str = PLAIN) -> list[Plan]:

@@ -28,6 +28,7 @@ from studies.run.plans import MEMORISER, Plan
 from studies.run.provenance import SNAPSHOT, standing_lines
 from studies.run.samples import read_samples_file, save_samples, save_tile
 from studies.scoring.baselines import Draw, memorised
+from studies.scoring.intervening import Intervening
 from studies.scoring.measurements.measurement import Subject
 from studies.scoring.measurements.registry import measurements_of
 from studies.scoring.noise import image_index, paired_noise
@@ -54,7 +55,7 @@ class Evaluator:
         self.identity = hash_json(identity(experiment.config))
         self.measurements = {m.name: m for m in measurements_of(experiment)}
         self.jobs = make_jobs(experiment)
-        self.questions = self.exam.questions
+        self.questions, self.intervening = self.exam.questions, Intervening(experiment)
         self._loaded: tuple[Plan, Draw, str | None] | None = None
 
     def missing(self) -> list[Job]:
@@ -117,21 +118,25 @@ class Evaluator:
         return memorised(self.experiment, plan)
 
     def _generator(self, plan: Plan) -> Draw:
-        """Return what draws with the weights of a snapshot."""
-        pipeline = load_model(self.run, plan)
+        """Return what draws with the weights of a snapshot, as the plan's intervention says."""
+        pipeline = self.intervening.told(load_model(self.run, plan), plan)
         count, asked = plan.images_per_combination, self.questions[plan.intervention]
         starts = [question.start for question in asked]
         prompts = [prompt for question in asked for prompt in prompts_of(question, count)]
+        before, switch_at = self.intervening.asked_before(plan)
 
         def draw_images(images: range, check: Callable[[], None]) -> UInt8[Tensor, "n h w c"]:
+            part = slice(images.start, images.stop)
             return pipeline(
-                prompts[images.start : images.stop],
+                prompts[part],
                 paired_noise(plan.eval_seed, images, count, pipeline.image_shape, starts),
                 index=image_index(images, count, starts),
                 seed=plan.eval_seed,
                 sampler=plan.sampler,
                 num_inference_steps=plan.num_inference_steps,
                 guidance_scale=plan.guidance_scale,
+                before=before[part] if before else None,
+                switch_at=switch_at,
                 check=check,
             )
 

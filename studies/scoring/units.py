@@ -15,6 +15,7 @@ import numpy as np
 
 from diffusion.sampling import TILE
 from ground.endings import Mistake
+from studies.experiment.config import interventions_of
 from studies.run.directory import RunDir
 from studies.run.opened import Experiment
 from studies.run.plans import (
@@ -27,6 +28,7 @@ from studies.run.plans import (
 from studies.run.provenance import Standing, belongs, is_scored, part_standing, standing
 from studies.run.samples import load_tile, recorded_snapshot
 from studies.scoring.measurements.registry import measurements_of
+from studies.worlds.intervention_config import Patch
 from studies.worlds.prompt_sets import PLAIN
 
 
@@ -37,12 +39,14 @@ class Job:
     parts: name of a measurement → its part.
     samples: None of true renders, which are drawn again whenever they are scored.
     snapshot: what it is drawn from; None of what needs none.
+    also: another step, whose snapshot must be there too: of a patch.
     """
 
     plan: Plan
     parts: Mapping[str, Path]
     samples: Path | None
     snapshot: Path | None
+    also: int | None = None
 
     def is_drawn(self) -> bool:
         """Return whether the samples are there, and of the weights that are there. Mistake names a
@@ -91,10 +95,11 @@ def make_jobs(experiment: Experiment) -> list[Job]:
     """Return the jobs of all that is planned: true renders, the snapshots in their order, the
     memoriser."""
     run, config, asked = experiment.run, experiment.config, measurements_of(experiment)
+    patches = {one.name: one.step for one in interventions_of(config) if isinstance(one, Patch)}
 
     def job(plan: Plan, samples: Path | None) -> Job:
         parts = {m.name: m.part(plan, run) for m in asked if m.measures(plan)}
-        return Job(plan, parts, samples, plan.snapshot(run))
+        return Job(plan, parts, samples, plan.snapshot(run), patches.get(plan.intervention))
 
     return [
         job(render_plan(config), None),

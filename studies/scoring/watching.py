@@ -66,7 +66,11 @@ def _look(evaluator: Evaluator, state: str) -> tuple[list[Job], list[Job]]:
     missing, snapshots = unscored(evaluator.jobs), evaluator.run.snapshots
     there = {*steps_in(snapshots)} - {*thinned_steps(snapshots)}
     others = [job for job in missing if job.plan.run != MEMORISER]
-    ready = [job for job in others if job.plan.run == RENDER or job.plan.step in there]
+    ready = [
+        job
+        for job in others
+        if job.plan.run == RENDER or {job.plan.step, job.also or job.plan.step} <= there
+    ]
     complete = state == "done" or len(ready) == len(others)
     return missing, missing if complete else ready
 

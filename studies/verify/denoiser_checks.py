@@ -11,8 +11,13 @@ from studies.run.measured import DENOISER
 from studies.run.tables import read_part_rows
 from studies.scoring.measurements.denoiser import KEY
 from studies.verify.remarks import Remarks, damaged, readable
+from studies.worlds.intervention_config import file_part
+from studies.worlds.prompt_sets import PLAIN
 
-NAME = re.compile(r"step_(\d+)-(ema|raw)-seed(\d+)-scenes(\d+)_(\d+)-renders\d+-levels([\d.e_-]+)-")
+NAME = re.compile(
+    r"step_(\d+)-(ema|raw)-seed(\d+)-(?:(.+)-)?"
+    r"scenes(\d+)_(\d+)-renders\d+-levels([\d.e_-]+)-"
+)
 NUMBERS = ("response", "ideal_response", "offset", "error", "products")
 
 
@@ -30,6 +35,8 @@ def wrong_denoiser_parts(run: RunDir) -> Remarks:
 
 def wrong_denoiser_part(name: str, rows: pd.DataFrame) -> str:
     """Return what is wrong with one part, on one line, or nothing."""
+    if "intervention" not in rows:  # of older versions
+        rows = rows.assign(intervention=PLAIN)
     said = NAME.match(name)
     absent = [column for column in (*KEY, *NUMBERS, "refused") if column not in rows]
     if said is None or absent or rows.empty:
@@ -38,19 +45,23 @@ def wrong_denoiser_part(name: str, rows: pd.DataFrame) -> str:
 
 
 def _misnamed(said: re.Match[str], rows: pd.DataFrame) -> str:
-    own = rows[["step", "weights", "eval_seed"]].drop_duplicates().astype(str).to_numpy().tolist()
-    named = [str(int(said[1])), said[2], said[3]]
+    what = rows[["step", "weights", "eval_seed", "intervention"]].drop_duplicates().astype(str)
+    own = what.assign(intervention=what["intervention"].map(file_part)).to_numpy().tolist()
+    named = [str(int(said[1])), said[2], said[3], said[4] or PLAIN]
     if own != [named]:
-        return f"holds rows of step, weights and seed {own[0]}, named {named}: doubled, or mixed up"
+        return (
+            f"holds rows of step, weights, seed and intervention {own[0]}, named {named}: doubled, "
+            f"or mixed up"
+        )
     return ""
 
 
 def _incomplete(said: re.Match[str], rows: pd.DataFrame) -> str:
     if rows.duplicated([*KEY]).any():
         return f"{rows.duplicated([*KEY]).sum()} rows are doubled"
-    levels, concepts = len(said[6].split("_")), rows["concept"].nunique()
+    levels, concepts = len(said[7].split("_")), rows["concept"].nunique()
     splits = rows.groupby("split")["combination"].nunique()
-    scenes = {"held_out": int(said[4]), "train": int(said[5])}
+    scenes = {"held_out": int(said[5]), "train": int(said[6])}
     expected = sum(count * scenes[str(split)] for split, count in splits.items())
     expected *= levels * concepts
     return "" if len(rows) == expected else f"has {len(rows)} rows, expected {expected}"

@@ -1,10 +1,11 @@
 """Base of the kinds of world whose images have captions. Imports no torch."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from studies.worlds.asked import Asked, Terms, what_is_asked
+from studies.worlds.intervention_config import Intervention
 from studies.worlds.kind import KindOfWorld
 from studies.worlds.prompt_sets import all_questions
 
@@ -27,7 +28,9 @@ class CaptionedWorld(KindOfWorld):
     def what_is_asked(self, prompt: str) -> Asked:
         return what_is_asked(self.terms, prompt)
 
-    def exam(self, prompts: Mapping[str, str], seed: int) -> "CaptionExam":
+    def exam(
+        self, prompts: Mapping[str, str], seed: int, interventions: Sequence[Intervention] = ()
+    ) -> "CaptionExam":
         from studies.worlds.exams import CaptionExam
 
-        return CaptionExam(self.terms, prompts)
+        return CaptionExam(self.terms, prompts, interventions)

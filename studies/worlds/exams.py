@@ -17,6 +17,8 @@ from analysis.tables.trajectory import concept_trajectories, prompt_effect
 from data_gen.wording import Captioned
 from diffusion.memoriser import differing
 from studies.worlds.asked import Terms
+from studies.worlds.intervention_config import Intervention
+from studies.worlds.interventions import intervened_questions
 from studies.worlds.prompt_sets import PLAIN, Questions, all_questions, prompts_of
 
 
@@ -73,19 +75,28 @@ class Exam(Protocol):
 
 
 class CaptionExam:
-    """Exam of all combinations of a world that has captions, each by its caption, and of sets of
-    prompts."""
+    """Exam of all combinations of a world that has captions, each by its caption, of sets of
+    prompts, and of captions under interventions."""
 
     compared = "split"
 
-    def __init__(self, world: Terms, prompts: Mapping[str, str]):
+    def __init__(
+        self,
+        world: Terms,
+        prompts: Mapping[str, str],
+        interventions: Sequence[Intervention] = (),
+    ):
         self.world, self.prompts = world, prompts
         self.concepts, self.image_shape = world.space.names, world.image_shape
-        self.questions: Questions = all_questions(world, prompts)
+        asked = all_questions(world, prompts)
+        made = intervened_questions(asked[PLAIN], interventions)
+        self.questions: Questions = {**asked, **made}
 
     @property
     def templates(self) -> Mapping[str, str]:
-        return {"captions": " ".join(self.world.captioner.templates[0]), **self.prompts}
+        caption = " ".join(self.world.captioner.templates[0])
+        made = {name: caption for name in self.questions if name != PLAIN}
+        return {"captions": caption, **made, **self.prompts}
 
     @property
     def chance(self) -> Mapping[str, float]:

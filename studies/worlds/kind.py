@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from data_gen.captions import CaptionConfig
 from studies.worlds.asked import Asked
+from studies.worlds.intervention_config import Intervention
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,10 +90,13 @@ class KindOfWorld(ABC):
         """Return what a prompt asks to see; None if prompts are numbers. Raises Mistake."""
 
     @abstractmethod
-    def exam(self, prompts: Mapping[str, str], seed: int) -> Exam:
+    def exam(
+        self, prompts: Mapping[str, str], seed: int, interventions: Sequence[Intervention] = ()
+    ) -> Exam:
         """Return what is asked of every snapshot.
 
-        prompts: sets of prompts beside the captions. seed: `evaluate.seed`.
+        prompts: sets of prompts beside the captions. seed: `evaluate.seed`. interventions: whose
+            questions are some of the captions.
         """
 
     def with_files(self) -> Any:

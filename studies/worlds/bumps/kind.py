@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from data_gen.bumps.config import BumpsConfig, check_bumps
 from data_gen.captions import CaptionConfig
 from ground.endings import Mistake
+from studies.worlds.intervention_config import Intervention
 from studies.worlds.kind import Facts, KindOfWorld
 
 if TYPE_CHECKING:
@@ -53,7 +54,9 @@ class Bumps(KindOfWorld):
     def what_is_asked(self, prompt: str) -> None:
         return None
 
-    def exam(self, prompts: Mapping[str, str], seed: int) -> "BumpExam":
+    def exam(
+        self, prompts: Mapping[str, str], seed: int, interventions: Sequence[Intervention] = ()
+    ) -> "BumpExam":
         from studies.worlds.bumps.exam import BumpExam
 
         return BumpExam(self.terms, seed)

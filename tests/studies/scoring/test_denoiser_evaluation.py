@@ -101,7 +101,10 @@ def test_verify_names_what_is_wrong(run):
         (rows[2:], f"has {len(rows) - 2} rows, expected {len(rows)}"),
         (doubled, "2 rows are doubled"),
         (half, "is neither measured nor refused, or both"),
-        (rows.assign(step=2), "holds rows of step, weights and seed ['2', 'ema', '0'], named"),
+        (
+            rows.assign(step=2),
+            "seed and intervention ['2', 'ema', '0', 'none'], named",
+        ),
         (rows.drop(columns="offset"), "has no offset"),
     ):
         assert what in wrong_denoiser_part(part.name, wrong)
