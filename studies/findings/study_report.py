@@ -13,8 +13,7 @@ import pandas as pd
 from analysis.report.study import Cell, RunRow, StudyReport, write_study_page
 from analysis.tables.trajectory import final_accuracy
 from ground.endings import Mistake
-from ground.files import write_text
-from studies.findings.run_findings import Findings, colored
+from studies.findings.run_findings import Findings, colored, write_csv
 from studies.findings.study_sections import sections_of, shown_split
 from studies.findings.study_tables import StudyTables
 from studies.run.plans import shown_plans
@@ -37,9 +36,9 @@ def write_study_report(study: Study, statuses: Sequence[RunStatus], folder: Path
     tables = StudyTables.of(Findings.of(run_set.only(readable))) if readable else None
     statuses = [_with(status, refused.get(status.name, "")) for status in statuses]
     runs = _runs_table(run_set, statuses, tables)
-    _write_csv(folder / TABLES / "runs.csv", runs)
+    write_csv(folder / TABLES / "runs.csv", runs)
     for name, table in tables.named() if tables is not None else ():
-        _write_csv(folder / TABLES / f"{name}.csv", table)
+        write_csv(folder / TABLES / f"{name}.csv", table)
     report = StudyReport(
         title=study.name,
         question=study.question,
@@ -68,10 +67,6 @@ def _readable(run_set: RunSet) -> tuple[list[StudyRun], dict[str, str]]:
 
 def _with(status: RunStatus, why: str) -> RunStatus:
     return replace(status, why="; ".join(filter(None, (status.why, why))))
-
-
-def _write_csv(path: Path, table: pd.DataFrame) -> None:
-    write_text(path, table.to_csv(index=False))
 
 
 def _facts(study: Study, statuses: Sequence[RunStatus]) -> dict[str, str]:
