@@ -208,8 +208,9 @@ def agree_sentences(table: pd.DataFrame) -> Iterator[str]:
             f"{row['measure']} (by {row['instrument']}) {row['verdict']}"
             for row in own.to_dict("records")
         ]
-        groups = int(own["groups"].max())
-        yield f"Do the {groups} agree in {quantity}? {'; '.join(parts)}."
+        first, groups = own.iloc[0], int(own["groups"].max())
+        names = f"{first['first']} and {first['second']}" if groups == 2 else f"the {groups}"
+        yield f"Do {names} agree in {quantity}? {'; '.join(parts)}."
 
 
 def _value(row: Mapping[Any, Any], side: str) -> str:

@@ -33,11 +33,12 @@ def plot_runs(
     intervals over the seeds of each variant, too; Mistake names a variant of one seed.
     """
     findings = _opened(paths, concepts)
-    numbers = findings.readouts.over_seeds() if over_seeds else None
+    readouts = findings.readouts  # which refuses concepts that are not there
+    numbers = readouts.over_seeds() if over_seeds else None
     written = [out / f"{name}.png" for name in findings.draw(out)]
     if numbers is not None:
         write_csv(out / OVER_SEEDS, numbers)
-    for sentence in findings.readouts.sentences() if say else ():
+    for sentence in readouts.sentences() if say else ():
         say(sentence)
     return written
 

@@ -111,18 +111,15 @@ class Readouts:
 
         No rows where there is one of either.
         """
-        if len(self.experiments) > 1:
-            return runs_agree(self._values(self._found["accuracy"], self.learned), self.about)
-        ways = dict(ways_of(self.experiments[0], self.shown))
-        if len(ways) < 2:
-            return runs_agree(self._values(self._found["accuracy"], self.learned), self.about)
-        named = pd.DataFrame({"run": [*ways], "variant": [*ways]})
-        accuracy = pd.concat([*map(accuracy_curves, ways.values())], ignore_index=True)
-        times = [learned_table(own, None, None, self.split) for own in ways.values()]
-        return runs_agree(self._values(accuracy, pd.concat(times, ignore_index=True)), named)
-
-    def _values(self, accuracy: pd.DataFrame, learned: pd.DataFrame) -> pd.DataFrame:
-        return run_values(accuracy[accuracy["split"] == self.split], learned)
+        accuracy, learned, about = self._found["accuracy"], self.learned, self.about
+        alone = len(self.experiments) == 1
+        ways = dict(ways_of(self.experiments[0], self.shown)) if alone else {}
+        if ways:
+            about = pd.DataFrame({"run": [*ways], "variant": [*ways]})
+            accuracy = pd.concat(map(accuracy_curves, ways.values()), ignore_index=True)
+            times = (learned_table(own, None, None, self.split) for own in ways.values())
+            learned = pd.concat(times, ignore_index=True)
+        return runs_agree(run_values(accuracy[accuracy["split"] == self.split], learned), about)
 
     def over_seeds(self) -> pd.DataFrame:
         """Return last accuracies and typical learning times (by the probe) of each variant, with
@@ -198,6 +195,7 @@ class Readouts:
         yield from agree_sentences(self.agree)
 
     def sentences(self) -> Iterator[str]:
+        """Say both."""
         yield from self.learned_sentences()
         yield from self.agree_sentences()
 

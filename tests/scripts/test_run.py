@@ -70,7 +70,7 @@ def test_figures_of_several_runs(runs, tmp_path):
         f"{kind}-{run}.png" for kind in ("samples", "instruments") for run in ("tiny", "other")
     }
     assert names == {"accuracy.png", "trajectories.png", "readouts.png", *of_each}
-    assert "is learned, by probe: " in out and "Do the 2 agree in last accuracy? " in out
+    assert "is learned, by probe: " in out and "Do tiny and other agree in last accuracy? " in out
 
 
 def test_a_later_evaluation_adds_to_the_scores(runs):

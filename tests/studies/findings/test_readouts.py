@@ -49,7 +49,7 @@ def test_figures_of_several_variants_and_their_numbers(runs, tmp_path):
     assert {*tables["runs_agree"]["verdict"]} == {"cannot say (few seeds)"}
     assert len(said) == 4 * 3 + 2
     assert said[0].startswith("s0.2-0: shape is learned, by probe: ")
-    assert said[-1].startswith("Do the 2 agree in learning time? shape (by probe) cannot say")
+    assert said[-1].startswith("Do color.signal 0.2 and color.signal 0.7 agree in learning time? ")
     assert not (tmp_path / "over_seeds.csv").exists()
 
 
@@ -102,7 +102,7 @@ def test_ways_of_evaluating_one_run_are_compared(own_runs):
     assert {*agree["second"]} == {"guidance_scale 2.0"}
     assert (agree["second_value"] == 1).any() and (agree["over"] == "noise").all()
     said = [*of_one(path).agree_sentences()]
-    assert said[0].startswith("Do the 2 agree in last accuracy? ")
+    assert said[0].startswith("Do guidance_scale 1.0 and guidance_scale 2.0 agree in last acc")
 
 
 def test_scores_of_other_weights_are_no_way_of_evaluating(own_runs):
