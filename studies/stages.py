@@ -295,6 +295,8 @@ def report_stage(experiment: Experiment, say: Say) -> None:
         say(f"{name}: {fact}")
     for line in agreement_lines(experiment):
         say(line)
+    for sentence in findings.readouts.sentences():
+        say(sentence)
     say(f"probe: {_probe_line(experiment)}\ntraining: {_speed_line(run)}")
     say(f"report: {run.report}")
 

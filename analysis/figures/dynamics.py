@@ -1,4 +1,4 @@
-"""Figure of how concepts are learned: obedience above, paths through concept space below, by variant."""
+"""Figure of how concepts are learned, by variant: obedience, and paths through concept space."""
 
 from __future__ import annotations
 

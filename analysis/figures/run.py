@@ -11,14 +11,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.figures.fonts import width_of
-from analysis.figures.style import (
-    PALETTE,
-    WIDTH_IN,
-    figure_style,
-    images_seen_axis,
-    new_figure,
-    panels_of,
-)
+from analysis.figures.style import PALETTE, WIDTH_IN, figure_style, images_seen_axis, new_figure
+from analysis.figures.unsure import draw_unsure, most_unsure, panels_over_strips, share_axis
 from analysis.tables.trajectory import MOST_UNSURE, SPLITS, in_reading_order, mean_over_runs
 
 if TYPE_CHECKING:
@@ -32,7 +26,8 @@ FAINT_IS = "more than half unsure"
 def accuracy_figure(
     curves: pd.DataFrame, chance: Mapping[str, float], over_seeds: pd.DataFrame | None = None
 ) -> Figure:
-    """Accuracy against training images seen: one panel per measure, one look per split.
+    """Accuracy against training images seen: one panel per measure, one look per split, and below
+    it the share of unsure images.
 
     One run: its line, with its interval as a band. Several: a thin line and a faint band per run,
     and a thick mean line over the snapshots that all of them have. Several with `over_seeds`: a
@@ -45,19 +40,21 @@ def accuracy_figure(
     measures = list(curves["measure"].unique())
     looks = _split_looks(curves["split"])
     with figure_style():
-        figure, panels = panels_of(len(measures), columns=4, panel_height_in=1.75)
-        for panel, measure in zip(panels, measures, strict=True):
+        figure, panels, strips = panels_over_strips(len(measures), 4, panel_height_in=1.75)
+        for panel, strip, measure in zip(panels, strips, measures, strict=True):
             shown = curves[curves["measure"] == measure]
             for split, look in looks.items():
-                _draw_accuracy(panel, shown[shown["split"] == split], over_seeds is None, **look)
+                own = shown[shown["split"] == split]
+                _draw_accuracy(panel, own, over_seeds is None, **look)
+                draw_unsure(strip, own, **look)
             if over_seeds is not None:
                 _draw_band(panel, over_seeds[over_seeds["measure"] == measure], looks)
             if measure in chance:
                 panel.axhline(chance[measure], color="0.45", linestyle="--", linewidth=0.8)
             panel.set(title=measure, ylim=(-0.03, 1.03), yticks=(0, 0.5, 1))
-            images_seen_axis(panel, shown["images_seen"])
+            panel.set_ylabel("accuracy" if strip.get_ylabel() else "")
+            share_axis(panel, strip, shown["images_seen"])
         figure.supxlabel("training images seen", fontsize=8)
-        figure.supylabel("accuracy", fontsize=8)
         interval = "95 % interval" if over_seeds is None else "95 % interval over seeds"
         handles = _accuracy_legend(looks, curves["run"].nunique(), bool(chance), interval)
         columns = math.ceil(len(handles) / math.ceil(len(handles) / 6))
@@ -69,7 +66,9 @@ def trajectory_figure(trajectories: pd.DataFrame) -> Figure:
     """Paths of the held-out combinations through concept space, two concepts per panel.
 
     Markers are snapshots and grow with time, from a ring at the first to a square at the last.
-    Several runs are averaged over the snapshots that all of them have.
+    Several runs are averaged over the snapshots that all of them have. Below each panel, against
+    training images seen, the share of images of which the probe is unsure, of the concept where
+    it is larger.
 
     trajectories: as `trajectory.concept_trajectories` returns them. Raises ValueError if they
     have no held-out combination or fewer than two concepts.
@@ -81,10 +80,16 @@ def trajectory_figure(trajectories: pd.DataFrame) -> Figure:
     paths = mean_paths(held_out)
     pairs = list(combinations(concepts, 2))
     with figure_style():
-        figure, panels = panels_of(len(pairs), columns=3, panel_height_in=2.15)
-        for panel, (x, y) in zip(panels, pairs, strict=True):
-            for look, path in zip(looks_of(len(paths)), paths.values(), strict=True):
+        figure, panels, strips = panels_over_strips(len(pairs), 3, panel_height_in=2.15)
+        for panel, strip, (x, y) in zip(panels, strips, pairs, strict=True):
+            unsure = most_unsure(
+                held_out[held_out["concept"].isin([x, y])], ["run", "combination", "images_seen"]
+            )
+            for look, (name, path) in zip(looks_of(len(paths)), paths.items(), strict=True):
                 draw_samples_path(panel, path, x, y, **look)
+                draw_unsure(strip, unsure[unsure["combination"] == name], **look)
+            images_seen_axis(strip, held_out["images_seen"])
+            strip.set_xlabel("training images seen")
             panel.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
             panel.set(xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
             panel.set(xlabel=f"mean p(target {x})", ylabel=f"mean p(target {y})")

@@ -18,6 +18,7 @@ from analysis.figures.style import (
     panels_of,
     short_count,
 )
+from analysis.figures.unsure import draw_unsure, panels_over_strips, share_axis
 from analysis.tables.trajectory import MOST_UNSURE, in_reading_order
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ ROW_IN = 0.17  # what a row of a legend needs
 
 def variant_accuracy_figure(curves: pd.DataFrame, chance: Mapping[str, float]) -> Figure:
     """Mean accuracy of each variant against training images seen: a panel per measure, a colour per
-    variant, a line style per split, the interval over seeds as a band.
+    variant, a line style per split, the interval over seeds as a band; below it the share of
+    unsure images.
 
     Snapshots that not all seeds of a variant have are left out. Of more than eight variants there
     are no bands.
@@ -44,18 +46,21 @@ def variant_accuracy_figure(curves: pd.DataFrame, chance: Mapping[str, float]) -
     measures, variants = ([*whole[c].unique()] for c in ("measure", "variant"))
     styles = dict(zip(in_reading_order(whole["split"]), STYLES, strict=False))
     with figure_style():
-        figure, panels = panels_of(len(measures), columns=4, panel_height_in=1.75)
-        for panel, measure in zip(panels, measures, strict=True):
+        figure, panels, strips = panels_over_strips(len(measures), 4, panel_height_in=1.75)
+        for panel, strip, measure in zip(panels, strips, measures, strict=True):
             shown = whole[whole["measure"] == measure]
             for variant, color in zip(variants, colors_of(len(variants)), strict=True):
                 own = shown[shown["variant"] == variant]
                 _draw_variant(panel, own, color, styles, len(variants) <= MOST_BANDS)
+                for split, style in styles.items():
+                    blind = own[own["split"] == split].assign(run=variant)
+                    draw_unsure(strip, blind, color, style)
             if measure in chance:
                 panel.axhline(chance[measure], color="0.45", linestyle="--", linewidth=0.8)
             panel.set(title=measure, ylim=(-0.03, 1.03), yticks=(0, 0.5, 1))
-            images_seen_axis(panel, shown["images_seen"])
+            panel.set_ylabel("mean accuracy" if strip.get_ylabel() else "")
+            share_axis(panel, strip, shown["images_seen"])
         figure.supxlabel("training images seen", fontsize=8)
-        figure.supylabel("accuracy, mean over seeds", fontsize=8)
         _add_legend(figure, variants, styles)
     return figure
 
@@ -111,7 +116,8 @@ def _short(variant: str) -> str:
 
 def variant_path_figure(paths: pd.DataFrame, variants: Mapping[str, str]) -> Figure:
     """Paths of each variant through concept space, two concepts per panel: mean over its seeds and
-    over the held-out combinations, at the snapshots that all its seeds have.
+    over the held-out combinations, at the snapshots that all its seeds have. Below each panel the
+    share of unsure images, of the concept where it is larger.
 
     paths: as `trajectory.concept_trajectories` returns them, of any runs. variants: of each run.
     Raises ValueError if they have no held-out combination or fewer than two concepts.
@@ -123,13 +129,17 @@ def variant_path_figure(paths: pd.DataFrame, variants: Mapping[str, str]) -> Fig
     names = [*dict.fromkeys(variants.values())]
     pairs = [*combinations(concepts, 2)]
     with figure_style():
-        figure, panels = panels_of(len(pairs), columns=3, panel_height_in=2.15)
+        figure, panels, strips = panels_over_strips(len(pairs), 3, panel_height_in=2.15)
         for name, color in zip(names, colors_of(len(names)), strict=True):
             own = held_out[held_out["run"].map(variants) == name]
             path = _mean_path(own)
-            for panel, (x, y) in zip(panels, pairs, strict=True):
+            for panel, strip, (x, y) in zip(panels, strips, pairs, strict=True):
                 draw_samples_path(panel, path, x, y, color=color, linestyle="-")
-        for panel, (x, y) in zip(panels, pairs, strict=True):
+                largest = path["unsure"][[x, y]].max(axis=1).rename("unsure").reset_index()
+                draw_unsure(strip, largest.assign(run=name), color)
+        for panel, strip, (x, y) in zip(panels, strips, pairs, strict=True):
+            images_seen_axis(strip, held_out["images_seen"])
+            strip.set_xlabel("training images seen")
             panel.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
             panel.set(xticks=(0, 0.5, 1), yticks=(0, 0.5, 1))
             panel.set(xlabel=f"mean p(target {x})", ylabel=f"mean p(target {y})")

@@ -53,6 +53,8 @@ class Report:
     probe, environment: label -> value; a value may be a mapping itself.
     prompts: column -> text, for each row of the table that sets other prompts beside the captions.
     learned: column -> text, for each row of the table that says when each concept is read right.
+    times: column -> text, for each concept and instrument: when it is learned. said: sentences of
+        the same. agree: column -> text, of ways of evaluating compared.
     leak_check: one finding per line.
     """
 
@@ -66,6 +68,9 @@ class Report:
     probe: Mapping[str, Any] = field(default_factory=dict)
     prompts: Sequence[Mapping[str, str]] = ()
     learned: Sequence[Mapping[str, str]] = ()
+    times: Sequence[Mapping[str, str]] = ()
+    said: Sequence[str] = ()
+    agree: Sequence[Mapping[str, str]] = ()
     leak_check: Sequence[str] = ()
     neighbours: Sequence[Neighbour] = ()
     config_yaml: str = ""

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.measures.intervals import binomial_bounds
+from analysis.tables.trajectory import MOST_UNSURE
 
 _SNAPSHOT = ["run", "step", "images_seen"]
 _IMAGE = [
@@ -91,7 +92,8 @@ def sure_rows(table: pd.DataFrame) -> list[dict[str, str]]:
     """Text of `sure_accuracy` of one run, by column, a row per snapshot.
 
     "sure" is the least share of sure images among the concepts. A cell reads "0.980 [0.950,
-    0.994]", or "-" where no image is sure.
+    0.994]", in brackets where more images are unsure than may be to count (MOST_UNSURE), or "-"
+    where no image is sure.
     """
     return [
         {
@@ -106,7 +108,8 @@ def sure_rows(table: pd.DataFrame) -> list[dict[str, str]]:
 def _share_text(row: Mapping[Any, Any]) -> str:
     if not row["count"]:
         return "-"
-    return f"{row['accuracy']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+    text = f"{row['accuracy']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+    return text if row["count"] >= (1 - MOST_UNSURE) * row["images"] else f"({text})"
 
 
 def _sure_and_same(both: pd.DataFrame) -> pd.DataFrame:

@@ -79,8 +79,11 @@ def obedience_draws(rows: pd.DataFrame) -> dict[tuple[float, str, float, str], n
     return found
 
 
-def rule_clock(rows: pd.DataFrame, threshold: float = HALF) -> pd.DataFrame:
-    """Clock of the rule: the images seen when obedience on held-out combinations crosses a half.
+def rule_clock(
+    rows: pd.DataFrame, threshold: float = HALF, split: str = "held_out"
+) -> pd.DataFrame:
+    """Clock of the rule: the images seen when obedience on held-out combinations crosses a half; or
+    on those of another split.
 
     By isotonic regression over snapshots, linear in the logarithm; NaN where it never does, or did
     before the first snapshot: then the bracket says between which images it lies.
@@ -90,9 +93,9 @@ def rule_clock(rows: pd.DataFrame, threshold: float = HALF) -> pd.DataFrame:
     as `obedience_curves` does.
     """
     _check(rows)
-    held_out = rows[(rows["split"] == "held_out") & (rows["images_seen"] > 0)]
+    asked = rows[(rows["split"] == split) & (rows["images_seen"] > 0)]
     found = []
-    for (run, level), own in held_out.groupby(["run", "level"], sort=True):
+    for (run, level), own in asked.groupby(["run", "level"], sort=True):
         times = np.sort(own["images_seen"].unique()).astype(np.float64)
         views = [_view(own[own["images_seen"] == seen]) for seen in times]
         for i, concept in enumerate(views[0].concepts):

@@ -36,12 +36,15 @@ def accuracy_curves(scores: pd.DataFrame) -> pd.DataFrame:
     and "memoriser") are left out.
 
     Returns run, step, images_seen, split, measure (a concept or "joint"), accuracy, low, high
-    (all three in [0, 1]) and images (how many). Raises ValueError as `concept_trajectories` does.
+    (all three in [0, 1]), images (how many) and unsure (the share of them of which the probe is
+    unsure; of "joint" in any concept). Raises ValueError as `concept_trajectories` does.
     """
     single = _right(_generated(scores))
     values = pd.concat([single, _joint(single)], ignore_index=True)
-    means = _means_with_intervals(values, [*_SNAPSHOT, "split", "measure"])
-    return means.rename(columns={"mean": "accuracy"})
+    keys = [*_SNAPSHOT, "split", "measure"]
+    means = _means_with_intervals(values, keys).rename(columns={"mean": "accuracy"})
+    unsure = values.groupby(keys)["unsure"].mean()
+    return means.join(unsure, on=keys)
 
 
 def joint_differences(scores: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
@@ -118,6 +121,13 @@ def prompt_effect(scores: pd.DataFrame) -> pd.Series:
     return pd.Series(effects, dtype=np.float64).rename_axis("concept")
 
 
+def last_unsure(scores: pd.DataFrame) -> pd.Series:
+    """Share of images of which the probe is unsure, per concept, at the last step of each run."""
+    generated = _generated(scores)
+    last = generated[generated["step"] == generated.groupby("run")["step"].transform("max")]
+    return last["predicted"].isna().groupby(last["concept"], sort=False).mean()
+
+
 def _effect(rows: pd.DataFrame) -> float:
     """Mean over values of the difference of two columns of the table asked × read."""
     unsure, effects = rows["predicted"].isna(), []
@@ -182,16 +192,20 @@ def _generated(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def _right(generated: pd.DataFrame) -> pd.DataFrame:
-    """`value` 1 where what was asked is read, else 0; the concept is the `measure`."""
+    """`value` 1 where what was asked is read, else 0; the concept is the `measure`; `unsure`."""
     right = generated["predicted"].astype("string").eq(generated["target"].astype("string"))
     return generated.assign(
-        measure=generated["concept"], value=right.fillna(False).astype(np.float64)
+        measure=generated["concept"],
+        value=right.fillna(False).astype(np.float64),
+        unsure=generated["predicted"].isna(),
     )
 
 
 def _joint(single: pd.DataFrame) -> pd.DataFrame:
-    """A row per image: `value` 1 where every concept is right, else 0."""
-    joint = single.groupby(_IMAGE, as_index=False, sort=False)["value"].min()
+    """A row per image: `value` 1 where every concept is right, else 0; `unsure` if of any."""
+    joint = single.groupby(_IMAGE, as_index=False, sort=False).agg(
+        {"value": "min", "unsure": "max"}
+    )
     return joint.assign(measure="joint")
 
 

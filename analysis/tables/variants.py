@@ -29,8 +29,9 @@ def curves_over_seeds(curves: pd.DataFrame, about: pd.DataFrame) -> pd.DataFrame
 
     curves: as `trajectory.accuracy_curves` returns them, of any runs.
 
-    Returns variant, images_seen, split, measure, accuracy, low, high (all three in [0, 1]), seeds
-    (that have this snapshot: one that ended early has fewer) and of_seeds (of the variant).
+    Returns variant, images_seen, split, measure, accuracy, low, high (all three in [0, 1]), unsure
+    (the mean share of unsure images), seeds (that have this snapshot: one that ended early has
+    fewer) and of_seeds (of the variant).
     """
     joined = curves.merge(about[["run", "variant"]], on="run")
     return _by_variant(joined, about, _curve_over_seeds)
@@ -50,14 +51,18 @@ def _by_variant(joined: pd.DataFrame, about: pd.DataFrame, make: Any) -> pd.Data
 
 def _curve_over_seeds(own: pd.DataFrame) -> pd.DataFrame:
     rng = np.random.default_rng(DRAWS)
-    means, images = (own.pivot(index="run", columns=CELL, values=v) for v in ("accuracy", "images"))
+    means, images, unsure = (
+        own.pivot(index="run", columns=CELL, values=v) for v in ("accuracy", "images", "unsure")
+    )
     tables = []
     for has, cells in _cells_by_runs(means):
         m, n = (t.loc[has, cells].to_numpy(np.float64) for t in (means, images))
         noise = binomial_bounds((m * n).sum(0), n.sum(0))
         low, high = mean_over_seeds_and_noise(m, m * (1 - m) / n, noise, rng=rng)
         table = cells.to_frame(index=False).assign(accuracy=m.mean(0))
-        tables.append(table.assign(low=low.clip(0), high=high.clip(max=1), seeds=len(m)))
+        ends = {"low": low.clip(0), "high": high.clip(max=1)}
+        blind = unsure.loc[has, cells].to_numpy(np.float64).mean(0)
+        tables.append(table.assign(**ends, unsure=blind, seeds=len(m)))
     order = own[[*CELL]].drop_duplicates()
     return order.merge(pd.concat(tables, ignore_index=True), on=CELL)
 

@@ -1,6 +1,6 @@
 """Findings of what the denoiser means and what is copied: figures, and facts of the two clocks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -45,21 +45,31 @@ def _together(parts: Sequence[Any], experiments: Sequence[Experiment]) -> pd.Dat
     return pd.concat([pd.DataFrame(), *tables], ignore_index=True)
 
 
-def denoiser_figures(
-    experiments: Sequence[Experiment], paths: Callable[[], pd.DataFrame]
-) -> dict[str, Any]:
-    """Return figures by name, as LEGENDS has them; none where the denoiser was not measured.
-
-    paths: gives `concept_trajectories` of the samples of the same runs, if they are needed.
-    """
+def denoiser_tables(experiments: Sequence[Experiment]) -> dict[str, pd.DataFrame]:
+    """Return the curves that figures show, by their names, as LEGENDS has them; none where the
+    denoiser was not measured."""
     rows = denoiser_rows(experiments)
     if rows.empty:
         return {}
-    figures = {"obedience": obedience_figure(obedience_curves(rows))}
+    tables = {"obedience": obedience_curves(rows)}
     held_out = rows[rows["split"] == "held_out"]
     if len(held_out) and held_out["concept"].nunique() > 1:
-        curves = obedience_curves(held_out, by="combination")
-        figures["denoiser_paths"] = denoiser_path_figure(curves, paths())
+        tables["denoiser_paths"] = obedience_curves(held_out, by="combination")
+    return tables
+
+
+def denoiser_figures(
+    tables: Mapping[str, pd.DataFrame], paths: Callable[[], pd.DataFrame]
+) -> dict[str, Any]:
+    """Return figures of `denoiser_tables`, by the same names.
+
+    paths: gives `concept_trajectories` of the samples of the same runs, if they are needed.
+    """
+    figures = {}
+    if "obedience" in tables:
+        figures["obedience"] = obedience_figure(tables["obedience"])
+    if "denoiser_paths" in tables:
+        figures["denoiser_paths"] = denoiser_path_figure(tables["denoiser_paths"], paths())
     return figures
 
 

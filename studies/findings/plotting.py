@@ -1,30 +1,58 @@
-"""Figures of several runs beside each other."""
+"""Figures of several runs beside each other, and what is to be said of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from ground.endings import Mistake
-from studies.findings.run_findings import Findings
+from studies.findings.run_findings import Findings, write_csv
 from studies.run.opened import Experiment
 from studies.run_sets.discovery import members_in
 from studies.run_sets.members import StudyRun
 from studies.run_sets.run_set import RunSet
 
+OVER_SEEDS = "over_seeds.csv"
 
-def plot_runs(paths: Sequence[Path], out: Path) -> list[Path]:
-    """Draw figures of any number of runs of one world; return the files written.
 
-    paths: run directories, and folders of such.
+def plot_runs(
+    paths: Sequence[Path],
+    out: Path,
+    say: Callable[[str], None] | None = None,
+    concepts: Sequence[str] = (),
+    over_seeds: bool = False,
+) -> list[Path]:
+    """Draw figures of any number of runs of one world, with their numbers as CSV; return the
+    figures written.
+
+    Raises Mistake for runs of different worlds and for a concept that is not there, before anything
+    is drawn.
+
+    paths: run directories, and folders of such. say: gets a sentence for each of when a concept is
+    learned, by which instrument, and of whether the runs agree. concepts: that readouts and
+    sentences look at; none: all. over_seeds: write last accuracies and learning times with
+    intervals over the seeds of each variant, too; Mistake names a variant of one seed.
     """
+    findings = _opened(paths, concepts)
+    readouts = findings.readouts  # which refuses concepts that are not there
+    numbers = readouts.over_seeds() if over_seeds else None
+    written = [out / f"{name}.png" for name in findings.draw(out)]
+    if numbers is not None:
+        write_csv(out / OVER_SEEDS, numbers)
+    for sentence in readouts.sentences() if say else ():
+        say(sentence)
+    return written
+
+
+def _opened(paths: Sequence[Path], concepts: Sequence[str]) -> Findings:
     members = _told_apart(members_in(paths))
     opened = [Experiment.of_run(member.run) for member in members]
     first = opened[0]
     for one in opened:
         if one.exam.identity != first.exam.identity:
             raise Mistake(f"{one.run.path}: another world than {first.run.path}; plot them apart")
-    findings = Findings(opened) if len(opened) == 1 else Findings.of(RunSet(members))
-    return [out / f"{name}.png" for name in findings.draw(out)]
+    if len(opened) == 1:
+        return Findings(opened, concepts=concepts)
+    return Findings.of(RunSet(members), concepts)
 
 
 def _told_apart(members: Sequence[StudyRun]) -> list[StudyRun]:

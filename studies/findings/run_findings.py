@@ -4,7 +4,7 @@ What is found of one run is found of many, one after the other; where a variant 
 its mean over them is found too.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,13 +27,15 @@ from analysis.tables.trajectory import (
     joint_right,
 )
 from analysis.tables.variants import curves_over_seeds
+from ground.files import write_text
 from studies.experiment.config import scored_weights
 from studies.findings.denoiser_findings import LEGENDS as DENOISER_LEGENDS
-from studies.findings.denoiser_findings import denoiser_figures
+from studies.findings.denoiser_findings import denoiser_figures, denoiser_tables
 from studies.findings.elicitation_findings import LEGENDS as ELICITATION_LEGENDS
 from studies.findings.elicitation_findings import elicitation_figures
 from studies.findings.instruments import LEGENDS, instrument_figures
 from studies.findings.prompt_findings import curves_of_prompts, other_sets
+from studies.findings.readouts import Readouts
 from studies.run.opened import Experiment
 from studies.run.plans import MEMORISER, RENDER, shown_plans
 from studies.run_sets.discovery import variant_name
@@ -48,16 +50,18 @@ class Findings:
     Attributes:
         experiments: one run, or as many as run_set has, in its order and by its names.
         run_set: of several runs, where their scores are read: those that are there.
+        concepts: that `readouts` looks at; none: all.
     """
 
     experiments: Sequence[Experiment]
     run_set: RunSet | None = None
+    concepts: Sequence[str] = ()
 
     @classmethod
-    def of(cls, run_set: RunSet) -> "Findings":
+    def of(cls, run_set: RunSet, concepts: Sequence[str] = ()) -> "Findings":
         """Return the findings of those runs of a set that have begun."""
         begun = run_set.only([m for m in run_set.members if m.run.config_file.is_file()])
-        return cls([*map(begun.experiment, begun.members)], begun)
+        return cls([*map(begun.experiment, begun.members)], begun, concepts)
 
     @property
     def first(self) -> Experiment:
@@ -113,6 +117,11 @@ class Findings:
     def paths(self) -> pd.DataFrame:
         """Return where each combination of each run stands in concept space, by its samples."""
         return pd.concat([*map(concept_trajectories, self.of_each_run())], ignore_index=True)
+
+    @cached_property
+    def readouts(self) -> Readouts:
+        """Return what several instruments say of the runs, and whether they agree."""
+        return Readouts(self.experiments, self.about, self.concepts)
 
     @cached_property
     def prompt_curves(self) -> pd.DataFrame:
@@ -175,16 +184,19 @@ class Findings:
         return ", ".join(f"{s} {_joint_accuracy(rows[rows['split'] == s]):.3f}" for s in splits)
 
     def draw(self, directory: Path) -> dict[str, Any]:
-        """Write figures and return them by name: accuracy, what the exam has to show, what the
-        denoiser means where that was measured, and a sample grid per run; of one run, those of its
-        instruments, other prompts and interventions too."""
+        """Write figures and return them by name: accuracy, what the exam has to show, readouts of
+        several instruments, what the denoiser means where that was measured, and a sample grid per
+        run; of one run, those of its instruments, other prompts and interventions too. The numbers
+        of most lie beside them as CSV."""
         directory.mkdir(parents=True, exist_ok=True)
+        measured = denoiser_tables(self.experiments)
         figures = {"accuracy": self._accuracy_figure()}
         figures |= self.exam.figures(self.of_each_run(), self.variants)
-        figures |= denoiser_figures(self.experiments, lambda: self.paths)
+        figures |= self.readouts.figures()
+        figures |= denoiser_figures(measured, lambda: self.paths)
         if len(self.experiments) == 1:
             figures |= instrument_figures(self.first) | elicitation_figures(self.first)
-            legends = {*LEGENDS, *DENOISER_LEGENDS, *ELICITATION_LEGENDS}
+            legends = {*LEGENDS, *DENOISER_LEGENDS, *ELICITATION_LEGENDS, "runs_agree"}
             _remove_older(directory, legends - {*figures})
             if other_sets(self.first.config):
                 figures["prompts"] = prompt_figure(self.prompt_curves)
@@ -193,7 +205,22 @@ class Findings:
             figures[name] = sample_grid(one)
         for name, figure in figures.items():
             save_figure(figure, directory / name)
+        for name, table in self._numbers(figures, measured).items():
+            write_csv(directory / f"{name}.csv", table)
         return figures
+
+    def _numbers(
+        self, figures: Iterable[str], measured: Mapping[str, pd.DataFrame]
+    ) -> dict[str, pd.DataFrame]:
+        """Return the tables that are kept beside the figures, by their names."""
+        tables = {"accuracy": self.curves_over_seeds if self._is_several else self.curves}
+        tables |= {"trajectories": self.paths} if "trajectories" in figures else {}
+        tables |= {"prompts": self.prompt_curves} if "prompts" in figures else {}
+        return {**tables, **self.readouts.tables(), **measured}
+
+    @property
+    def _is_several(self) -> bool:
+        return len({*self.variants.values()}) > 1
 
     def _has_samples(self, experiment: Experiment) -> bool:
         """Return whether a sample grid can be drawn; a run alone must have all that it needs."""
@@ -204,16 +231,21 @@ class Findings:
     def _accuracy_figure(self) -> Any:
         """Return the curves of the runs or, of several variants, of each variant."""
         chance = self.exam.chance
-        if len({*self.variants.values()}) > 1:
+        if self._is_several:
             return variant_accuracy_figure(self.curves_over_seeds, chance)
         several = len(self.experiments) > 1
         return accuracy_figure(self.curves, chance, self.curves_over_seeds if several else None)
 
 
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as CSV, whole or not at all."""
+    write_text(path, table.to_csv(index=False))
+
+
 def _remove_older(directory: Path, names: Iterable[str]) -> None:
     """Remove figures of which there is nothing to show any more."""
     for name in names:
-        for suffix in (".png", ".pdf"):
+        for suffix in (".png", ".pdf", ".csv"):
             (directory / f"{name}{suffix}").unlink(missing_ok=True)
 
 

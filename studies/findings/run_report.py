@@ -17,6 +17,7 @@ from studies.findings.denoiser_findings import LEGENDS, clock_facts, measured_fi
 from studies.findings.elicitation_findings import LEGENDS as ELICITATION_LEGENDS
 from studies.findings.elicitation_findings import elicitation_facts
 from studies.findings.instruments import learned_rows, legends
+from studies.findings.readouts import LEGENDS as READOUT_LEGENDS
 from studies.findings.run_findings import Findings, colored
 from studies.run.directory import RunDir
 from studies.run.opened import Experiment
@@ -25,7 +26,7 @@ from studies.scoring.sampler_certificate import sampler_facts
 from studies.scoring.units import planned_parts
 from studies.worlds.prompt_sets import PLAIN, prompts_of
 
-REPORT_VERSION = 5  # raise it when figures or report change
+REPORT_VERSION = 6  # raise it when figures or report change
 SOURCES = "sources.json"
 COMPARED = 4096  # training images beside a sample at once
 
@@ -35,11 +36,14 @@ def write_run_report(findings: Findings, figures: Mapping[str, Any]) -> None:
     experiment = findings.first
     run, config, originals = experiment.run, experiment.config, experiment.world.originals
     shown = {
-        "accuracy": "Accuracy against training images seen, by the probe.",
+        "accuracy": "Accuracy against training images seen, by the probe. Below, the share of "
+        "images of which it is unsure.",
         "trajectories": "Paths of the held-out combinations through concept space: mean "
-        "probability that the probe gives the asked value.",
+        "probability that the probe gives the asked value. Below, the share of images of which it "
+        "is unsure.",
         "centres": "Coordinates that the probe reads at the last snapshot, against those asked "
         "for; around a torus, the nearest to them.",
+        **READOUT_LEGENDS,
         **LEGENDS,
         "prompts": "Joint accuracy of every set of prompts and under every intervention, from the "
         "same noise.",
@@ -66,6 +70,9 @@ def write_run_report(findings: Findings, figures: Mapping[str, Any]) -> None:
         figures=_captioned(figures, shown),
         prompts=findings.prompt_rows(),
         learned=learned_rows(experiment),
+        times=findings.readouts.learned_rows(),
+        said=[*findings.readouts.learned_sentences()],
+        agree=findings.readouts.agree_rows(),
         instrument_figures=_captioned(figures, legends(experiment)),
         probe=certificate_facts(experiment.certificate),
         leak_check=experiment.training.leaks,
@@ -153,4 +160,10 @@ def _sources(findings: Findings) -> dict[str, Any]:
     files = [*planned_parts(experiment), *certificate, *measured_files(experiment)]
     parts = {file.name: hash_file(file) for file in files}
     config = hash_json(to_dict(experiment.config))
-    return {"version": REPORT_VERSION, "config": config, "parts": parts}
+    evaluated = sorted(part.name for part in experiment.run.scores.glob("step_*.parquet"))
+    return {
+        "version": REPORT_VERSION,
+        "config": config,
+        "parts": parts,
+        "evaluated": hash_json(evaluated),  # in other ways too, which are compared
+    }

@@ -13,8 +13,7 @@ import pandas as pd
 from analysis.report.study import Cell, RunRow, Section, StudyReport, write_study_page
 from analysis.tables.trajectory import final_accuracy
 from ground.endings import Mistake
-from ground.files import write_text
-from studies.findings.run_findings import Findings, colored
+from studies.findings.run_findings import Findings, colored, write_csv
 from studies.findings.seed_sections import seed_sections_of
 from studies.findings.seed_tables import SeedTables
 from studies.findings.study_sections import sections_of, shown_split
@@ -39,9 +38,9 @@ def write_study_report(study: Study, statuses: Sequence[RunStatus], folder: Path
     tables, seeds = _tables(run_set.only(readable)) if readable else (None, None)
     statuses = [_with(status, refused.get(status.name, "")) for status in statuses]
     runs = _runs_table(run_set, statuses, tables)
-    _write_csv(folder / TABLES / "runs.csv", runs)
+    write_csv(folder / TABLES / "runs.csv", runs)
     for name, table in _named(tables, seeds):
-        _write_csv(folder / TABLES / f"{name}.csv", table)
+        write_csv(folder / TABLES / f"{name}.csv", table)
     report = StudyReport(
         title=study.name,
         question=study.question,
@@ -92,10 +91,6 @@ def _readable(run_set: RunSet) -> tuple[list[StudyRun], dict[str, str]]:
 
 def _with(status: RunStatus, why: str) -> RunStatus:
     return replace(status, why="; ".join(filter(None, (status.why, why))))
-
-
-def _write_csv(path: Path, table: pd.DataFrame) -> None:
-    write_text(path, table.to_csv(index=False))
 
 
 def _facts(study: Study, statuses: Sequence[RunStatus]) -> dict[str, str]:

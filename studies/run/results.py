@@ -60,6 +60,20 @@ class ScoreParts:
             wrong = why_not(part, plan.snapshot(self.run)) if part.is_file() else NOT_YET
             if wrong:
                 raise Mistake(f"{part}: {wrong} (--run {self.run.path})")
+        return self._of(part)
+
+    def current(self, instrument: str) -> list[pd.DataFrame]:
+        """Return the parts of one instrument of all snapshots, however they were drawn, but for
+        those that are not of the weights that are there."""
+        parts = sorted(self.run.scores.glob(f"step_*-{instrument}.parquet"))
+        return [self._of(part) for part in parts if not why_not(part, self._snapshot(part))]
+
+    def _snapshot(self, part: Path) -> Path | None:
+        step = part.name.removeprefix("step_").split("-")[0]
+        return snapshot_at(self.run.snapshots, int(step))
+
+    def _of(self, part: Path) -> pd.DataFrame:
+        if part not in self._read:
             self._read[part] = read_part(part)
         return self._read[part]
 

@@ -13,7 +13,12 @@ from torch import Tensor
 
 from analysis.figures.run import trajectory_figure
 from analysis.figures.variants import variant_path_figure
-from analysis.tables.trajectory import concept_trajectories, prompt_effect
+from analysis.tables.trajectory import (
+    MOST_UNSURE,
+    concept_trajectories,
+    last_unsure,
+    prompt_effect,
+)
 from data_gen.wording import Captioned
 from diffusion.memoriser import differing
 from studies.worlds.asked import Terms
@@ -133,8 +138,13 @@ class CaptionExam:
         return {"trajectories": figure}
 
     def facts(self, scores: pd.DataFrame) -> dict[str, str]:
-        effects = prompt_effect(scores)
-        told = [f"{concept} {effect:.2f}" for concept, effect in effects.items()]
+        effects, unsure = prompt_effect(scores), last_unsure(scores)
+        told = [
+            f"{concept} cannot say ({unsure[concept]:.0%} unsure)"
+            if unsure[concept] > MOST_UNSURE
+            else f"{concept} {effect:.2f}"
+            for concept, effect in effects.items()
+        ]
         text = ", ".join(told) or "nothing to compare: every concept has one value"
         return {"effect of prompts, P(v | asked v) - P(v | asked another)": text}
 

@@ -78,6 +78,8 @@ def _make_scores(
             "target": "asked",
             "predicted": "asked" if value else "other",
             "p_target": 0.75 if value else 0.25,
+            "target_value": NAN,
+            "predicted_value": NAN,
         }
         for (step, combination, sample, concept), value in np.ndenumerate(right)
     ]

@@ -2,9 +2,12 @@
 
 from itertools import combinations
 
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+
+from analysis.figures.unsure import STRIP
 
 
 def assert_legible(figure: Figure) -> None:
@@ -20,3 +23,8 @@ def assert_legible(figure: Figure) -> None:
         assert inside and box.y1 <= figure.bbox.y1, f"{text} is cut off"
     for (a, box_a), (b, box_b) in combinations(zip(texts, boxes, strict=True), 2):
         assert not box_a.overlaps(box_b), f"{a} overlaps {b}"
+
+
+def panels_of(figure: Figure, strips: bool = False) -> list[Axes]:
+    """The panels of a figure that are no strips of unsure shares, or that are."""
+    return [axes for axes in figure.axes if (axes.get_label() == STRIP) == strips]

@@ -66,7 +66,11 @@ def test_figures_of_several_runs(runs, tmp_path):
     status, out, err = call("plot_trajectories", "--run", *folders, "--out", str(tmp_path))
     assert status == 0, err
     names = {path.name for path in tmp_path.glob("*.png")}
-    assert names == {"accuracy.png", "trajectories.png", "samples-tiny.png", "samples-other.png"}
+    of_each = {
+        f"{kind}-{run}.png" for kind in ("samples", "instruments") for run in ("tiny", "other")
+    }
+    assert names == {"accuracy.png", "trajectories.png", "readouts.png", *of_each}
+    assert "is learned, by probe: " in out and "Do tiny and other agree in last accuracy? " in out
 
 
 def test_a_later_evaluation_adds_to_the_scores(runs):

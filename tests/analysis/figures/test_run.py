@@ -12,7 +12,7 @@ from analysis.figures.run import (
 )
 from analysis.figures.style import save_figure, short_count
 from analysis.tables.trajectory import accuracy_curves, concept_trajectories
-from tests.harness.legibility import assert_legible
+from tests.harness.legibility import assert_legible, panels_of
 
 CONCEPTS = ("shape", "color", "size", "position")
 
@@ -47,8 +47,9 @@ def test_accuracy_figure_has_a_panel_per_measure(make_scores, num_concepts, runs
     scores = learning(make_scores, num_concepts, runs=runs)
     scores.loc[scores["combination"] == "c5", "split"] = "partial"  # the longest legend
     figure = accuracy_figure(curves_of(scores), {"shape": 1 / 3, "joint": 1 / 24})
-    titles = [panel.get_title() for panel in figure.axes]
+    titles = [panel.get_title() for panel in panels_of(figure)]
     assert titles == [*CONCEPTS[:num_concepts], "joint"]
+    assert len(panels_of(figure, strips=True)) == len(titles)
     for panel in figure.axes:
         low, high = panel.get_ylim()
         assert low < 0 and high > 1
@@ -58,8 +59,9 @@ def test_accuracy_figure_has_a_panel_per_measure(make_scores, num_concepts, runs
 def test_accuracy_figure_shows_step_0_left_of_the_logarithm(make_scores):
     scores = learning(make_scores, steps=12)
     scores["images_seen"] = np.where(scores["step"] == 0, 0, 100 * 2 ** scores["step"])
-    panel = accuracy_figure(curves_of(scores), {}).axes[0]
-    assert tick_labels(panel.xaxis) == ["0", "1k", "10k", "100k"]
+    figure = accuracy_figure(curves_of(scores), {})
+    assert tick_labels(panels_of(figure, strips=True)[0].xaxis) == ["0", "1k", "10k", "100k"]
+    panel = figure.axes[0]
     x = panel.transData.transform([(images, 0) for images in (0, 200, 2000, 20000)])[:, 0]
     assert x[0] > panel.bbox.x0 and x[1] > x[0] + 5
     assert x[3] - x[2] == pytest.approx(x[2] - x[1])
@@ -89,8 +91,8 @@ def test_accuracy_figure_averages_only_what_every_run_has(make_scores):
 @pytest.mark.parametrize(("num_concepts", "panels", "held_out"), [(2, 1, 1), (3, 3, 6), (4, 6, 10)])
 def test_trajectory_figure_has_a_panel_per_pair(make_scores, num_concepts, panels, held_out):
     figure = trajectory_figure(trajectories_of(learning(make_scores, num_concepts, held_out)))
-    assert len(figure.axes) == panels
-    for panel in figure.axes:
+    assert len(panels_of(figure)) == len(panels_of(figure, strips=True)) == panels
+    for panel in panels_of(figure):
         assert len(panel.get_lines()) == held_out
         assert panel.get_xlim() == panel.get_ylim() == (-0.03, 1.03)
     looks = {(line.get_color(), line.get_linestyle()) for line in figure.axes[0].get_lines()}
@@ -121,7 +123,22 @@ def test_places_of_mostly_unsure_images_are_faint(make_scores):
     assert np.isfinite(whole.get_xdata()).all()
     assert np.isnan(sure.get_xdata()).tolist() == [True] * 2 + [False] * 4
     assert FAINT_IS in [text.get_text() for text in figure.legends[0].get_texts()]
+    (strip,) = panels_of(figure, strips=True)
+    _, first, *_ = strip.get_lines()  # after the line at a half
+    assert [*first.get_xdata()] == [0, 100, 200, 300, 400, 500]
+    assert [*first.get_ydata()] == [1, 1, 0, 0, 0, 0]
     assert_legible(figure)
+
+
+def test_a_strip_under_accuracy_shows_the_unsure_share_of_each_split(make_scores):
+    scores = learning(make_scores, num_concepts=2, runs=2)
+    unsure = (scores["step"] == 1) & (scores["concept"] == "color") & (scores["split"] == "train")
+    curves = curves_of(scores.assign(predicted=scores["predicted"].mask(unsure)))
+    strips = panels_of(accuracy_figure(curves, {}), strips=True)
+    drawn = [[[*line.get_ydata()] for line in strip.get_lines()[1:]] for strip in strips]
+    never, once = [0] * 6, [0, 1, 0, 0, 0, 0]
+    assert drawn[0] == [never] * 6  # two splits of two runs and their mean
+    assert drawn[1] == drawn[2] == [once] * 3 + [never] * 3  # color, and so joint
 
 
 def test_trajectory_figure_needs_held_out_combinations_and_two_concepts(make_scores):

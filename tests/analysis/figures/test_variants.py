@@ -12,7 +12,7 @@ from analysis.figures.variants import (
 from analysis.tables.learning import learning_time_table
 from analysis.tables.trajectory import accuracy_curves, concept_trajectories
 from analysis.tables.variants import curves_over_seeds, typical_times
-from tests.harness.legibility import assert_legible
+from tests.harness.legibility import assert_legible, panels_of
 
 STEPS = 2 ** np.arange(8)
 
@@ -44,8 +44,10 @@ def test_accuracy_is_drawn_by_variant(make_scores, variants, bands):
     about, scores = study(make_scores, variants)
     curves = curves_over_seeds(joined(accuracy_curves, scores), about)
     figure = variant_accuracy_figure(curves, {"color": 0.5})
-    titles = [panel.get_title() for panel in figure.axes]
+    titles = [panel.get_title() for panel in panels_of(figure)]
     assert titles == ["color", "size", "joint"]
+    strips = panels_of(figure, strips=True)
+    assert [len(strip.get_lines()) for strip in strips] == [2 * variants + 1] * 3
     panel = figure.axes[1]
     assert len(panel.get_lines()) == 2 * variants and len(panel.collections) == bands
     assert len(figure.axes[0].get_lines()) == 2 * variants + 1  # chance
@@ -67,7 +69,8 @@ def test_paths_are_means_over_seeds_and_held_out_combinations(make_scores):
     about, scores = study(make_scores, 3)
     paths = joined(concept_trajectories, scores)
     figure = variant_path_figure(paths, dict(zip(about["run"], about["variant"], strict=True)))
-    (panel,) = figure.axes
+    (panel,), (strip,) = panels_of(figure), panels_of(figure, strips=True)
+    assert len(strip.get_lines()) == 4  # and the line at a half
     lines = panel.get_lines()
     assert len(lines) == 3
     own = paths[(paths["split"] == "held_out") & paths["run"].str.startswith("v1")]

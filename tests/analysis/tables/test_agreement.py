@@ -81,6 +81,9 @@ def test_what_was_learned_is_asked_of_sure_images_alone(readings):
     (row,) = sure_rows(table.reset_index())
     cells = {"shape": "-", "color": "0.667 [0.094, 0.992]"}
     assert row == {"step": "0", "sure": "0%", **cells}
+    mostly = probe.assign(predicted=probe["predicted"].mask(probe["sample"].isin([0, 2])))
+    (row,) = sure_rows(sure_accuracy(mostly, oracle))
+    assert row["color"] == "(0.000 [0.000, 0.975])"  # one of four: it counts for nothing
 
 
 def test_different_images_or_instruments_in_one_table_are_refused(both):

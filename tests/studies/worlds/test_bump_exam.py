@@ -248,7 +248,8 @@ def test_what_is_lost_is_drawn_and_scored_again(run, tmp_path):
 
 def test_worlds_of_other_sections_are_drawn_apart(run, tmp_path):
     names = {path.name for path in plot_runs([run.path], tmp_path / "figures")}
-    assert names == {"accuracy.png", "centres.png", "certificate.png", "samples.png"}
+    shown = ("accuracy", "centres", "certificate", "samples", "readouts", "instruments")
+    assert names == {f"{name}.png" for name in shown}
     other = RunDir(tmp_path / "other")
     config = replace(CONFIG, name="other", world=replace(TORUS, kept=1.0))
     other.path.mkdir()
