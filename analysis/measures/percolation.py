@@ -19,7 +19,7 @@ STEPS = {
     8: ((1, 0), (0, 1), (1, 1), (1, -1)),
     12: ((1, 0), (0, 1), (1, 1), (1, -1), (2, 0), (0, 2)),
 }
-MOST_LINKS = 4_000_000  # at once: about half a gigabyte
+MOST_LINKS = 1_000_000  # of several runs at once: some 100 MB
 
 
 class Links(NamedTuple):
@@ -80,7 +80,7 @@ def largest_clusters(
         start, stop, weight, _ = _copies(links, part)
         kept = spanning_forest(part.size, start, stop, weight)
         forest = start[kept], stop[kept], weight[kept]
-        parts.append(np.stack([_largest(part.shape, *forest, n) for n in counts], 1))
+        parts.append(np.stack([_largest(part.shape, *forest, n) for n in counts.tolist()], 1))
     return np.concatenate(parts)
 
 
