@@ -105,7 +105,9 @@ def main() -> None:
         result[f"error_{neighbors}"] = round(estimate - known, 5)
         result[f"seconds_of_a_million_{neighbors}"] = round(million, 2)
     gaps = collapse(4, max(2, arguments.runs // 10), found[4].estimate, rng)
-    print(f"collapse, largest gap by size: {({size: round(gap, 3) for size, gap in gaps.items()})}")
+    print(
+        f"collapse, largest gap by size: { ({size: round(gap, 3) for size, gap in gaps.items()}) }"
+    )
     spans = {tau: spanning(tau, rng) for tau in TAUS}
     for tau, by_sigma in spans.items():
         print(f"overlap {tau}, kept at which 10, 50 and 90 % span, by sigma: {by_sigma}")
@@ -115,9 +117,7 @@ def main() -> None:
     print(json.dumps(result))
 
 
-def draw(
-    path: Path, found: dict[int, Threshold], spans: dict, rng: np.random.Generator
-) -> None:
+def draw(path: Path, found: dict[int, Threshold], spans: dict, rng: np.random.Generator) -> None:
     """Write the figure, of the smaller overlap."""
     kept = np.linspace(0.01, 1, 60)
     shares = growth(TAUS[0], kept, rng)

@@ -11,10 +11,11 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.spatial import cKDTree
 
-from analysis.measures.percolation import Links, first_windings, largest_clusters, spanning_forest
+from analysis.measures.percolation import Links, largest_clusters, spanning_forest, winding_links
 
 BLOCK = 1024  # images against as many at once
-FEW_SITES = 256  # with which a search for a cluster begins
+FEW_SITES = 32  # with which the search for a cluster begins
+MOST_SITES = 2**14  # of several runs at once
 
 
 def bump_reach(tau: float) -> float:
@@ -28,7 +29,7 @@ def bump_reach(tau: float) -> float:
 
 
 def count_reached(
-    points: Float[ndarray, "n 2"], reach: float, box: Float[ndarray, "2"] | None = None
+    points: Float[ndarray, "n k"], reach: float, box: Float[ndarray, " k"] | None = None
 ) -> int:
     """Number of links that `reached_links` returns."""
     tree = cKDTree(points, boxsize=box)
@@ -36,17 +37,17 @@ def count_reached(
 
 
 def reached_links(
-    points: Float[ndarray, "n 2"], reach: float, box: Float[ndarray, "2"] | None = None
+    points: Float[ndarray, "n k"], reach: float, box: Float[ndarray, " k"] | None = None
 ) -> Links:
-    """Links between points within `reach`; seams: the edges of the box, on a torus.
+    """Links between points within `reach` of each other. Seams: the edges of the box.
 
-    points: in [0, box) on a torus; anywhere on a plane, where box is None and there are no seams.
+    box: along which axes space is a torus, and how long it is; points lie in [0, box) there. 0 or
+    None: it is not, and has no seam to cross.
     """
-    pairs = cKDTree(points, boxsize=box).query_pairs(reach, output_type="ndarray")
-    start, stop = pairs.T.astype(np.int64)
-    if box is None:
-        return Links(start, stop, np.zeros((len(start), 0), np.int8))
-    return Links(start, stop, np.rint((points[stop] - points[start]) / box).astype(np.int8))
+    tree = cKDTree(points, boxsize=box)
+    start, stop = tree.query_pairs(reach, output_type="ndarray").T.astype(np.int64)
+    length = np.full(points.shape[1], np.inf) if box is None else np.where(box > 0, box, np.inf)
+    return Links(start, stop, np.rint((points[stop] - points[start]) / length).astype(np.int8))
 
 
 def first_spans(
@@ -59,43 +60,53 @@ def first_spans(
     """Number of points that are there when a cluster first spans, in each of so many random orders;
     n + 1 if none does.
 
-    On a plane a cluster spans that holds a point of the leftmost and one of the rightmost column;
-    on a torus, one that winds around in either direction. Points, reach, box: of `reached_links`.
+    On a plane (box None) a cluster spans that holds a point of the leftmost and one of the
+    rightmost column; on a torus, one that winds around in either direction. Points, reach and box
+    are those of `reached_links`.
     """
-    orders = (rng.permutation(len(points)) for _ in range(runs))
-    return np.array([_first_span(points[order], reach, box) for order in orders])
-
-
-def _first_span(points: ndarray, reach: float, box: ndarray | None) -> int:
-    """Of points in their order; only those that are needed are linked."""
-    ends = points[:, 0].min(), points[:, 0].max()
+    orders = np.array([rng.permutation(len(points)) for _ in range(runs)])
+    columns = [points[:, 0] == end for end in (points[:, 0].min(), points[:, 0].max())]
+    first, pending = np.full(runs, len(points) + 1), np.arange(runs)
     count = min(FEW_SITES, len(points))
-    while True:
-        links = reached_links(points[:count], reach, box)
-        if box is None:
-            links = _with_wall(links, points[:count, 0], ends)
-        sites = count + (box is None)
-        ranks = np.arange(1, sites + 1)[None]
-        ranks[0, count:] = 0  # the wall is there from the beginning
-        first = int(first_windings(links, ranks)[0])
-        if first <= count:
-            return first
-        if count == len(points):
-            return count + 1
+    while len(pending):  # only the points that are needed are linked
+        for i in range(0, len(pending), max(1, MOST_SITES // count)):
+            part = pending[i : i + max(1, MOST_SITES // count)]
+            there = orders[part, :count]
+            walls = [] if box is not None else [column[there] for column in columns]
+            first[part] = _first_spans(points[there], reach, box, walls)
+        pending = pending[first[pending] > count] if count < len(points) else pending[:0]
         count = min(2 * count, len(points))
+    return first
 
 
-def _with_wall(links: Links, x: ndarray, ends: tuple[float, float]) -> Links:
-    """One more site, linked with the first column and, across a seam, with the last one: a cluster
-    that spans winds around through it."""
-    columns = [np.flatnonzero(x == end) for end in ends]
-    sites = np.concatenate(columns)
-    seams = np.repeat([0, 1], [len(column) for column in columns])
-    return Links(
-        np.concatenate([links.start, np.full(len(sites), len(x))]),
-        np.concatenate([links.stop, sites]),
-        np.concatenate([np.zeros(len(links.start), np.int8), seams])[:, None],
-    )
+def _first_spans(
+    points: ndarray, reach: float, box: ndarray | None, walls: list[ndarray]
+) -> ndarray:
+    """Of points (runs, count, 2) in their orders, each run in a layer of its own; count + 1 if none
+    does. walls: which points, (runs, count), are linked with either wall of a plane."""
+    runs, count, _ = points.shape
+    layer = np.repeat(2 * reach * np.arange(runs), count)
+    space = None if box is None else np.append(box, 0)
+    links = reached_links(np.column_stack([points.reshape(-1, 2), layer]), reach, space)
+    start, stop, seams = _with_walls(links, walls, count)
+    rank = np.append(np.tile(np.arange(1, count + 1), runs), np.zeros(runs, np.int64))
+    weight = np.maximum(rank[start], rank[stop])
+    winds = winding_links(len(rank), start, stop, weight, seams)
+    first = np.full(runs, count + 1)
+    np.minimum.at(first, stop[winds] // count, weight[winds])
+    return first
+
+
+def _with_walls(links: Links, walls: list[ndarray], count: int) -> Links:
+    """One more site a run, both walls, which one reaches across a seam from the second one: a
+    cluster that spans winds around through it."""
+    for seam, linked in enumerate(walls):
+        sites = np.flatnonzero(linked)
+        wall, across = linked.size + sites // count, np.zeros((len(sites), 3), np.int8)
+        across[:, 0] = seam
+        ends = zip(links, (wall, sites, across), strict=True)
+        links = Links(*map(np.concatenate, ends))
+    return links
 
 
 def overlapping(features: Float[ndarray, "n d"], tau: float) -> Iterator[Links]:

@@ -8,7 +8,7 @@ while sites appear is read off the finished forest: one call of scipy for many o
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from numpy import ndarray
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import breadth_first_order, connected_components, minimum_spanning_tree
@@ -103,6 +103,22 @@ def spanning_forest(
     return (tree.data.astype(np.int64) - 1) % max(count, 1)
 
 
+def winding_links(
+    sites: int,
+    start: Int[ndarray, " links"],
+    stop: Int[ndarray, " links"],
+    weight: Int[ndarray, " links"],
+    seams: Int[ndarray, "links k"],
+) -> Bool[ndarray, " links"]:
+    """Whether the cycle that each link closes when it appears, if any, winds around.
+
+    It closes the cycle with the only way between its ends that the forest has.
+    """
+    kept = spanning_forest(sites, start, stop, weight)
+    crossed = _crossed(sites, start[kept], stop[kept], seams[kept])
+    return (crossed[start] + seams != crossed[stop]).any(1)
+
+
 def _batches(links: Links, ranks: ndarray) -> list[ndarray]:
     """Some runs at a time: their links are in memory together."""
     together = max(1, MOST_LINKS // max(1, len(links.start)))
@@ -119,13 +135,10 @@ def _copies(links: Links, ranks: ndarray) -> tuple[ndarray, ndarray, ndarray, nd
 
 
 def _first_windings(links: Links, ranks: ndarray) -> ndarray:
-    """A link that closes a cycle closes it with the forest's only way between its ends."""
     start, stop, weight, seams = _copies(links, ranks)
-    kept = spanning_forest(ranks.size, start, stop, weight)
-    crossed = _crossed(ranks.size, start[kept], stop[kept], seams[kept])
-    winds = (crossed[start] + seams != crossed[stop]).any(1)
-    first = np.where(winds, weight, ranks.shape[1] + 1)
-    return first.reshape(len(ranks), -1).min(1, initial=ranks.shape[1] + 1)
+    winds = winding_links(ranks.size, start, stop, weight, seams)
+    never = ranks.shape[1] + 1
+    return np.where(winds, weight, never).reshape(len(ranks), -1).min(1, initial=never)
 
 
 def _crossed(sites: int, start: ndarray, stop: ndarray, seams: ndarray) -> ndarray:

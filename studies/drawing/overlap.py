@@ -1,4 +1,4 @@
-"""Overlap of a world's training images: how the largest linked group grows with the kept fraction."""
+"""Overlap of training images: how the largest linked group grows with the kept fraction."""
 
 from collections.abc import Sequence
 

@@ -74,7 +74,9 @@ class BumpImages(WorldImages):
     def overlap_features(self) -> Float[Tensor, "n d"]:
         """Return the training bumps, bright and not rounded: any two dark ones overlap."""
         if self.world.image != "bump":
-            raise Mistake("--overlap: any two crossed stripes overlap; allowed with world.image bump")
+            raise Mistake(
+                "--overlap: any two crossed stripes overlap; allowed with world.image bump"
+            )
         labels = self.labelled.labels[self.labelled.select("train")]
         bumps = labels[example_of(self.world, labels) == EXAMPLES.index("2d")]
         return render(replace(self.world, polarity="bright"), bumps).flatten(1)

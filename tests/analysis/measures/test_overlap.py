@@ -31,7 +31,7 @@ def pairs(links) -> set[tuple[int, int]]:
     return {(min(p), max(p)) for p in zip(links.start.tolist(), links.stop.tolist(), strict=True)}
 
 
-@pytest.mark.parametrize("sigmas", [(0.5, 0.5), (1.0, 1.0), (1.5, 0.8)])
+@pytest.mark.parametrize("sigmas", [(1.0, 1.0), (1.5, 0.8)])
 @pytest.mark.parametrize("tau", [0.005, 0.05, 0.5])
 def test_bumps_overlap_in_pixels_as_in_closed_form(sigmas, tau):
     """Of random centres at least three sigma inside the frame, but for pairs at the very limit."""
@@ -43,6 +43,17 @@ def test_bumps_overlap_in_pixels_as_in_closed_form(sigmas, tau):
     surely, perhaps = (pairs(reached_links(points, reach * by)) for by in (0.98, 1.02))
     assert surely <= in_pixels <= perhaps
     assert 0 < len(surely) < len(perhaps) < 120 * 119 / 2
+
+
+@pytest.mark.parametrize("sigma", [0.5, 0.75, 1.0, 1.5])
+def test_on_a_tiling_of_pixels_narrow_bumps_are_linked_alike(sigma):
+    """Between pixels the closed form fails at sigma .5, but not so far as the next distance."""
+    config = BumpsConfig(image_size_px=24, sigma_x=sigma, sigma_y=sigma)
+    centres = lattice(13) + 6
+    images = render(config, torch.tensor(centres)).flatten(1).numpy()
+    for tau in (0.005, 0.05):
+        (links,) = overlapping(images, tau)
+        assert pairs(links) == pairs(reached_links(centres / sigma, bump_reach(tau)))
 
 
 def test_the_reach_is_where_the_overlap_is_tau():
@@ -111,7 +122,7 @@ def test_what_is_out_of_reach_never_spans():
 def test_narrower_bumps_need_a_larger_share(tau):
     rng = np.random.default_rng(0)
     halves = [
-        np.median(first_spans(lattice(32) / sigma, bump_reach(tau), 64, rng))
+        np.median(first_spans(lattice(32) / sigma, bump_reach(tau), 32, rng))
         for sigma in (0.5, 0.75, 1.0, 1.5, 2.0)
     ]
     assert (np.diff(halves) < 0).all()
@@ -125,8 +136,8 @@ def test_links_are_counted_before_they_are_made():
 
 
 def test_what_no_overlap_can_be_is_refused():
-    for tau in (0, 1, 1.5):
-        with pytest.raises(ValueError, match=f"tau: got {tau}, allowed above 0, below 1"):
+    for tau in (0.0, 1.0, 1.5):
+        with pytest.raises(ValueError, match=f"tau: got {tau:g}, allowed above 0, below 1"):
             bump_reach(tau)
     with pytest.raises(ValueError, match="tau: got 1, allowed from -1, below 1"):
-        next(overlapping(np.eye(2), 1))
+        next(overlapping(np.eye(2), 1.0))

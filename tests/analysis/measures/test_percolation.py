@@ -73,7 +73,9 @@ def test_the_forest_says_what_union_find_says(graph):
 def test_largest_clusters_are_components_of_what_is_there(graph):
     links, ranks = graph
     for count in range(1, ranks.shape[1] + 1):
-        for rank, found in zip(ranks, largest_clusters(links, ranks, np.array([count])), strict=True):
+        for rank, found in zip(
+            ranks, largest_clusters(links, ranks, np.array([count])), strict=True
+        ):
             there = np.maximum(rank[links.start], rank[links.stop]) <= count
             pairs = links.start[there], links.stop[there]
             graph = coo_array((np.ones(there.sum()), pairs), shape=(len(rank), len(rank)))
