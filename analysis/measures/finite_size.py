@@ -78,8 +78,8 @@ def _at_winding(
 ) -> Float[ndarray, " draws"]:
     """λ_L of the runs, then of redrawn ones."""
     runs, margin = len(first), 3 / np.sqrt(sites)  # six standard deviations at most
-    ends = np.clip([first.min() / sites - margin, first.max() / sites + margin], 0, 1)
-    grid = np.linspace(*ends, FINE)
+    low, high = max(0.0, first.min() / sites - margin), min(1.0, first.max() / sites + margin)
+    grid = np.linspace(low, high, FINE)
     redrawn = rng.multinomial(runs, np.full(runs, 1 / runs), num_draws)
     weights = np.concatenate([np.ones((1, runs)), redrawn]) / runs
     curves = weights @ _chances(first, sites, grid)

@@ -104,8 +104,8 @@ def _with_walls(links: Links, walls: list[ndarray], count: int) -> Links:
         sites = np.flatnonzero(linked)
         wall, across = linked.size + sites // count, np.zeros((len(sites), 3), np.int8)
         across[:, 0] = seam
-        ends = zip(links, (wall, sites, across), strict=True)
-        links = Links(*map(np.concatenate, ends))
+        start, stop = np.append(links.start, wall), np.append(links.stop, sites)
+        links = Links(start, stop, np.concatenate([links.seams, across]))
     return links
 
 
@@ -138,8 +138,8 @@ def largest_overlapping(
     order in which each run keeps images. Links are never in memory all at once: of those seen so
     far each run keeps its spanning forest, at most n − 1.
     """
-    nothing = Links(*np.zeros((2, 0), np.int64), np.zeros((0, 0), np.int8))
-    forests = [nothing] * len(ranks)
+    none = np.zeros(0, np.int64)
+    forests = [Links(none, none, np.zeros((0, 0), np.int8))] * len(ranks)
     for links in overlapping(features, tau):
         forests = [_merged(*pair, links) for pair in zip(forests, ranks, strict=True)]
     pairs = zip(forests, ranks, strict=True)
