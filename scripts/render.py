@@ -30,6 +30,8 @@ class Arguments:
         describe: print what is shown how often, how far apart it lies, what is held out.
         match: concepts; print the signal of each other one at which its images lie as far apart
             as those of the first.
+        overlap: print, of training images that overlap by more than each of these, how many the
+            largest linked group holds, by the fraction kept.
         predict: print when a linear denoiser would learn each concept, and what other theories say;
             with --out as JSON too, beside the directory.
         levels: noise levels of --predict, each by its signal fraction ᾱ.
@@ -48,6 +50,7 @@ class Arguments:
     preview: Path | None = None
     describe: bool = False
     match: tuple[str, ...] = ()
+    overlap: tuple[float, ...] = ()
     predict: bool = False
     levels: tuple[float, ...] = LEVELS
     against: tuple[Path, ...] = ()
@@ -71,15 +74,19 @@ def read_arguments() -> Arguments:
 
 
 def check(arguments: Arguments) -> None:
-    asked = arguments.describe or arguments.match or arguments.predict
+    asked = arguments.describe or arguments.match or arguments.overlap or arguments.predict
     if not (asked or arguments.out or arguments.preview):
         raise Mistake(
-            "nothing to do; give --describe, --predict, --preview grid.png, --match or --out DIR"
+            "nothing to do; give --describe, --predict, --preview grid.png, --match, --overlap "
+            "or --out DIR"
         )
     if arguments.preview and arguments.preview.suffix != ".png":
         raise Mistake(f"--preview: got {arguments.preview}, allowed a name that ends in .png")
     if arguments.test_images < 0:
         raise Mistake(f"--test-images: got {arguments.test_images}, allowed 0 or more")
+    for tau in arguments.overlap:
+        if not 0 < tau < 1:
+            raise Mistake(f"--overlap: got {tau:g}, allowed numbers above 0, below 1")
     check_prediction(arguments)
 
 
@@ -117,6 +124,10 @@ def main() -> None:
         say("\n".join(images.describe()))
     if arguments.match:
         say(images.match(arguments.match))
+    if arguments.overlap:
+        from studies.drawing.overlap import overlap_lines
+
+        say("\n".join(overlap_lines(images.overlap_features(), arguments.overlap)))
     if arguments.predict:
         from studies.prediction.command import say_prediction
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from jaxtyping import Real, UInt8
+from jaxtyping import Float, Real, UInt8
 from torch import Tensor
 
 from classifiers.heads import Head
@@ -99,6 +99,12 @@ class WorldImages(ABC):
         """Return fresh scenes of every question, with the ideal denoiser of each prompt. seed:
         `evaluate.seed`."""
         raise Mistake("evaluate.denoiser.levels: allowed none where no renderer draws the world")
+
+    def overlap_features(self) -> Float[Tensor, "n d"]:
+        """Return the images whose overlap links them, float32: of training, less their mean, which
+        most have in common. Raises Mistake for images of which any two overlap."""
+        images = self.training().images.flatten(1).float()
+        return images - images.mean(0)
 
     def match(self, concepts: Sequence[str]) -> str:
         """Return the flags that give concepts the measured signal of the first of them."""

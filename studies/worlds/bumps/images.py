@@ -1,11 +1,14 @@
 """Images of a world of bumps: renders, of any centre."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from classifiers.bump_certificate import compare_with_bump_oracle
 from classifiers.bump_oracle import BumpOracle
@@ -14,14 +17,16 @@ from classifiers.probe import Batch, Probe
 from classifiers.probe_config import ProbeConfig
 from data_gen.bumps.config import BumpsConfig
 from data_gen.bumps.sections import sections
-from data_gen.bumps.world import EXAMPLES, SPLITS, BumpWorld, check_leaks, draw
+from data_gen.bumps.world import EXAMPLES, SPLITS, BumpWorld, check_leaks, draw, example_of, render
 from data_gen.output.describe import describe_bumps
 from data_gen.output.preview import Row, bump_rows
 from data_gen.output.sources import BumpSource
 from diffusion.model_config import ModelConfig
 from diffusion.training_data import TrainingData
+from ground.endings import Mistake
 from studies.worlds.bumps.contrasts import BumpContrasts
 from studies.worlds.bumps.exam import prompt_of
+from studies.worlds.bumps.percolation import percolation_lines
 from studies.worlds.bumps.probing import bump_batch, bump_curves, bump_heads
 from studies.worlds.denoiser_config import DenoiserConfig
 from studies.worlds.images import Training, WorldImages
@@ -64,7 +69,17 @@ class BumpImages(WorldImages):
         return bump_task(self.labelled)
 
     def describe(self) -> list[str]:
-        return describe_bumps(self.labelled)
+        return [*describe_bumps(self.labelled), *percolation_lines(self.labelled)]
+
+    def overlap_features(self) -> Float[Tensor, "n d"]:
+        """Return the training bumps, bright and not rounded: any two dark ones overlap."""
+        if self.world.image != "bump":
+            raise Mistake(
+                "--overlap: any two crossed stripes overlap; allowed with world.image bump"
+            )
+        labels = self.labelled.labels[self.labelled.select("train")]
+        bumps = labels[example_of(self.world, labels) == EXAMPLES.index("2d")]
+        return render(replace(self.world, polarity="bright"), bumps).flatten(1)
 
     def source(self, test_images: int) -> BumpSource:
         return BumpSource(self.labelled)
