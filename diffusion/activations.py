@@ -112,22 +112,17 @@ def flat(x: Float[Tensor, "n ..."], pooled: bool = False) -> Float[Tensor, "n d"
     return x.flatten(1)
 
 
-def add(direction: Float[Tensor, " d"]) -> Edit:
-    """Edit that adds a direction to every activation, as `flat` without pooling writes it."""
-
-    def edit(x: Tensor) -> Tensor:
-        return x + direction.to(x).view(1, *x.shape[1:])
-
-    return edit
-
-
-def swap(basis: Float[Tensor, "d k"]) -> Edit:
+def swap(basis: Float[Tensor, "d k"] | None) -> Edit:
     """Edit of a batch of receivers, first half, and donors: receivers get the donors' part within a
-    subspace, and keep all else. basis: orthonormal columns, as `flat` without pooling writes them.
-    Donors stay as they are."""
+    subspace, and keep all else. Donors stay as they are.
+
+    basis: orthonormal columns, as `flat` without pooling writes them; None: the whole space.
+    """
 
     def edit(x: Tensor) -> Tensor:
         receivers, donors = x.chunk(2)
+        if basis is None:
+            return torch.cat((donors, donors))
         own = basis.to(x)
         moved = ((donors - receivers).flatten(1) @ own) @ own.T
         return torch.cat((receivers + moved.view_as(receivers), donors))
@@ -179,10 +174,10 @@ def draw_swapped(
     donors: Tensor,
     make_scheduler: Callable[[], Any],
     x_T: Float[Tensor, "n c h w"],
-    bases: Mapping[str, Float[Tensor, "d k"]],
+    bases: Mapping[str, Float[Tensor, "d k"] | None],
 ) -> Float[Tensor, "n c h w"]:
-    """Images x_0 of `inputs` drawn from x_T while the subspaces `bases`, by site, are swapped at
-    every step with those of `donors`, other conditions drawn from the same noise."""
+    """Images x_0 of `inputs` drawn from x_T while the subspaces `bases`, by site (None: all
+    of it), are swapped at every step with those of `donors`, other conditions drawn from the same noise."""
     edits = {name: swap(basis) for name, basis in bases.items()}
     with editing(denoiser, edits):
         condition = denoiser.encode(torch.cat((inputs, donors)))

@@ -8,6 +8,7 @@ from numpy import ndarray
 
 PENALTIES = 10.0 ** np.arange(-6, 3)  # of ridge regression, as multiples of the mean variance
 FOLDS = 4
+FEWEST_ROWS = 2 * FOLDS
 
 
 def readout_r2(
@@ -18,8 +19,8 @@ def readout_r2(
     Rows are divided into four parts at random; each is read by weights of the others, whose
     penalty is the best one on rows left out in turn. Raises ValueError for fewer than eight rows.
     """
-    if len(codes) < 2 * FOLDS:
-        raise ValueError(f"got {len(codes)} rows; allowed are {2 * FOLDS} and more")
+    if len(codes) < FEWEST_ROWS:
+        raise ValueError(f"got {len(codes)} rows; allowed are {FEWEST_ROWS} and more")
     order = rng.permutation(len(codes))
     ends = np.linspace(0, len(codes), FOLDS + 1).astype(int)
     error = 0.0
