@@ -22,7 +22,7 @@ from studies.geometry.measured import (
     displacement_rows,
     enough_points,
     geometry_rows,
-    has_homology,
+    has_surface,
     homology_row,
     ideal_rows,
     readouts,
@@ -122,7 +122,9 @@ def _opened(paths: Sequence[Path], asked: Asked) -> tuple[list[Experiment], Cond
                 f"measure them apart"
             )
     grid = first.world.condition_grid(asked.grid)
-    if asked.homology and has_homology(grid) and not enough_points(grid):
+    if asked.swap and not has_surface(grid):
+        raise Mistake("--swap: allowed for runs on bumps, whose centres are read to a pixel")
+    if asked.homology and has_surface(grid) and not enough_points(grid):
         raise Mistake(
             f"--grid: got {asked.grid}, which are {len(grid.prompts)} points; allowed from 15, "
             f"since homology needs 200, or --no-homology"
@@ -198,5 +200,5 @@ def _add_rows(
     if last and noise == noise:  # nan: nothing but noise
         ideals = ideal_rows(grid, len(codes), codes.shape[2], noise)
         tables.add("displacements", ideals, **own)
-    if asked.homology and has_homology(grid):
+    if asked.homology and has_surface(grid):
         tables.add("homology", [homology_row(codes)], **own)

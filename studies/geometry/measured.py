@@ -13,7 +13,13 @@ from analysis.measures.geometry import (
     one_circle,
     shape_of,
 )
-from analysis.measures.homology import FEWEST_POINTS, MOST_POINTS, TORUS, persistence
+from analysis.measures.homology import (
+    FEWEST_POINTS,
+    MOST_POINTS,
+    TORUS,
+    pairwise_distances,
+    persistence,
+)
 from analysis.measures.ideal_codes import IDEALS, angles, with_noise
 from analysis.measures.linear_readout import FEWEST_ROWS, readout_r2
 from studies.worlds.condition_grid import ConditionGrid, Feature
@@ -66,8 +72,8 @@ def readouts(codes: np.ndarray, grid: ConditionGrid) -> dict[str, float]:
     }
 
 
-def has_homology(grid: ConditionGrid) -> bool:
-    """Return whether the grid is one of two coordinates, whose code is a surface."""
+def has_surface(grid: ConditionGrid) -> bool:
+    """Return whether the grid is one of two coordinates, so that its code is a surface."""
     return len(grid.features) == 2 and all(f.kind != "values" for f in grid.features)
 
 
@@ -101,8 +107,6 @@ def homology_row(codes: np.ndarray) -> dict[str, Any]:
 def noise_line(codes: np.ndarray) -> float:
     """Return the largest difference of any distance between the mean codes of both halves of the
     seeds. Diagrams of the two differ by no more (stability, in the bottleneck distance)."""
-    from analysis.measures.homology import pairwise_distances
-
     middle = len(codes) // 2
     halves = [pairwise_distances(half.mean(0, dtype=np.float64)) for half in (codes[:middle], codes[middle:])]
     return float(np.abs(halves[0] - halves[1]).max())

@@ -39,9 +39,7 @@ class Swaps:
     """Swaps at the sites of one snapshot, between the same places of the frame everywhere."""
 
     def __init__(self, experiment: Experiment, model: ConceptPipeline, grid: ConditionGrid, seed: int):
-        """Draw what is asked for without any swap. Raises Mistake for a world without centres."""
-        if any(feature.kind == "values" for feature in grid.features):
-            raise Mistake("--swap: allowed for runs on bumps, whose centres are read to a pixel")
+        """Draw what is asked for without any swap. The world is one of bumps."""
         self.model, self.grid, self.seed = model, grid, seed
         self.read = experiment.world.oracle_reader()
         places = streams.uniform(seed, "geometry.swap", 0, torch.arange(PAIRS), 4).double().numpy()
@@ -66,8 +64,11 @@ class Swaps:
     def _bases(self, site: str, readings: Readings) -> Mapping[str, np.ndarray | None]:
         levels = list(readings.levels)
         parts = [parts_of(pair_codes(readings.codes(site, a), self.grid, (0, 1))) for a in levels]
-        of_x = carrying_subspace([own.f.mean(0) for own in parts])
-        of_y = carrying_subspace([own.g.mean(0) for own in parts])
+        try:
+            of_x = carrying_subspace([own.f.mean(0) for own in parts])
+            of_y = carrying_subspace([own.g.mean(0) for own in parts])
+        except ValueError as error:
+            raise Mistake(f"--swap: {site}: {error}; leave this site out") from None
         turned = random_subspace(of_x, rng=np.random.default_rng(self.seed))
         names = (feature.name for feature in self.grid.features)
         return {**dict(zip(names, (of_x, of_y), strict=True)), "random": turned, "whole": None}
