@@ -30,7 +30,7 @@ def sites(denoiser: Denoiser) -> list[str]:
 
 
 def main_sites(denoiser: Denoiser) -> list[str]:
-    """Names of what the condition passes first, and then of the blocks: encoder, middle, decoder."""
+    """Names of the conditioner and then of the blocks: encoder, middle, decoder."""
     blocks = [f"unet.{n}.{i}" for n in BLOCKS for i in range(len(getattr(denoiser.unet, n)))]
     half = len(denoiser.unet.down_blocks)
     return ["conditioner", *blocks[:half], "unet.mid_block", *blocks[half:]]
@@ -89,7 +89,9 @@ def activation(output: Any, name: str) -> Tensor:
     first = output[0] if isinstance(output, tuple) and output else output
     first = getattr(first, "last_hidden_state", first)
     if not isinstance(first, Tensor):
-        raise Mistake(f"--sites: {name} returns {type(output).__name__}, allowed modules that return tensors")
+        raise Mistake(
+            f"--sites: {name} returns {type(output).__name__}, allowed modules that return tensors"
+        )
     return first
 
 
@@ -176,8 +178,9 @@ def draw_swapped(
     x_T: Float[Tensor, "n c h w"],
     bases: Mapping[str, Float[Tensor, "d k"] | None],
 ) -> Float[Tensor, "n c h w"]:
-    """Images x_0 of `inputs` drawn from x_T while the subspaces `bases`, by site (None: all
-    of it), are swapped at every step with those of `donors`, other conditions drawn from the same noise."""
+    """Images x_0 of `inputs` drawn from x_T while the subspaces `bases`, by site (None: all of it),
+    are swapped at every step with those of `donors`, conditions that are drawn from the same
+    noise."""
     edits = {name: swap(basis) for name, basis in bases.items()}
     with editing(denoiser, edits):
         condition = denoiser.encode(torch.cat((inputs, donors)))

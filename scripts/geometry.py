@@ -28,7 +28,7 @@ class Arguments:
         noise_seeds: noises from which every condition is drawn.
         pooled: keep the mean over space of every channel, not every pixel.
         homology: of runs on bumps, Betti numbers of the code.
-        swap: of runs on bumps, exchange the subspaces of x and y at every site, and read what moves.
+        swap: of runs on bumps, exchange the subspaces of x and y at every site; read what moves.
         memory_mb: most memory that the readings of one site and level may take.
         out: folder for tables and figures.
     """

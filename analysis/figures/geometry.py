@@ -158,7 +158,9 @@ def displacement_figure(rows: pd.DataFrame) -> Figure:
 def _draw_box(panel: Axes, rows: pd.DataFrame, height: float, color: str) -> None:
     for row in rows.dropna(subset="mean").to_dict("records"):
         panel.plot([row["q05"], row["q95"]], [height, height], color=color, linewidth=0.8)
-        panel.plot([row["q25"], row["q75"]], [height, height], color=color, linewidth=3.5, alpha=0.6)
+        panel.plot(
+            [row["q25"], row["q75"]], [height, height], color=color, linewidth=3.5, alpha=0.6
+        )
         panel.plot(row["mean"], height, color=color, marker="o", markersize=2.5)
 
 

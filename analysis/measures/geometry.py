@@ -9,7 +9,7 @@ of its own: codes (seeds, x, y, d). By the analysis of variance r = m + f(x) + g
     PR_x = V_f² / tr C_f²                              half of it: harmonics of a circular code
 
 Every product is one of readings with different noise, so noise adds nothing to it on average. It
-may be the same for all places of the grid within a seed, which keeps what they share out of f, g, h.
+may be the same for all places of the grid within a seed: what all share is in none of f, g, h.
 """
 
 from collections.abc import Mapping
@@ -80,7 +80,12 @@ class Products:
     def traces(self) -> dict[str, ndarray]:
         """Return tr(C^ab C^cd) of pairs of parts, by seeds [b, c, a, d]."""
         f, g, _, whole = self.parts
-        return {"ff": _traces(f, f), "gg": _traces(g, g), "fg": _traces(f, g), "all": _traces(whole, whole)}
+        return {
+            "ff": _traces(f, f),
+            "gg": _traces(g, g),
+            "fg": _traces(f, g),
+            "all": _traces(whole, whole),
+        }
 
     def numbers(self, kept: Bool[ndarray, " seeds"]) -> dict[str, float]:
         """Return NAMES from the seeds that are kept, two at least."""

@@ -54,7 +54,7 @@ class Persistence:
         edges = np.unique(bounds[np.isfinite(bounds)])
         ends = [*edges[1:], self.threshold]
         found: list[Window] = []
-        for low, high in zip(edges, ends, strict=True):
+        for low, high in zip(map(float, edges), map(float, ends), strict=True):
             betti = self.betti_at(low)
             alive = high >= self.threshold
             if found and found[-1].betti == betti and found[-1].high == low:
@@ -65,7 +65,9 @@ class Persistence:
 
     def betti_at(self, scale: float) -> tuple[int, int, int]:
         """Return the Betti numbers (β0, β1, β2) at a scale."""
-        zero, one, two = (int(((d[:, 0] <= scale) & (scale < d[:, 1])).sum()) for d in self.diagrams)
+        zero, one, two = (
+            int(((d[:, 0] <= scale) & (scale < d[:, 1])).sum()) for d in self.diagrams
+        )
         return zero, one, two
 
     def longest(self, betti: tuple[int, int, int] | None = None) -> Window | None:

@@ -15,7 +15,7 @@ from analysis.figures.geometry import (
 
 def geometry_figures(frames: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     """Return figures by name: of every pair of features the verdicts, their numbers, and, of the
-    last step and the middle one of the levels, the displacements of the first run; and its swaps."""
+    last step and middle level, the displacements of the first run; its swaps too."""
     found = {}
     for (first, second), own in frames["verdicts"].groupby(["first", "second"], sort=False):
         name = f"{first}_{second}"
@@ -25,7 +25,9 @@ def geometry_figures(frames: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
         steps = steps[(steps["first"] == first) & (steps["second"] == second)]
         levels = sorted(steps["level"].unique())
         level = levels[len(levels) // 2]
-        found[f"displacements_{name}_{level:g}"] = displacement_figure(steps[steps["level"] == level])
+        found[f"displacements_{name}_{level:g}"] = displacement_figure(
+            steps[steps["level"] == level]
+        )
     if "swaps" in frames:
         found["swaps"] = swap_figure(_last_of_first(frames["swaps"]))
     return found

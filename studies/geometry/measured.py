@@ -46,14 +46,17 @@ def geometry_rows(codes: np.ndarray, grid: ConditionGrid) -> Iterator[tuple[dict
         numbers = {name: found.numbers[name] for name in NAMES}
         for name, interval in found.intervals.items():
             numbers |= {f"{name}_low": interval.low, f"{name}_high": interval.high}
-        yield {
-            "first": x.name,
-            "second": y.name,
-            "verdict": shape_of(found.intervals, most_of(x, y)),
-            **numbers,
-            "noise": found.noise,
-            "naive_pr": found.naive_pr,
-        }, found
+        yield (
+            {
+                "first": x.name,
+                "second": y.name,
+                "verdict": shape_of(found.intervals, most_of(x, y)),
+                **numbers,
+                "noise": found.noise,
+                "naive_pr": found.naive_pr,
+            },
+            found,
+        )
 
 
 def most_of(x: Feature, y: Feature) -> tuple[float, float]:
@@ -108,7 +111,10 @@ def noise_line(codes: np.ndarray) -> float:
     """Return the largest difference of any distance between the mean codes of both halves of the
     seeds. Diagrams of the two differ by no more (stability, in the bottleneck distance)."""
     middle = len(codes) // 2
-    halves = [pairwise_distances(half.mean(0, dtype=np.float64)) for half in (codes[:middle], codes[middle:])]
+    halves = [
+        pairwise_distances(half.mean(0, dtype=np.float64))
+        for half in (codes[:middle], codes[middle:])
+    ]
     return float(np.abs(halves[0] - halves[1]).max())
 
 
@@ -128,7 +134,9 @@ def ideal_rows(grid: ConditionGrid, seeds: int, width: int, noise: float) -> Row
     rows: Rows = []
     for pair in grid.pairs:
         x, y = (grid.features[place] for place in pair)
-        own = {n: f for n, f in IDEALS.items() if "values" not in (x.kind, y.kind) or n == "one-hot"}
+        own = {
+            n: f for n, f in IDEALS.items() if "values" not in (x.kind, y.kind) or n == "one-hot"
+        }
         turns = [angles(len(f.values), f.kind == "circle") for f in (x, y)]
         for name, ideal in own.items():
             code, rng = ideal(*turns), np.random.default_rng(DRAWS)

@@ -94,9 +94,7 @@ def noise_of(seed: int, index: Sequence[int], shape: tuple[int, ...]) -> Float[T
     return normal.view(-1, *shape)
 
 
-def site_widths(
-    model: ConceptPipeline, prompt: str, settings: ReadingSettings
-) -> dict[str, int]:
+def site_widths(model: ConceptPipeline, prompt: str, settings: ReadingSettings) -> dict[str, int]:
     """Return how many numbers each site has. Raises Mistake for one that does not exist, or that
     the network never calls."""
     denoiser, scheduler = model.denoiser(), ddim(model)
@@ -141,7 +139,10 @@ def read_snapshot(
     progress: Callable[[int], object] = lambda count: None,
 ) -> Readings:
     """Read every condition from every noise, into one file for each site and level in `folder`."""
-    levels, widths = drawing_levels(model, settings.levels), site_widths(model, prompts[0], settings)
+    levels, widths = (
+        drawing_levels(model, settings.levels),
+        site_widths(model, prompts[0], settings),
+    )
     check_room(widths, len(prompts), settings, folder)
     files = {
         (site, level): folder / f"{i}_{level:g}.npy"

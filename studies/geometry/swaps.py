@@ -38,7 +38,9 @@ FIRST_NOISE = 1000  # noise that no code was read from
 class Swaps:
     """Swaps at the sites of one snapshot, between the same places of the frame everywhere."""
 
-    def __init__(self, experiment: Experiment, model: ConceptPipeline, grid: ConditionGrid, seed: int):
+    def __init__(
+        self, experiment: Experiment, model: ConceptPipeline, grid: ConditionGrid, seed: int
+    ):
         """Draw what is asked for without any swap. The world is one of bumps."""
         self.model, self.grid, self.seed = model, grid, seed
         self.read = experiment.world.oracle_reader()
@@ -74,7 +76,7 @@ class Swaps:
         return {**dict(zip(names, (of_x, of_y), strict=True)), "random": turned, "whole": None}
 
     def _centres_drawn(self, bases: Mapping[str, np.ndarray | None]) -> np.ndarray:
-        """Return the centres (pairs, 2) of images drawn with a swap, in px; nan where no bump is."""
+        """Return centres (pairs, 2), in px, of images drawn with a swap; nan where no bump is."""
         device = self.model.device
         tensors = {
             site: None if basis is None else torch.from_numpy(basis).float().to(device)
@@ -138,7 +140,9 @@ def answer(rows: Sequence[Mapping[str, Any]]) -> str:
         return "site too weak"
     own = [row for row in rows if row["swapped"] == row["coordinate"]]
     other = [row for row in rows if row["swapped"] in names and row not in own]
-    if all(r["low"] > HALF for r in own) and all(-TENTH < r["low"] <= r["high"] < TENTH for r in other):
+    if all(r["low"] > HALF for r in own) and all(
+        -TENTH < r["low"] <= r["high"] < TENTH for r in other
+    ):
         return "carries"
     off = any(row["low"] > TENTH or row["high"] < -TENTH for row in other)
     return "does not" if off or any(row["high"] < HALF for row in own) else "undecided"

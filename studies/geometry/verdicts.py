@@ -25,7 +25,7 @@ def verdicts(rows: pd.DataFrame, grid: ConditionGrid) -> pd.DataFrame:
         about = dict(zip(PLACE, place, strict=True))
         intervals = {name: _interval(own, name) for name in NAMES}
         row = {**about, "runs": len(own)}
-        row["verdict"] = shape_of(intervals, most[about["first"], about["second"]])
+        row["verdict"] = shape_of(intervals, most[str(about["first"]), str(about["second"])])
         for name, interval in intervals.items():
             row |= {name: own[name].mean(), f"{name}_low": interval.low}
             row |= {f"{name}_high": interval.high}
@@ -42,12 +42,11 @@ def _interval(own: pd.DataFrame, name: str) -> Interval:
 def swap_answers(rows: pd.DataFrame) -> pd.DataFrame:
     """Return what swaps say of every site and step of every run."""
     place = ["run", "step", "images_seen", "site"]
-    return pd.DataFrame(
-        [
-            {**dict(zip(place, key, strict=True)), "answer": answer(own.to_dict("records"))}
-            for key, own in rows.groupby(place, sort=False)
-        ]
-    )
+    found = []
+    for key, own in rows.groupby(place, sort=False):
+        records = [dict(row) for row in own.to_dict("records")]
+        found.append({**dict(zip(place, key, strict=True)), "answer": answer(records)})
+    return pd.DataFrame(found)
 
 
 def verdict_lines(frames: Mapping[str, pd.DataFrame]) -> Iterator[str]:

@@ -25,7 +25,7 @@ from ground.endings import Mistake
 
 def conditioner(width: int) -> NumberConditioner:
     return NumberConditioner(
-        "coordinates", width, [0.0, 0.0], {}, spans=[[0, 8], [0, 8]], periodic=[True, True]
+        "coordinates", width, [0.0, 0.0], {}, spans=[[0.0, 8.0]] * 2, periodic=[True, True]
     )
 
 

@@ -194,7 +194,9 @@ def test_what_cannot_be_measured_is_refused():
 
 def test_runs_give_students_interval():
     low, high = over_runs(np.array([0.0, 1.0, 2.0]))
-    assert (low + high) / 2 == pytest.approx(1) and high - 1 == pytest.approx(4.3027 / 3**0.5, abs=1e-3)
+    assert (low + high) / 2 == pytest.approx(1) and high - 1 == pytest.approx(
+        4.3027 / 3**0.5, abs=1e-3
+    )
     assert np.isnan(over_runs(np.array([1.0]))).all()
 
 

@@ -13,7 +13,7 @@ from diffusion.model_config import ModelConfig
 from diffusion.train_config import TrainConfig
 from ground.endings import Mistake
 from studies import stages
-from studies.experiment.config import Config, EvaluateConfig, to_yaml
+from studies.experiment.config import Config, EvaluateConfig
 from studies.geometry.command import Asked, geometry, list_sites
 from studies.geometry.swaps import answer
 from studies.run.directory import RunDir
@@ -115,7 +115,11 @@ def test_homology_and_swaps_of_a_torus(runs, tmp_path):
     swaps = found["swaps"]
     assert swaps["swapped"].unique().tolist() == ["x", "y", "random", "whole"]
     assert swaps["coordinate"].tolist() == ["x", "y"] * 4
-    assert found["swap_answers"]["answer"].isin(["carries", "does not", "undecided", "site too weak"]).all()
+    assert (
+        found["swap_answers"]["answer"]
+        .isin(["carries", "does not", "undecided", "site too weak"])
+        .all()
+    )
     assert (tmp_path / "out" / "swaps.png").is_file()
 
 
@@ -157,7 +161,11 @@ def row(swapped, coordinate, low, high):
 def swapped(own=(0.9, 1.0), other=(-0.02, 0.02), whole=(0.95, 1.0)):
     pairs = [(a, b) for a in "xy" for b in "xy"]
     rows = [row(a, b, *(own if a == b else other)) for a, b in pairs]
-    return [*rows, *(row("whole", b, *whole) for b in "xy"), *(row("random", b, 0, 0) for b in "xy")]
+    return [
+        *rows,
+        *(row("whole", b, *whole) for b in "xy"),
+        *(row("random", b, 0, 0) for b in "xy"),
+    ]
 
 
 @pytest.mark.parametrize(
