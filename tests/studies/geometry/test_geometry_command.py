@@ -27,12 +27,14 @@ TRAIN = TrainConfig(
     max_steps=4, batch_size=8, snapshots="0, 4", state_every=4, warmup_steps=2, threads=1
 )
 MODEL = ModelConfig(size="tiny", conditioning="coordinates")
-CONFIG = Config("torus", TORUS, model=MODEL, train=TRAIN, evaluate=EvaluateConfig())
+EVALUATE = EvaluateConfig(snapshots="0, 4")
+CONFIG = Config("torus", TORUS, model=MODEL, train=TRAIN, evaluate=EVALUATE)
 SHAPES = Config(
     "shapes",
     WorldConfig(concepts=CONCEPTS, held_out=("square blue small",), num_images=64),
     model=ModelConfig(size="tiny", conditioning="one_hot"),
     train=TRAIN,
+    evaluate=EVALUATE,
 )
 ASKED = Asked(
     sites=("conditioner", "unet.mid_block"),
