@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from analysis.figures.style import (
+    PALETTE,
     colors_of,
     figure_style,
     images_seen_axis,
@@ -31,8 +33,8 @@ VERDICTS = {
 _NUMBERS = {  # what is drawn of a verdict, and its bars
     "kappa": ("κ, share of interaction", (0.25,)),
     "omega": ("Ω, overlap of subspaces", (0.5,)),
-    "pr_x": ("PR of the first feature", ()),
-    "pr_y": ("PR of the second feature", ()),
+    "pr_x": ("PR of {first}", ()),
+    "pr_y": ("PR of {second}", ()),
 }
 _SHOWN_BEYOND = (-0.25, 1.25)  # of κ and Ω: beyond, noise alone
 _CODES = ("measured", "3-D torus", "Clifford torus", "one-hot")
@@ -80,10 +82,12 @@ def numbers_figure(verdicts: pd.DataFrame) -> Figure:
     """The numbers behind the verdicts against training images seen: a row per number, a panel per
     level, a line per site, bands the 95 % intervals, dotted the bars of the verdict.
 
-    verdicts: as for `verdict_figure`, with every number, its low and its high.
+    verdicts: as for `verdict_figure`, with first, second, and every number, its low and its high.
+    Those without an interval are left out.
     """
     sites, levels = list(verdicts["site"].unique()), sorted(verdicts["level"].unique())
-    colors = dict(zip(sites, colors_of(len(sites)), strict=True))
+    names = {column: verdicts[column].iloc[0] for column in ("first", "second")}
+    looks = dict(zip(sites, product(("-", "--", ":", "-."), PALETTE), strict=False))
     with figure_style():
         from matplotlib.lines import Line2D
 
@@ -93,25 +97,29 @@ def numbers_figure(verdicts: pd.DataFrame) -> Figure:
             for panel, level in zip(panels, levels, strict=True):
                 shown = verdicts[verdicts["level"] == level]
                 for site, own in shown.groupby("site", sort=False):
-                    _draw_number(panel, own, name, colors[site])
+                    _draw_number(panel, own, name, *looks[site])
                 for bar in bars:
                     panel.axhline(bar, color="0.4", linewidth=0.6, linestyle=":")
                 images_seen_axis(panel, shown["images_seen"])
-            _frame_numbers(panels, verdicts[name], bool(bars))
-            panels[0].set_ylabel(title.replace(", ", ",\n"))
+            _frame_numbers(panels, verdicts.dropna(subset=f"{name}_low")[name], bool(bars))
+            panels[0].set_ylabel(title.format(**names).replace(", ", ",\n"))
         for panel, level in zip(rows[0], levels, strict=True):
             panel.set_title(f"level {level:g}")
         figure.supxlabel("training images seen", fontsize=8)
-        handles: list[Artist] = [Line2D([], [], color=c, label=s) for s, c in colors.items()]
+        handles: list[Artist] = [
+            Line2D([], [], color=color, linestyle=style, label=site)
+            for site, (style, color) in looks.items()
+        ]
         figure.legend(handles=handles, loc="outside upper center", ncols=4)
     return figure
 
 
-def _draw_number(panel: Axes, own: pd.DataFrame, name: str, color: Any) -> None:
-    own = own.sort_values("images_seen")
+def _draw_number(panel: Axes, own: pd.DataFrame, name: str, style: str, color: str) -> None:
+    """Draw what has an interval: without one it is noise."""
+    own = own.dropna(subset=f"{name}_low").sort_values("images_seen")
     x, low, high = own["images_seen"], own[f"{name}_low"], own[f"{name}_high"]
     panel.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
-    panel.plot(x, own[name], color=color, linewidth=1.2, marker="o", markersize=2.5)
+    panel.plot(x, own[name], style, color=color, linewidth=1.2, marker="o", markersize=2.5)
 
 
 def _frame_numbers(panels: Sequence[Axes], values: pd.Series, is_share: bool) -> None:
@@ -144,7 +152,7 @@ def displacement_figure(rows: pd.DataFrame) -> Figure:
                     height = i + (j - (len(codes) - 1) / 2) * 0.2
                     _draw_box(panel, own[own["steps"] == kind], height, colors[code])
             along = "along" in kind
-            panel.set(title=kind, xlim=(-1.05 if along else -0.03, 1.05))
+            panel.set(title=_named(kind, rows), xlim=(-1.05 if along else -0.03, 1.05))
             panel.set_xticks((-1, 0, 1) if along else (0, 0.5, 1))
             panel.set_yticks(range(len(sites)), sites)
             panel.tick_params(axis="y", length=0)
@@ -153,6 +161,12 @@ def displacement_figure(rows: pd.DataFrame) -> Figure:
         handles = [Patch(color=colors[code], label=code) for code in codes]
         figure.legend(handles=handles, loc="outside upper center", ncols=len(codes))
     return figure
+
+
+def _named(kind: str, rows: pd.DataFrame) -> str:
+    """Return a kind of steps, such as "x along y", with the names of its features."""
+    names = {"x": rows["first"].iloc[0], "y": rows["second"].iloc[0]}
+    return " ".join(names.get(word, word) for word in kind.split())
 
 
 def _draw_box(panel: Axes, rows: pd.DataFrame, height: float, color: str) -> None:
