@@ -40,6 +40,7 @@ STARTED = time.monotonic()
 SEVERAL_VALUES = (
     *("--prompt", "--and", "--not", "--steps", "--run", "--against", "--levels", "--tables"),
     "--concepts",
+    "--sites",
     "--world.held-out",
     "--evaluate.denoiser.levels",
     "--evaluate.interventions",

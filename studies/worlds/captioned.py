@@ -4,7 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ground.endings import Mistake
 from studies.worlds.asked import Asked, Terms, what_is_asked
+from studies.worlds.condition_grid import ConditionGrid, Feature
 from studies.worlds.intervention_config import Intervention
 from studies.worlds.kind import KindOfWorld
 from studies.worlds.prompt_sets import all_questions
@@ -27,6 +29,17 @@ class CaptionedWorld(KindOfWorld):
 
     def what_is_asked(self, prompt: str) -> Asked:
         return what_is_asked(self.terms, prompt)
+
+    def condition_grid(self, places: int) -> ConditionGrid:
+        varied = tuple(
+            Feature(name, values, "values")
+            for name, values in self.terms.space.items()
+            if len(values) > 1
+        )
+        if len(varied) < 2:
+            raise Mistake("--run: got a world of one concept, allowed two or more that vary")
+        captions = map(self.terms.captioner.write, self.terms.space.combinations)
+        return ConditionGrid(varied, tuple(captions))
 
     def exam(
         self, prompts: Mapping[str, str], seed: int, interventions: Sequence[Intervention] = ()

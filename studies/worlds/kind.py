@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from data_gen.captions import CaptionConfig
 from studies.worlds.asked import Asked
+from studies.worlds.condition_grid import ConditionGrid
 from studies.worlds.intervention_config import Intervention
 
 if TYPE_CHECKING:
@@ -98,6 +99,11 @@ class KindOfWorld(ABC):
         prompts: sets of prompts beside the captions. seed: `evaluate.seed`. interventions: whose
             questions are some of the captions.
         """
+
+    @abstractmethod
+    def condition_grid(self, places: int) -> ConditionGrid:
+        """Return the conditions whose representations are compared. places: of each coordinate;
+        words have as many as there are. Raises Mistake where fewer than two features vary."""
 
     def with_files(self) -> Any:
         """Return `terms` with what is in their files. Raises Mistake if these are not as said."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from data_gen.bumps.config import BumpsConfig, check_bumps
 from data_gen.captions import CaptionConfig
 from ground.endings import Mistake
+from studies.worlds.condition_grid import ConditionGrid, Feature
 from studies.worlds.intervention_config import Intervention
 from studies.worlds.kind import Facts, KindOfWorld
 
@@ -53,6 +54,16 @@ class Bumps(KindOfWorld):
 
     def what_is_asked(self, prompt: str) -> None:
         return None
+
+    def condition_grid(self, places: int) -> ConditionGrid:
+        """Return centres, evenly over the frame, from its corner on a torus, else half a place
+        inside."""
+        size, periodic = self.terms.image_size_px, self.terms.periodic
+        along = [(i + (0 if periodic else 0.5)) * size / places for i in range(places)]
+        features = tuple(
+            Feature(name, along, "circle" if periodic else "arc", size) for name in ("x", "y")
+        )
+        return ConditionGrid(features, tuple(f"{x:.9g} {y:.9g}" for x in along for y in along))
 
     def exam(
         self, prompts: Mapping[str, str], seed: int, interventions: Sequence[Intervention] = ()
