@@ -8,7 +8,7 @@ import time
 import pytest
 import torch
 
-import studies.scoring.probing as module
+import studies.run.sharing as module
 from classifiers.certificate import load_probe
 from classifiers.probe_config import ProbeConfig
 from ground.endings import Mistake, Preempted
@@ -130,8 +130,8 @@ def test_who_waits_for_another_says_so(source, tmp_path):
     directory = probe_directory(source.at(run))
 
     def wait():
-        with module._alone(directory, said.append):
-            order.append("second")
+        ensure_probe(source.at(run), said.append)
+        order.append("second")
 
     with locked(directory.with_name(f".{directory.name}.lock")):
         waiting = threading.Thread(target=wait)
@@ -141,7 +141,7 @@ def test_who_waits_for_another_says_so(source, tmp_path):
             time.sleep(0.01)
         order.append("first")
     waiting.join(timeout=60)
-    assert said == ["probe: another process is making it; waiting for it"]
+    assert said[0] == "probe: another process is making it; waiting for it"
     assert order == ["first", "second"]
 
 
