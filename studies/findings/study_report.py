@@ -14,7 +14,7 @@ from analysis.report.study import Cell, RunRow, StudyReport, write_study_page
 from analysis.tables.trajectory import final_accuracy
 from ground.endings import Mistake
 from ground.files import write_text
-from studies.findings.run_findings import Findings, colored
+from studies.findings.run_findings import colored
 from studies.findings.study_sections import sections_of, shown_split
 from studies.findings.study_tables import StudyTables
 from studies.run.plans import shown_plans
@@ -23,7 +23,7 @@ from studies.run_sets.discovery import short_name
 from studies.run_sets.members import RunStatus, Study, StudyRun
 from studies.run_sets.run_set import RunSet
 
-PAGE, TABLES = "study_report.html", "tables"
+PAGE, TABLES, KEPT = "study_report.html", "tables", ".found"
 
 
 def write_study_report(study: Study, statuses: Sequence[RunStatus], folder: Path) -> Path:
@@ -33,8 +33,7 @@ def write_study_report(study: Study, statuses: Sequence[RunStatus], folder: Path
     there are left out, and the row of their run says why.
     """
     run_set = RunSet(study.runs)
-    readable, refused = _readable(run_set)
-    tables = StudyTables.of(Findings.of(run_set.only(readable))) if readable else None
+    tables, refused = StudyTables.of(run_set, folder / TABLES / KEPT)
     statuses = [_with(status, refused.get(status.name, "")) for status in statuses]
     runs = _runs_table(run_set, statuses, tables)
     _write_csv(folder / TABLES / "runs.csv", runs)
@@ -51,19 +50,6 @@ def write_study_report(study: Study, statuses: Sequence[RunStatus], folder: Path
     )
     write_study_page(folder / PAGE, report)
     return folder / PAGE
-
-
-def _readable(run_set: RunSet) -> tuple[list[StudyRun], dict[str, str]]:
-    """Return the runs whose scores can be read, and of the others that have some, why not."""
-    readable, refused = [], {}
-    for member in run_set.members:
-        if any(member.run.scores.glob("[!.]*.parquet")):
-            try:
-                run_set.only([member]).shown()
-                readable.append(member)
-            except Mistake as mistake:
-                refused[member.name] = str(mistake)
-    return readable, refused
 
 
 def _with(status: RunStatus, why: str) -> RunStatus:
