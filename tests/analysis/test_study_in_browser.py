@@ -2,7 +2,6 @@
 keys alone, without a network."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest

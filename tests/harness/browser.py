@@ -118,9 +118,7 @@ class Page:
         """Press and release the mouse in the middle of an element."""
         x, y = self.value(CENTRE % json.dumps(selector))
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
-            self.ask(
-                "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1
-            )
+            self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def press(self, *keys: str) -> None:
         """Press and release keys, by name or as characters."""

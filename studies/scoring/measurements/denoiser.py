@@ -22,7 +22,7 @@ from studies.run.opened import Experiment
 from studies.run.plans import MEMORISER, Plan
 from studies.scoring.ideal import Ideal, ideal_of
 from studies.scoring.measurements.measurement import Measurement, Subject
-from studies.worlds.contrasts import Contrast, Told
+from studies.worlds.contrasts import Contrast, Contrasts, Told
 from studies.worlds.prompt_sets import PLAIN
 
 OF_THE_RUN = ("run", "train_seed", "step", "images_seen", "weights", "eval_seed")
@@ -70,9 +70,13 @@ class DenoiserReadings(Measurement):
         self._known: dict[tuple[int, float], tuple[Level, Ideal]] = {}
 
     @cached_property
+    def every(self) -> Contrasts:
+        """Return the contrasts of all questions, none of them drawn yet."""
+        return self.experiment.images.contrasts(self.seed, self.settings)
+
+    @cached_property
     def contrasts(self) -> Sequence[Contrast]:
-        every = self.experiment.images.contrasts(self.seed, self.settings)
-        return [every.contrast(place) for place in range(every.count)]
+        return [self.every.contrast(place) for place in range(self.every.count)]
 
     def measures(self, plan: Plan) -> bool:
         return plan.step >= 0 and plan.run != MEMORISER and plan.intervention == PLAIN

@@ -34,7 +34,9 @@ def measured(monkeypatch) -> list[Oracle]:
 def test_runs_of_a_world_share_one_limit(tiny_world, tmp_path, measured):
     oracle, config = Oracle(tiny_world.config), Config("a", tiny_world.config)
     limits = [
-        shared_limit(Experiment(replace(config, name=name, seed=i), RunDir(tmp_path / name)), oracle)
+        shared_limit(
+            Experiment(replace(config, name=name, seed=i), RunDir(tmp_path / name)), oracle
+        )
         for i, name in enumerate("abc")
     ]
     assert limits == [0.1 + 1 / 3] * 3 and len(measured) == 1
