@@ -11,6 +11,7 @@ from studies.experiment.config import (
 from studies.forecast import Weights, run_bytes
 from studies.run.opened import Experiment
 from studies.run.plans import make_plans, shown_plans
+from studies.scoring.measurements.denoiser import DenoiserReadings
 from studies.worlds.prompt_sets import prompts_of, rows_per_step
 
 
@@ -34,13 +35,23 @@ def describe_plan(experiment: Experiment) -> str:
 
 
 def count_evaluations(experiment: Experiment) -> int:
-    """Return how many times the network looks at one image in the whole evaluation."""
+    """Return how many times the network looks at one image to draw all samples."""
     config, first = experiment.config, _first_prompts(experiment)
     rows = sum(
         count * rows_per_step(first[plan.intervention], plan.guidance_scale)
         for plan, count in zip(make_plans(config), _images_of_plans(experiment), strict=True)
     )
     return rows * config.evaluate.num_inference_steps
+
+
+def count_denoiser_calls(experiment: Experiment) -> int:
+    """Return how many times the network looks at one image to be measured itself."""
+    levels = experiment.config.evaluate.denoiser.levels
+    if not levels:
+        return 0
+    readings = DenoiserReadings(experiment)
+    snapshots = sum(map(readings.measures, make_plans(experiment.config)))
+    return snapshots * len(levels) * readings.every.calls
 
 
 def _first_prompts(experiment: Experiment) -> dict[str, Any]:
@@ -56,11 +67,13 @@ def _images_of_plans(experiment: Experiment) -> list[int]:
 def _evaluation_plan(experiment: Experiment) -> list[str]:
     config = experiment.config
     asked, first = experiment.exam.questions, _first_prompts(experiment)
+    own = count_denoiser_calls(experiment)
     line = (
         f"evaluate: steps {', '.join(str(plan.step) for plan in shown_plans(config))}, "
         f"{' and '.join(scored_weights(config.evaluate))} weights; "
         f"{sum(_images_of_plans(experiment))} images, "
         f"{count_evaluations(experiment)} network evaluations"
+        + (f", and {own} of evaluate.denoiser" if own else "")
     )
     sets = [
         f"prompts: {name}: {len(asked[name])} such as {first[name]!r}"

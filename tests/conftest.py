@@ -21,7 +21,7 @@ from studies.cli import quieten_libraries  # noqa: E402
 
 quieten_libraries()  # before they are imported
 
-from studies.worlds.shapes.oracle import oracle_of  # noqa: E402
+from studies.worlds.shapes.oracle import measured_limit  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -54,16 +54,16 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_oracle() -> Iterator[None]:
+def one_limit() -> Iterator[None]:
     """The oracle's limit is measured once for each world; later tests of the session share it."""
     known: dict = {}
 
-    def remembered(world):
-        key = repr(world.config)
+    def remembered(oracle):
+        key = repr(oracle.config)
         if key not in known:
-            known[key] = oracle_of(world)
+            known[key] = measured_limit(oracle)
         return known[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("studies.scoring.measurements.oracle.oracle_of", remembered)
+        patch.setattr("studies.scoring.oracle_limit.measured_limit", remembered)
         yield

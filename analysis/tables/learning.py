@@ -54,9 +54,16 @@ def _curves(trained: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
 
 
 def _by_image(rows: pd.DataFrame) -> pd.DataFrame:
-    """`value` as snapshots × images, of the images that all snapshots have."""
-    table = rows.pivot(index="images_seen", columns=IMAGE, values="value")
-    return table.dropna(axis=1)
+    """`value` as snapshots × images, of the images that all snapshots have, in the order of IMAGE.
+    A plain array is filled: `pivot` takes five times as long."""
+    seen, snapshot = np.unique(rows["images_seen"].to_numpy(), return_inverse=True)
+    image = rows.groupby(IMAGE, observed=True).ngroup().to_numpy()
+    table = np.full((len(seen), image.max() + 1), np.nan)
+    table[snapshot, image] = rows["value"].to_numpy()
+    if len(rows) > len({*zip(snapshot.tolist(), image.tolist(), strict=True)}):
+        raise ValueError("scores has images twice; keep one of each")
+    whole = ~np.isnan(table).any(0)
+    return pd.DataFrame(table[:, whole], index=pd.Index(seen, name="images_seen"))
 
 
 def _time(right: pd.DataFrame, threshold: float) -> dict[str, float]:

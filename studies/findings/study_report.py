@@ -24,7 +24,7 @@ from studies.run_sets.discovery import short_name
 from studies.run_sets.members import RunStatus, Study, StudyRun
 from studies.run_sets.run_set import RunSet
 
-PAGE, TABLES = "study_report.html", "tables"
+PAGE, TABLES, KEPT = "study_report.html", "tables", ".found"
 
 
 def write_study_report(study: Study, statuses: Sequence[RunStatus], folder: Path) -> StudyReport:
@@ -34,8 +34,8 @@ def write_study_report(study: Study, statuses: Sequence[RunStatus], folder: Path
     there are left out, and the row of their run says why.
     """
     run_set = RunSet(study.runs)
-    readable, refused = _readable(run_set)
-    tables, seeds = _tables(run_set.only(readable)) if readable else (None, None)
+    tables, refused = StudyTables.of(run_set, folder / TABLES / KEPT)
+    seeds = _seeds(run_set, tables) if tables is not None else None
     statuses = [_with(status, refused.get(status.name, "")) for status in statuses]
     runs = _runs_table(run_set, statuses, tables)
     write_csv(folder / TABLES / "runs.csv", runs)
@@ -54,10 +54,10 @@ def write_study_report(study: Study, statuses: Sequence[RunStatus], folder: Path
     return report
 
 
-def _tables(run_set: RunSet) -> tuple[StudyTables, SeedTables | None]:
-    findings = Findings.of(run_set)
-    tables = StudyTables.of(findings)
-    return tables, SeedTables.of(findings, tables)
+def _seeds(run_set: RunSet, tables: StudyTables) -> SeedTables | None:
+    begun = {*tables.about["run"]}
+    read = run_set.only([member for member in run_set.members if member.name in begun])
+    return SeedTables.of(Findings.of(read), tables)
 
 
 def _named(
@@ -74,19 +74,6 @@ def _sections(tables: StudyTables | None, seeds: SeedTables | None) -> Iterator[
         yield from sections_of(tables)
     if seeds is not None:
         yield from seed_sections_of(seeds)
-
-
-def _readable(run_set: RunSet) -> tuple[list[StudyRun], dict[str, str]]:
-    """Return the runs whose scores can be read, and of the others that have some, why not."""
-    readable, refused = [], {}
-    for member in run_set.members:
-        if any(member.run.scores.glob("[!.]*.parquet")):
-            try:
-                run_set.only([member]).shown()
-                readable.append(member)
-            except Mistake as mistake:
-                refused[member.name] = str(mistake)
-    return readable, refused
 
 
 def _with(status: RunStatus, why: str) -> RunStatus:

@@ -1,8 +1,9 @@
 """Tables of a study: what was found in each run, read once, and over the seeds of each variant."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,10 +17,15 @@ from analysis.tables.variants import (
     turn_counts,
     typical_times,
 )
+from ground.endings import Mistake
+from studies.findings.found import keep_tables, kept_tables, signature
 from studies.findings.run_findings import Findings
+from studies.run_sets.members import StudyRun
+from studies.run_sets.run_set import RunSet
 
 ABOUT = ("run", "variant", "seed")
 CELL = ("variant", "split", "measure")
+MEASURES = (accuracy_curves, concept_trajectories, learning_time_table, final_joint, turn_table)
 
 
 @dataclass(frozen=True)
@@ -43,14 +49,26 @@ class StudyTables:
     turns: pd.DataFrame
 
     @classmethod
-    def of(cls, findings: Findings) -> "StudyTables":
-        """Measure all runs, one at a time. Raises Mistake if none has scores."""
-        measures = (accuracy_curves, concept_trajectories, learning_time_table, final_joint)
-        found: list[list[pd.DataFrame]] = [[] for _ in (*measures, turn_table)]
-        for scores in findings.of_each_run():
-            for tables, measure in zip(found, (*measures, turn_table), strict=True):
-                tables.append(measure(scores))
-        return cls(findings.about, *(pd.concat(tables, ignore_index=True) for tables in found))
+    def of(cls, run_set: RunSet, folder: Path) -> tuple["StudyTables | None", dict[str, str]]:
+        """Measure the runs that have scores, one at a time, but for those whose tables are kept.
+
+        folder: where they are kept. Returns the tables, None if there are no scores, and of each
+        run whose scores cannot be read, by its name, why not.
+        """
+        found: dict[str, Sequence[pd.DataFrame]] = {}
+        refused = {}
+        for member in run_set.members:
+            if any(member.run.scores.glob("[!.]*.parquet")):
+                try:
+                    found[member.name] = _found(run_set, member, folder)
+                except Mistake as mistake:
+                    refused[member.name] = str(mistake)
+        if not found:
+            return None, refused
+        begun = run_set.only([member for member in run_set.members if member.name in found])
+        about = begun.settings.rename(columns={"name": "run"})
+        joined = zip(*found.values(), strict=True)
+        return cls(about, *(pd.concat(each, ignore_index=True) for each in joined)), refused
 
     @property
     def fields(self) -> list[str]:
@@ -154,6 +172,18 @@ class StudyTables:
         values = ["accuracy", "images_seen"]
         joined = settings.merge(own, on="variant", how="left")
         return row, column, joined.pivot(index=row, columns=column, values=values)
+
+
+def _found(run_set: RunSet, member: StudyRun, folder: Path) -> Sequence[pd.DataFrame]:
+    """Return the tables of one run: those that are kept or, of other scores, new ones. Raises
+    Mistake for scores that must not be read."""
+    path, now = folder / f"{member.run.path.name}.arrows", signature(member.run)
+    tables: Sequence[pd.DataFrame] | None = kept_tables(path, now, len(MEASURES))
+    if tables is None:
+        (scores,) = Findings.of(run_set.only([member])).of_each_run()
+        tables = [measure(scores) for measure in MEASURES]
+        keep_tables(path, now, tables)
+    return tables
 
 
 def _is_numeric(column: pd.Series) -> bool:

@@ -3,7 +3,7 @@ torch.
 
     study.json            question and runs, with settings, seed and what makes each this experiment
     <run>/                the run directories, with log.txt
-    .shared/              probes, one per world
+    .shared/              probes and oracles' limits, one per world
     slots/ slurm/         what the processes and tasks that work at it print
 """
 

@@ -61,8 +61,8 @@ class RunDir:
 
     @property
     def shared(self) -> Path:
-        """Return the folder of what several runs use: trained probes. It is beside the directory
-        itself, by whatever name or link that was reached."""
+        """Return the folder of what several runs use: trained probes, limits of oracles. It is
+        beside the directory itself, by whatever name or link that was reached."""
         return self.path.resolve().parent / ".shared"
 
     def read_config(self) -> Config:

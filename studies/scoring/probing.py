@@ -2,8 +2,8 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,9 @@ from classifiers.certificate import certify, check_gate, save_probe, unsure_limi
 from classifiers.probe import calibrate
 from classifiers.probe_config import ProbeConfig
 from ground.files import hash_json, is_complete, read_json
-from ground.locks import locked
 from studies.run.certificate import PROBE_VERSION
 from studies.run.opened import Experiment
+from studies.run.sharing import make_once
 from studies.scoring.probe_training import train_in_sight
 from studies.worlds.kind import KindOfWorld
 
@@ -48,7 +48,11 @@ def ensure_probe(
     ready = not new and run.probe.resolve() == directory.resolve()
     with nullcontext() if ready else run.locked("evaluate"):
         if new:
-            new = _make_once(directory, experiment, say, deadline)
+            new = make_once(
+                directory,
+                lambda: _make(directory, experiment, say, deadline),
+                lambda: say("probe: another process is making it; waiting for it"),
+            )
         certificate = read_json(directory / "certificate.json")
         check_gate(certificate, experiment.config.probe.gate, experiment.images.advice)
         if not ready:
@@ -57,43 +61,24 @@ def ensure_probe(
     return new
 
 
-def _make_once(
+def _make(
     directory: Path,
     experiment: Experiment,
     say: Callable[[str], None],
     deadline: float | None,
-) -> bool:
-    """Make a probe once, also of runs started together: False if another process has made it
-    meanwhile."""
-    with _alone(directory, say):
-        if is_complete(directory):
-            return False
-        source, config = experiment.images, experiment.config.probe
-        state = directory.with_name(f".{directory.name}.state")
-        images = source.probe_images(config)
-        probe = train_in_sight(source.heads, config, images.draw, state, say, deadline)
-        say("probe: certifying it")
-        calibrate(probe, images.fitted, images.limit, config)
-        certificate = certify(probe, images.certificate, source.images_are)
-        certificate["unsure_limit"] = unsure_limit(len(images.limit[0]), config.unsure_rate)
-        certificate |= source.second_opinion(config, probe, images.certificate)
-        identity = probe_identity(experiment.world, config)
-        save_probe(directory, probe, config.width, certificate, identity)
-        state.unlink()
-    return True
-
-
-@contextmanager
-def _alone(directory: Path, say: Callable[[str], None] = lambda line: None) -> Iterator[None]:
-    """Wait until no other process makes the same probe."""
-    lock = directory.with_name(f".{directory.name}.lock")
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(locked(lock))
-        except BlockingIOError:
-            say("probe: another process is making it; waiting for it")
-            stack.enter_context(locked(lock, wait=True))
-        yield
+) -> None:
+    source, config = experiment.images, experiment.config.probe
+    state = directory.with_name(f".{directory.name}.state")
+    images = source.probe_images(config)
+    probe = train_in_sight(source.heads, config, images.draw, state, say, deadline)
+    say("probe: certifying it")
+    calibrate(probe, images.fitted, images.limit, config)
+    certificate = certify(probe, images.certificate, source.images_are)
+    certificate["unsure_limit"] = unsure_limit(len(images.limit[0]), config.unsure_rate)
+    certificate |= source.second_opinion(config, probe, images.certificate)
+    identity = probe_identity(experiment.world, config)
+    save_probe(directory, probe, config.width, certificate, identity)
+    state.unlink()
 
 
 def _link(link: Path, directory: Path) -> None:

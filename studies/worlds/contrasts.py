@@ -76,6 +76,12 @@ class Contrasts(ABC):
     concepts: Sequence[str]
     count: int
 
+    @property
+    @abstractmethod
+    def calls(self) -> int:
+        """Return how often a network is called at one level: for each scene, told what it is and
+        then each of the others. Nothing is drawn for that."""
+
     @abstractmethod
     def contrast(self, place: int) -> Contrast:
         """Return the contrast of one question, by its number."""

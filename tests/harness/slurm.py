@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.programs import require_programs
+
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
-INSTALL = "apt-get update && apt-get install --yes --no-install-recommends slurm-wlm munge"
 NODES = ("127.0.0.1", "127.0.0.2")  # names that resolve: the batch script takes one for an address
 CONF = """\
 ClusterName=loopback
@@ -57,22 +57,11 @@ PartitionName=high Nodes=ALL MaxTime=INFINITE PriorityTier=10 PreemptMode=OFF
 """
 
 
-def installed() -> bool:
-    os.environ["PATH"] += ":/usr/sbin"  # where Debian puts daemons
-    return all(map(shutil.which, PROGRAMS))
-
-
 def require_slurm() -> None:
     """Install SLURM where that is allowed; otherwise skip, saying why."""
     if os.geteuid() != 0:
         pytest.skip("SLURM's daemons are started as root; this is another user")
-    if installed():
-        return
-    quiet = {"capture_output": True, "text": True, "timeout": 300}
-    done = subprocess.run(["bash", "-c", INSTALL], **quiet)
-    if done.returncode or not installed():
-        reason = (done.stderr.strip() or "it left no programs").splitlines()[-1]
-        pytest.skip(f"no SLURM here and `{INSTALL}` failed: {reason}")
+    require_programs(("munged", "slurmctld", "slurmd", "sbatch"), "slurm-wlm munge")
 
 
 def wait_for(what: str, happened: Callable[[], object], seconds: float) -> None:

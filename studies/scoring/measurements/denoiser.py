@@ -27,7 +27,7 @@ from studies.run.plans import MEMORISER, Plan
 from studies.scoring.ideal import Ideal, ideal_of
 from studies.scoring.intervening import Intervening
 from studies.scoring.measurements.measurement import Measurement, Subject
-from studies.worlds.contrasts import Contrast, Told
+from studies.worlds.contrasts import Contrast, Contrasts, Told
 from studies.worlds.intervention_config import Guidance
 from studies.worlds.interventions import tells_otherwise
 from studies.worlds.prompt_sets import PLAIN
@@ -78,9 +78,13 @@ class DenoiserReadings(Measurement):
         self._changed_of: tuple[str | None, str] | None = None  # of these weights
 
     @cached_property
+    def every(self) -> Contrasts:
+        """Return the contrasts of all questions, none of them drawn yet."""
+        return self.experiment.images.contrasts(self.seed, self.settings)
+
+    @cached_property
     def contrasts(self) -> Sequence[Contrast]:
-        every = self.experiment.images.contrasts(self.seed, self.settings)
-        return [every.contrast(place) for place in range(every.count)]
+        return [self.every.contrast(place) for place in range(self.every.count)]
 
     def measures(self, plan: Plan) -> bool:
         made = self.intervening.of(plan)

@@ -10,7 +10,7 @@ from classifiers.oracle_scores import score_by_oracle
 from studies.run.opened import Experiment
 from studies.run.provenance import ORACLE, VERSIONS
 from studies.scoring.measurements.measurement import Measurement, Subject
-from studies.worlds.shapes.oracle import oracle_of
+from studies.scoring.oracle_limit import shared_limit
 
 
 class OracleReadings(Measurement):
@@ -25,7 +25,8 @@ class OracleReadings(Measurement):
     @cached_property
     def oracle(self) -> tuple[Oracle, float]:
         """Return the oracle, with the residual above which it is unsure."""
-        return oracle_of(self.experiment.world.terms)
+        oracle = Oracle(self.experiment.world.terms.config)
+        return oracle, shared_limit(self.experiment, oracle)
 
     @property
     def facts(self) -> Mapping[str, str]:

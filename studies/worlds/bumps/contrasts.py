@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from data_gen.bumps.config import BumpsConfig
-from data_gen.bumps.sections import sections
+from data_gen.bumps.sections import Section, sections
 from data_gen.bumps.world import BumpWorld, draw, in_frame
 from studies.worlds.bumps.exam import prompt_of
 from studies.worlds.contrasts import Contrast, Contrasts, Told, exact_answer
@@ -36,9 +36,14 @@ class BumpContrasts(Contrasts):
         ]
         self.count = len(self.sections)
 
+    @property
+    def calls(self) -> int:
+        splits = (_split(section) for _, section in self.sections)
+        return sum(map(self.settings.scenes_of, splits)) * (1 + len(AXES))
+
     def contrast(self, place: int) -> Contrast:
         start, section = self.sections[place]
-        split = "held_out" if section.held_out else "train"
+        split = _split(section)
         labels = section.labels(self.world, self.seed, self.settings.scenes_of(split))
         return Contrast(
             combination=section.name,
@@ -60,3 +65,7 @@ class BumpContrasts(Contrasts):
         prompts: Sequence[str] = [prompt_of(config, label) for label in labels]
         images = draw(config, labels)
         return Told(prompts, lambda x_t, level: exact_answer(images))
+
+
+def _split(section: Section) -> str:
+    return "held_out" if section.held_out else "train"

@@ -31,6 +31,12 @@ class ShapeContrasts(Contrasts):
         self.concepts = [name for name, values in world.space.items() if len(values) > 1]
         self.renders = cache(self._renders)
 
+    @property
+    def calls(self) -> int:
+        others = sum(len(values) - 1 for _, values in self.world.space.items())
+        splits = map(self.world.split.of, self.world.space.combinations)
+        return sum(map(self.settings.scenes_of, splits)) * (1 + others)
+
     def contrast(self, place: int) -> Contrast:
         combination = self.world.space.combinations[place]
         split = self.world.split.of(combination)

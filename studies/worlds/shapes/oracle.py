@@ -1,6 +1,7 @@
 """Oracle of a world of shapes: what it sees in images, in words."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -9,14 +10,16 @@ from data_gen.world import World
 from studies.worlds.kind import Facts
 from studies.worlds.probe_images import ORACLE_NOISE, ORACLE_RATE
 
-LIMIT_IMAGES = 512
+# Of `Oracle.limit`.
+LIMIT_OF: Mapping[str, Any] = dict(rate=ORACLE_RATE, seed=0, noise=ORACLE_NOISE, count=512)
 
 
-def oracle_of(world: World) -> tuple[Oracle, float]:
-    """Return the oracle of a world and the residual above which it is unsure (`Oracle.limit`), both
-    a function of how the world looks alone, so that all that it reads there compares."""
-    oracle = Oracle(world.config)
-    return oracle, oracle.limit(ORACLE_RATE, 0, ORACLE_NOISE, LIMIT_IMAGES)
+def measured_limit(oracle: Oracle) -> float:
+    """Measure the residual above which an oracle is unsure (`Oracle.limit`), in seconds.
+
+    It is a function of how the world looks alone, so that all that is read there compares.
+    """
+    return oracle.limit(**LIMIT_OF)
 
 
 def oracle_reader(world: World) -> Callable[[Tensor], Sequence[Facts]]:
@@ -25,7 +28,8 @@ def oracle_reader(world: World) -> Callable[[Tensor], Sequence[Facts]]:
     Null is what the oracle is unsure of: an image that is further from every scene than renders
     with some noise are, or shows what no scene of the world does.
     """
-    (oracle, limit), values = oracle_of(world), dict(world.space.items())
+    oracle, values = Oracle(world.config), dict(world.space.items())
+    limit = measured_limit(oracle)
 
     def read(images: Tensor) -> Sequence[Facts]:
         places = oracle.read(images, limit).indices.tolist()

@@ -8,7 +8,7 @@ import time
 import pytest
 import torch
 
-import studies.scoring.probing as module
+import studies.run.sharing as module
 from classifiers.certificate import load_probe
 from classifiers.probe_config import ProbeConfig
 from ground.endings import Mistake, Preempted
@@ -126,23 +126,27 @@ def test_a_signal_stops_it_between_two_steps(source, tmp_path):
 
 
 def test_who_waits_for_another_says_so(source, tmp_path):
-    run, said, order = RunDir(tmp_path / "run"), [], []
+    run, said, held = RunDir(tmp_path / "run"), [], threading.Event()
     directory = probe_directory(source.at(run))
 
-    def wait():
-        with module._alone(directory, said.append):
-            order.append("second")
+    def hold():
+        with locked(directory.with_name(f".{directory.name}.lock")):
+            held.set()
+            deadline = time.monotonic() + 60
+            while not said and time.monotonic() < deadline:
+                time.sleep(0.01)
+            said.append("the other is done")
 
-    with locked(directory.with_name(f".{directory.name}.lock")):
-        waiting = threading.Thread(target=wait)
-        waiting.start()
-        deadline = time.monotonic() + 60
-        while not said and time.monotonic() < deadline:
-            time.sleep(0.01)
-        order.append("first")
-    waiting.join(timeout=60)
-    assert said == ["probe: another process is making it; waiting for it"]
-    assert order == ["first", "second"]
+    other = threading.Thread(target=hold)
+    other.start()
+    held.wait(timeout=60)
+    assert ensure_probe(source.at(run), said.append)
+    other.join(timeout=60)
+    assert said[:3] == [
+        "probe: another process is making it; waiting for it",
+        "the other is done",
+        "probe: training it, 4 steps of 8 images",
+    ]
 
 
 def test_lines_forecast_once_steps_are_measured_and_then_every_minute():
