@@ -34,7 +34,17 @@ LAUNCHED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  #
 ALONE = {"RANK": "0", "WORLD_SIZE": "1"}  # say the same as nothing
 STARTED = time.monotonic()
 SEVERAL_VALUES = (
-    *("--prompt", "--and", "--not", "--steps", "--run", "--against", "--levels", "--tables", "--fit"),
+    *(
+        "--prompt",
+        "--and",
+        "--not",
+        "--steps",
+        "--run",
+        "--against",
+        "--levels",
+        "--tables",
+        "--fit",
+    ),
     "--world.held-out",
     "--evaluate.denoiser.levels",
 )

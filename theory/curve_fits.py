@@ -17,7 +17,7 @@ from scipy.optimize import least_squares
 from theory.learning_curves import CurveModel
 
 STEP = 1e-6  # of the parameters, for slopes
-ITERATIONS = 25
+ITERATIONS, SMALL = 25, 1e-5  # of refits; a step of the parameters after which one has settled
 FIRST_DAMPING, LEAST_DAMPING = 1e-2, 1e-9
 
 
@@ -38,22 +38,22 @@ class CurveFit:
     residuals: Float[ndarray, "concepts times"]
 
     @property
-    def parameters(self) -> Float[ndarray, "1+draws p"]:
-        """Best parameters, then those of every draw."""
+    def parameters(self) -> Float[ndarray, "every p"]:
+        """Best parameters, then those of every draw; `every` is one more than the draws."""
         return np.concatenate([self.best[None], self.drawn])
 
     @property
-    def rates(self) -> Float[ndarray, "1+draws concepts"]:
+    def rates(self) -> Float[ndarray, "every concepts"]:
         """Rates a_k per unit of the times fitted, the best first."""
         return np.exp(self.parameters[:, : len(self.residuals)])
 
     @property
-    def starts(self) -> Float[ndarray, "1+draws concepts"]:
+    def starts(self) -> Float[ndarray, "every concepts"]:
         """Obedience e_k(0), the best first."""
         concepts = len(self.residuals)
         return self.model.as_start(self.parameters[:, concepts : 2 * concepts])
 
-    def curves(self, t: Float[ndarray, " times"]) -> Float[ndarray, "1+draws concepts times"]:
+    def curves(self, t: Float[ndarray, " times"]) -> Float[ndarray, "every concepts times"]:
         """Curves at times from 0 on, those of the best parameters first."""
         return self.model.curves(self.parameters, t)
 
@@ -161,6 +161,8 @@ def _refit(
         ridge = damping * np.diagonal(gram, axis1=1, axis2=2) + LEAST_DAMPING
         step = np.linalg.solve(gram + ridge[..., None] * np.eye(len(low)), pull)[..., 0]
         tried = np.clip(parameters + step, low, high)
+        if (np.abs(tried - parameters) < SMALL).all():
+            break
         now = off(tried)
         nearer = ((now**2).sum(1) <= (left**2).sum(1))[:, None]
         parameters, left = np.where(nearer, tried, parameters), np.where(nearer, now, left)

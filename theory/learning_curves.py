@@ -28,7 +28,7 @@ from theory.symmetric import SymmetricFlow
 STEPS_PER_RATE = 10  # of the integrator, in a time of 1/a; then lines between steps err by 5e-4
 LOG_RATES = (-9.0, 3.0)  # of a, per the time of the fitted part
 LOGITS = (-14.0, 3.0)
-LEAST_START, MOST_START = 0.005, 0.9  # of w_kk(0), as guessed from a curve
+LEAST, MOST_FIRST, MOST_LAST = 0.005, 0.7, 0.9  # values of a curve from which guesses are made
 RHO_LOGITS = (-8.0, 6.0)
 RHO_GUESSES = (0.1, 0.5, 0.9)
 
@@ -60,8 +60,8 @@ class CurveModel:
         self, t: Float[ndarray, " times"], e: Float[ndarray, "concepts times"]
     ) -> Sequence[Float[ndarray, " p"]]:
         """Guesses of the parameters from the first and last values of rising curves."""
-        first, last = (np.clip(e[:, i], LEAST_START, MOST_START) for i in (0, -1))
-        last = np.maximum(last, 1.2 * first)
+        first = np.clip(e[:, 0], LEAST, MOST_FIRST)
+        last = np.maximum(np.clip(e[:, -1], LEAST, MOST_LAST), 1.2 * first)
         if self.as_start is expit:
             rates, start = (logit(last) - logit(first)) / 2, logit(first)
         else:
@@ -103,7 +103,8 @@ def together_curves(
     U_0 = np.sqrt(expit(start))[..., None] * np.concatenate([apart, shared], axis=2)
     flow = SymmetricFlow(torch.from_numpy(np.exp(log_a)).diag_embed())
     num_steps = 1 << int(np.ceil(np.log2(STEPS_PER_RATE * np.exp(log_a.max()) * t[-1] + 1)))
-    path = integrate(flow, torch.from_numpy(U_0), step=float(t[-1]) / num_steps, num_steps=num_steps)
+    step = float(t[-1]) / num_steps
+    path = integrate(flow, torch.from_numpy(U_0), step=step, num_steps=num_steps)
     return _between(path.W.diagonal(dim1=-2, dim2=-1).numpy(), t / t[-1] * num_steps)
 
 

@@ -48,7 +48,7 @@ def forecast_figure(
                 panel.set_title(f"{concept}, level {level:g}")
         figure.supxlabel("training images seen", fontsize=8)
         figure.supylabel("obedience", fontsize=8)
-        figure.legend(handles=_legend(looks), loc="outside lower center", ncols=3)
+        figure.legend(handles=_legend(looks), loc="outside upper center", ncols=4)
     return figure
 
 
@@ -89,4 +89,5 @@ def _legend(looks: Mapping[str, Any]) -> list[Artist]:
     measured = Line2D([], [], color="black", marker="o", markersize=2.5, linewidth=0.6)
     measured.set_label("measured")
     handles: list[Artist] = [measured, Patch(color="0.92", label="fitted part")]
-    return handles + [Line2D([], [], linewidth=1.2, label=name, **look) for name, look in looks.items()]
+    lines = [Line2D([], [], linewidth=1.2, label=name, **look) for name, look in looks.items()]
+    return [*handles, *lines]

@@ -73,9 +73,7 @@ def first_above(
     return np.where(above.any(-1), x[before] * (x[after] / x[before]) ** part, np.inf)
 
 
-def predicted_turn(
-    x: Float[ndarray, " times"], curves: Float[ndarray, "*draws times"]
-) -> Turn:
+def predicted_turn(x: Float[ndarray, " times"], curves: Float[ndarray, "*draws times"]) -> Turn:
     """Whether smooth curves fall by .05 from a peak, and where that is."""
     fall = largest_rise(-curves)
     return _turn(x, fall.height >= LEAST_FALL, fall.start)
@@ -99,10 +97,11 @@ def _turn(x: ndarray, turns: ndarray, start: ndarray) -> Turn:
 def same_order(
     predicted: Float[ndarray, " concepts"], measured: Float[ndarray, " concepts"]
 ) -> bool | None:
-    """Whether all pairs whose measured times differ come in the predicted order; None where no two
-    differ. Infinite times are later than all others, and equal."""
+    """Whether all pairs whose measured times differ come in the predicted order; None where of these
+    no two predicted times differ, or there are none. Infinite times are later than all others, and
+    equal."""
     first, second = np.triu_indices(len(measured), 1)
     with np.errstate(invalid="ignore"):
         sides = [np.nan_to_num(np.sign(t[first] - t[second])) for t in (predicted, measured)]
-    known = sides[1] != 0
-    return bool((sides[0] == sides[1])[known].all()) if known.any() else None
+    ours, theirs = (side[sides[1] != 0] for side in sides)
+    return bool((ours == theirs).all()) if ours.any() else None

@@ -1,6 +1,6 @@
 """Forecast of a run: models fitted to the first part of its training say the rest of it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -18,7 +18,7 @@ from analysis.measures.learning_times import learning_times
 from analysis.tables.denoiser import HALF
 from ground.endings import Mistake
 from studies.fitting.runs import Measured
-from theory.curve_fits import CurveFit, best_fit, fit_curves, gain_p
+from theory.curve_fits import best_fit, fit_curves, gain_p
 from theory.learning_curves import ALONE, ONE_LAYER, TOGETHER, CurveModel
 
 FEWEST = 4  # snapshots in the fitted part
@@ -163,7 +163,8 @@ def forecast(measured: Measured, until: float) -> Forecast:
     seen = part.images_seen
     grid = np.geomspace(seen[seen > 0][0], seen[-1], GRID)
     if part.size == len(seen) and not _reached(measured, until).any():
-        return Forecast(part, grid, remarks=[f"nothing learned (no e reaches {until:g}): no prediction"])
+        why = f"nothing learned (no e reaches {until:g}): no prediction"
+        return Forecast(part, grid, remarks=[why])
     _check(part, until)
     learned, idle = _learned(part)
     remarks = [f"{name}: nothing learned in the fitted part: no prediction" for name in idle]
@@ -225,9 +226,10 @@ def _identified(part: Part) -> tuple[list[CurveModel], list[str]]:
     freedom = part.size * len(part.concepts) - 2 * len(part.concepts) - 1
     p = gain_p(*sums, 1, freedom)
     if p < P:
-        return [ONE_LAYER, ALONE, TOGETHER], [f"off-diagonals are needed in the fitted part: p = {p:.2g}"]
-    remark = f"off-diagonals are not identified by the fitted part (p = {p:.2g}): {TOGETHER.name} is left out"
-    return [ONE_LAYER, ALONE], [remark]
+        remark = f"off-diagonals are needed in the fitted part (p = {p:.2g})"
+        return [ONE_LAYER, ALONE, TOGETHER], [remark]
+    remark = f"off-diagonals are not identified by the fitted part (p = {p:.2g})"
+    return [ONE_LAYER, ALONE], [f"{remark}: {TOGETHER.name} is left out"]
 
 
 def _by_model(part: Part, model: CurveModel, grid: np.ndarray) -> Predicted:

@@ -39,8 +39,9 @@ def _lines(one: Forecast, until: float) -> Iterator[str]:
         return
     fitted, later = part.images_seen[part.size - 1], len(part.images_seen) - part.size
     yield (
-        f"{name}: fitted to {part.size} snapshots up to {short_count(fitted)} images (e = {until:g} "
-        f"is reached); {later} later ones up to {short_count(part.images_seen[-1])} predicted"
+        f"{name}: fitted to {part.size} snapshots up to {short_count(fitted)} images "
+        f"(e = {until:g} is reached); {later} later ones up to "
+        f"{short_count(part.images_seen[-1])} predicted"
     )
     yield from one.remarks
     yield from _table(HEAD, [_concept_row(row) for row in concepts_table([one]).to_dict("records")])
@@ -84,7 +85,7 @@ def _turn(images: float) -> str:
 
 
 def _score_row(row: Any) -> tuple[str, ...]:
-    words = {True: "right", False: "wrong", None: "not known"}
+    words = {True: "right", False: "wrong", None: "undecided"}
     return (
         row["model"],
         f"{row['rmse']:.3f}",

@@ -1,4 +1,4 @@
-"""Runs whose first part is fitted: their obedience on what they never saw, and the time they took."""
+"""Runs whose first part is fitted: their obedience on what they never saw, and their clock."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -29,7 +29,7 @@ def concepts_table(forecasts: Sequence[Forecast]) -> pd.DataFrame:
 
 def models_table(forecasts: Sequence[Forecast]) -> pd.DataFrame:
     """Return a row per run, level and model, over all concepts: rmse, skill over each baseline,
-    order and whether it is right (null where the measured order is not known)."""
+    order and whether it is right (null where the predicted or the measured one is not known)."""
     return pd.DataFrame([_scores(one, found) for one in forecasts for found in one.predictions])
 
 

@@ -68,7 +68,7 @@ def test_a_turn_is_seen_if_it_is_more_than_noise_of_scenes():
         ((1, 3, 2), (10, 20, 30), False),
         ((1, 1, 3), (10, 20, 30), False),
         ((1, 2, np.inf), (10, np.inf, np.inf), True),
-        ((np.inf, np.inf), (10, 20), False),
+        ((np.inf, np.inf), (10, 20), None),
         ((1, 2), (np.inf, np.inf), None),
     ],
 )

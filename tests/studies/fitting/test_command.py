@@ -88,7 +88,7 @@ def test_a_run_is_forecast_at_every_level_that_it_has(make_runs, tmp_path):
     )
     assert rate == pytest.approx(RATES[0], rel=0.1)
     (stays,) = (row for row in first["models"] if row["model"] == "stays where it is")
-    assert stays["skill_over_stays"] == 0 and stays["order_is_right"] is False
+    assert stays["skill_over_stays"] == 0 and stays["order_is_right"] is None
 
 
 def test_several_runs_are_ranked(make_runs, tmp_path):

@@ -112,7 +112,9 @@ def test_nothing_is_predicted_of_flat_noise():
     jump[:, -5:] = 0.9
     jumped = forecast(measured(jump), 0.3)
     assert jumped.part.size == len(STEPS) - 4
-    falls = [seed for seed in range(40) if forecast(measured(flat, 0.1, seed=seed), 0.3).predictions]
+    falls = [
+        seed for seed in range(40) if forecast(measured(flat, 0.1, seed=seed), 0.3).predictions
+    ]
     assert len(falls) <= 4
 
 
