@@ -97,9 +97,9 @@ def _turn(x: ndarray, turns: ndarray, start: ndarray) -> Turn:
 def same_order(
     predicted: Float[ndarray, " concepts"], measured: Float[ndarray, " concepts"]
 ) -> bool | None:
-    """Whether all pairs whose measured times differ come in the predicted order; None where of these
-    no two predicted times differ, or there are none. Infinite times are later than all others, and
-    equal."""
+    """Whether all pairs whose measured times differ come in the predicted order; None if there are
+    none, or if no two of their predicted times differ. Infinite times are later than all others,
+    and equal."""
     first, second = np.triu_indices(len(measured), 1)
     with np.errstate(invalid="ignore"):
         sides = [np.nan_to_num(np.sign(t[first] - t[second])) for t in (predicted, measured)]

@@ -123,6 +123,11 @@ class Forecast:
     remarks: Sequence[str] = field(default=())
 
     @property
+    def fitted_images(self) -> float:
+        """Return images seen at the end of the fitted part."""
+        return float(self.part.images_seen[self.part.size - 1])
+
+    @property
     def later(self) -> np.ndarray:
         """Return measured curves after the fitted part, (concepts, later)."""
         return self.part.drawn[0, :, self.part.size :]
@@ -143,12 +148,13 @@ class Forecast:
 
     def crossings(self, predicted: Predicted) -> np.ndarray:
         """Return predicted images seen at ½, (1 + draws, concepts); infinite: not by the last
-        snapshot."""
-        return first_above(self.grid, predicted.curves, HALF)
+        snapshot. Baselines say nothing of the fitted part, so theirs come at its end or later."""
+        found = first_above(self.grid, predicted.curves, HALF)
+        return found if predicted.name not in BASELINES else np.maximum(found, self.fitted_images)
 
     def turns(self, predicted: Predicted) -> Turn:
         """Return predicted turns, from the end of the fitted part on."""
-        after = self.grid >= self.part.images_seen[self.part.size - 1]
+        after = self.grid >= self.fitted_images
         return predicted_turn(self.grid[after], predicted.curves[0][:, after])
 
 

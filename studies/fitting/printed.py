@@ -37,9 +37,9 @@ def _lines(one: Forecast, until: float) -> Iterator[str]:
     if not one.predictions:
         yield f"{name}: {one.remarks[0]}"
         return
-    fitted, later = part.images_seen[part.size - 1], len(part.images_seen) - part.size
+    later = len(part.images_seen) - part.size
     yield (
-        f"{name}: fitted to {part.size} snapshots up to {short_count(fitted)} images "
+        f"{name}: fitted to {part.size} snapshots up to {short_count(one.fitted_images)} images "
         f"(e = {until:g} is reached); {later} later ones up to "
         f"{short_count(part.images_seen[-1])} predicted"
     )

@@ -117,7 +117,7 @@ def _scores(one: Forecast, found: Predicted) -> dict[str, Any]:
         **_key(one),
         "model": found.name,
         "fitted_snapshots": one.part.size,
-        "fitted_images": one.part.images_seen[one.part.size - 1],
+        "fitted_images": one.fitted_images,
         "rmse": errors[found.name],
         "skill_over_stays": skill(errors[found.name], errors[STAYS]),
         "skill_over_line": skill(errors[found.name], errors[LINE]),
