@@ -39,8 +39,7 @@ ALONE = {"RANK": "0", "WORLD_SIZE": "1"}  # say the same as nothing
 STARTED = time.monotonic()
 SEVERAL_VALUES = (
     *("--prompt", "--and", "--not", "--steps", "--run", "--against", "--levels", "--tables"),
-    "--concepts",
-    "--sites",
+    *("--concepts", "--sites", "--fit"),
     "--world.held-out",
     "--evaluate.denoiser.levels",
     "--evaluate.interventions",

@@ -26,6 +26,23 @@ _SETTINGS = ["train_seed", "weights", "eval_seed", "intervention"]
 _SNAPSHOT = ["run", "step", "images_seen"]
 
 
+class DrawnObedience(NamedTuple):
+    """Obedience of one run at one level, on one split, with its redraws.
+
+    Attributes:
+        concepts: those that are not refused.
+        refused: why the others are.
+        step, images_seen: (times,), increasing.
+        curves: (concepts, 1 + draws, times), the curve itself first.
+    """
+
+    concepts: list[str]
+    refused: dict[str, str]
+    step: np.ndarray
+    images_seen: np.ndarray
+    curves: np.ndarray
+
+
 class _View(NamedTuple):
     """Scenes of one snapshot, group and level. Arrays are (scenes, concepts), where a concept's
     numbers are null if it is refused."""
@@ -105,6 +122,31 @@ def rule_clock(
                 found.append({"run": run, "level": level, "concept": concept, **clock})
     columns = ["run", "level", "concept", "images_seen", "low", "high", "after", "before"]
     return pd.DataFrame(found, columns=columns)
+
+
+def drawn_obedience(rows: pd.DataFrame) -> DrawnObedience:
+    """Obedience of every concept with its redraws, of rows of one run, split and level.
+
+    Raises ValueError as `obedience_curves` does.
+    """
+    _check(rows)
+    snapshots = [(key, _view(own)) for key, own in rows.groupby(["step", "images_seen"], sort=True)]
+    steps, seen = np.array([key for key, _ in snapshots], dtype=np.float64).T
+    views = [view for _, view in snapshots]
+    concepts = views[0].concepts
+    whys = {
+        concept: next((view.refused[i] for view in views if view.refused[i]), "")
+        for i, concept in enumerate(concepts)
+    }
+    read = [i for i, concept in enumerate(concepts) if not whys[concept]]
+    curves = [np.stack([_obedience(view, i) for view in views], axis=1) for i in read]
+    return DrawnObedience(
+        [concepts[i] for i in read],
+        {concept: why for concept, why in whys.items() if why},
+        steps,
+        seen,
+        np.array(curves).reshape(len(read), 1 + NUM_DRAWS, len(views)),
+    )
 
 
 def crossing(times: np.ndarray, curves: np.ndarray, threshold: float) -> dict[str, float]:

@@ -59,6 +59,10 @@ def test_a_plan_is_printed_and_nothing_made(tmp_path):
         ("evaluate", ["--run", "runs/none"], "not a run directory (no config.yaml); train one"),
         ("generate", ["--run", "runs/none", "--prompt", "a"], "not a run directory"),
         ("plot_trajectories", ["--run", "runs/none"], "not a run directory"),
+        ("sim", [], "--config, --fit: give one of them"),
+        ("sim", ["--fit", "runs/none"], "runs/none: not a run directory"),
+        ("sim", ["--fit", "runs/none", "--pilot", "16"], "--pilot: is not read with --fit"),
+        ("sim", ["--config", "c.yaml", "--level", "0.1"], "--level: is not read with --config"),
     ],
 )
 def test_mistakes_give_status_2_and_say_what_to_change(script, arguments, message, tmp_path):

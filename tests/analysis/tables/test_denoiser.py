@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.tables.denoiser import crossing, obedience_curves, rule_clock
+from analysis.tables.denoiser import crossing, drawn_obedience, obedience_curves, rule_clock
 
 PLANTED = np.array([[0.0, 0.0], [0.2, 0.4], [0.4, 0.8], [0.6, 0.9], [0.9, 1.0]])
 
@@ -93,3 +93,24 @@ def test_a_crossing_is_that_of_the_first_curve():
     curves = np.array([[0, 0.5, 1], [0, 0.5, 1], [0, 0, 1.0]])
     assert crossing(times, curves, 0.5)["images_seen"] == pytest.approx(10)
     assert crossing(times, curves, 0.5)["high"] == pytest.approx(10**1.5)
+
+
+def test_redraws_of_obedience_are_those_of_the_curves(denoiser_rows):
+    rows = denoiser_rows(PLANTED, noise=0.1)
+    held_out = rows[rows["split"] == "held_out"]
+    found, curves = drawn_obedience(held_out), obedience_curves(held_out)
+    assert found.concepts == ["color", "size"] and not found.refused
+    assert found.images_seen.tolist() == [0, 100, 200, 300, 400]
+    wanted = curves.pivot(index="step", columns="concept", values="obedience").to_numpy().T
+    np.testing.assert_allclose(found.curves[:, 0], wanted)
+    low = curves.pivot(index="step", columns="concept", values="low").to_numpy().T
+    np.testing.assert_allclose(np.quantile(found.curves[:, 1:], 0.025, axis=1), low)
+
+
+def test_a_refused_concept_has_no_redraws(denoiser_rows):
+    rows = denoiser_rows(PLANTED)
+    rows = rows[rows["split"] == "held_out"]
+    rows.loc[rows["concept"] == "size", "refused"] = "no"
+    found = drawn_obedience(rows)
+    assert found.concepts == ["color"] and found.refused == {"size": "blue small: no"}
+    assert found.curves.shape == (1, 500, 5)
