@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.figures.run import draw_path, path_ends
@@ -50,9 +51,10 @@ def dynamics_figure(
     colors = colors_of(len(concepts) + len(readers))
     with figure_style():
         figure = new_figure(4.9)
-        above, below = figure.subfigures(2, 1, height_ratios=(1.1, 1.3))
+        parts: Any = figure.subfigures(2, 1, height_ratios=(1.1, 1.3))
+        above, below = parts
         tops, bottoms = (
-            part.subplots(1, len(names), squeeze=False, sharey=True)[0] for part in (above, below)
+            part.subplots(1, len(names), squeeze=False, sharey=True)[0] for part in parts
         )
         for top, bottom, name in zip(tops, bottoms, names, strict=True):
             own = shown[shown["variant"] == name]
@@ -62,6 +64,7 @@ def dynamics_figure(
             looks = dict(zip(readers, colors[len(concepts) :], strict=True))
             _draw_paths(bottom, curves[curves["run"].isin(runs)], concepts, looks)
         tops[0].set_ylabel(f"obedience, level {level:g}")
+        bottoms[0].set_ylabel(concepts[1])
         above.supxlabel("training images seen", fontsize=8)
         handles = _lines(dict(zip(concepts, colors, strict=False)))
         above.legend(handles=handles, loc="outside lower center", ncols=4)
@@ -89,14 +92,12 @@ def _draw_paths(
     for reader, color in looks.items():
         path = _mean_path(curves[curves["instrument"] == reader])
         if {x, y} <= {*path.columns.get_level_values(1)}:
-            faint = ~(path["counts"][[x, y]] > HALF).all(axis=1)
-            along = (path["coordinate", concept].to_numpy() for concept in (x, y))
-            draw_path(panel, *along, color=color, linestyle="-", faint=faint.to_numpy())
+            along_x, along_y = (path["coordinate", concept].to_numpy() for concept in (x, y))
+            counting = np.minimum(*(path["counts", concept].to_numpy() for concept in (x, y)))
+            draw_path(panel, along_x, along_y, color, "-", faint=counting <= HALF)
     panel.scatter([1], [1], marker="x", s=30, color="0.4", linewidth=1.0, zorder=5)
     panel.set(xlim=(-0.1, 1.25), ylim=(-0.1, 1.25), xticks=(0, 1), yticks=(0, 1), aspect="equal")
     panel.set(xlabel=x)
-    if panel.get_subplotspec().is_first_col():
-        panel.set_ylabel(y)
 
 
 def _mean_path(own: pd.DataFrame) -> pd.DataFrame:
