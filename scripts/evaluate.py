@@ -11,13 +11,11 @@ Several CPU processes: torchrun --nproc_per_node 2 scripts/evaluate.py --run R.
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import tyro
-
 from ground.endings import Mistake
 from studies.cli import (
-    FLAGS,
     deadline_after,
     read_flag,
+    read_flags,
     read_run,
     say,
     start,
@@ -54,7 +52,7 @@ def main() -> None:
     run, config = read_run(Path(path)) if path else (None, None)
     evaluate = with_named_prompts(config.evaluate if config else EvaluateConfig())
     default = Arguments(Path(path or "runs/quickstart"), evaluate)
-    arguments = tyro.cli(Arguments, default=default, description=__doc__, registry=FLAGS)
+    arguments = read_flags(Arguments, default, __doc__ or "")
     if run is None or config is None:
         raise Mistake("--run: missing; give a run directory")
     if not arguments.watch_seconds > 0:

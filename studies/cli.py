@@ -8,10 +8,10 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import tyro
 import yaml
@@ -46,6 +46,7 @@ SEVERAL_VALUES = (
 )
 ANY_WORLD = WorldConfig({"shape": Concept(("circle", "square"))})  # of --help without a config
 PROMPTS = "--evaluate.prompts."  # and the name of a set
+T = TypeVar("T")
 FLAGS = ConstructorRegistry()  # how values of flags are read that tyro cannot read itself
 
 
@@ -85,10 +86,7 @@ def read_experiment(description: str) -> Experiment:
     config = read_config(Path(path)) if path else Config("NAME", ANY_WORLD)
     config = replace(config, evaluate=with_named_prompts(config.evaluate))
     default = Experiment(Path(path or "configs/quickstart.yaml"), config)
-    settings = (tyro.conf.AvoidSubcommands,)
-    experiment = tyro.cli(
-        Experiment, default=default, description=description, config=settings, registry=FLAGS
-    )
+    experiment = read_flags(Experiment, default, description, (tyro.conf.AvoidSubcommands,))
     read_as(Config, to_dict(experiment.fields), "")  # flags obey a file's rules
     check_null(experiment.fields, experiment.run)
     deadline_after(experiment.max_minutes)  # refuse a mistake
@@ -120,13 +118,27 @@ def _read_intervention(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | No
 
 def _intervention(text: str) -> Intervention:
     try:
-        data = yaml.safe_load(text)
+        one: Intervention = read_as(Intervention, yaml.safe_load(text), KEY)
+        return one
     except yaml.YAMLError:
-        raise Mistake(
-            f"--{KEY}: got {text!r}, allowed such as '{{kind: latent, alpha: 2}}'"
-        ) from None
-    one: Intervention = read_as(Intervention, data, KEY)
-    return one
+        allowed = "'{kind: latent, alpha: 2}'"
+        raise _WrongFlag(f"{KEY}: got {text!r}, allowed such as {allowed}") from None
+    except Mistake as mistake:
+        raise _WrongFlag(str(mistake)) from None
+
+
+class _WrongFlag(Exception):
+    """Mistake in a flag. As a ValueError tyro would catch it, and keep nothing of its line."""
+
+
+def read_flags(kind: type[T], default: T, description: str, config: Sequence[Any] = ()) -> T:
+    """Read the command line with tyro, as an instance of a dataclass. Raises Mistake."""
+    try:
+        return tyro.cli(
+            kind, default=default, description=description, config=config, registry=FLAGS
+        )
+    except _WrongFlag as wrong:
+        raise Mistake(str(wrong)) from None
 
 
 def deadline_after(max_minutes: float | None) -> float | None:

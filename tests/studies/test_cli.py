@@ -8,7 +8,9 @@ import sys
 import pytest
 
 from ground.endings import Mistake
-from studies.cli import check_launcher
+from studies.cli import check_launcher, read_flags
+from studies.experiment.config import EvaluateConfig
+from studies.worlds.intervention_config import Latent, Patch
 
 TORCHRUN = {
     "RANK": "1",
@@ -66,6 +68,31 @@ def script(root, body: str, **environment: str) -> subprocess.CompletedProcess[s
 def test_what_a_terminal_cannot_show_is_escaped(root):
     done = script(root, "say('64 → 32')", PYTHONIOENCODING="ascii")
     assert (done.returncode, done.stdout) == (0, "64 \\u2192 32\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    "text, what",
+    [
+        ("{kind: latent, alpa: 2}", "evaluate.interventions.alpa: unknown key (did you mean 'alpha'?)"),
+        ("{kind: switch, concept: color, at: 2}", "evaluate.interventions.at: got 2, allowed 0 to"),
+        ("{kind", "evaluate.interventions: got '{kind', allowed such as '{kind: latent, alpha: 2}'"),
+        ("latent", "evaluate.interventions: got 'latent', allowed a mapping of keys to values"),
+    ],
+)
+def test_a_mistake_in_the_flag_of_an_intervention_is_one_line(text, what, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["evaluate", "--interventions", text])
+    with pytest.raises(Mistake) as raised:
+        read_flags(EvaluateConfig, EvaluateConfig(), "")
+    assert str(raised.value).startswith(what) and "\n" not in str(raised.value)
+
+
+def test_flags_of_interventions_hold_yaml(monkeypatch):
+    texts = ["{kind: latent, alpha: 2}", "{kind: patch}"]
+    monkeypatch.setattr(sys, "argv", ["evaluate", "--interventions", *texts])
+    read = read_flags(EvaluateConfig, EvaluateConfig(), "")
+    assert read.interventions == (Latent(alpha=2.0), Patch())
+    monkeypatch.setattr(sys, "argv", ["evaluate"])
+    assert read_flags(EvaluateConfig, read, "") == read
 
 
 def test_a_wrong_rank_is_told_though_others_are_silent(root):
