@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from analysis.tables.readouts import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LOOKS = {
+LOOKS: Mapping[str, tuple[str, Any]] = {
     SOFTMAX: (PALETTE[0], "-"),
     ARGMAX: (PALETTE[1], "--"),
     ORACLE: (PALETTE[2], "-."),
@@ -69,13 +69,13 @@ def instruments_figure(curves: pd.DataFrame) -> Any:
 
 
 def _draw_concept(
-    axes: Sequence[Axes],
+    axes: Any,
     own: pd.DataFrame,
     differences: pd.DataFrame,
     pairs: Sequence[tuple[str, str]],
     first: bool,
 ) -> None:
-    panel, strip, below = axes
+    panel, strip, below = axes  # array of three
     for readout, curve in own.groupby("readout", sort=False):
         draw_counting(panel, curve, *_look(str(readout)))
     frame_strip(strip, first)
@@ -124,7 +124,7 @@ def _edges(images_seen: np.ndarray) -> np.ndarray:
     return np.array([*(start or [positive[0] / 1.2]), *middles, positive[-1] * 1.2])
 
 
-def _look(readout: str) -> tuple[str, str]:
+def _look(readout: str) -> tuple[str, Any]:
     return LOOKS[readout.split()[0]]
 
 

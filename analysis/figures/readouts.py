@@ -103,8 +103,8 @@ def draw_counting(panel: Axes, curves: pd.DataFrame, color: Any, linestyle: str 
             panel.plot(
                 x, value.where(run["counts"]), linewidth=1.4, marker=".", markersize=4, **look
             )
-            ends = (run[end].where(run["counts"]) for end in ("low", "high"))
-            panel.fill_between(x, *ends, color=color, alpha=0.15, linewidth=0)
+            low, high = (run[end].where(run["counts"]) for end in ("low", "high"))
+            panel.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
     if several:
         mean = mean_over_runs(curves, ["images_seen"], "value")
         blind = mean_over_runs(curves, ["images_seen"], "unsure") > MOST_UNSURE
@@ -112,8 +112,10 @@ def draw_counting(panel: Axes, curves: pd.DataFrame, color: Any, linestyle: str 
 
 
 def _concept_colors(count: int) -> list[Any]:
-    """Other colours than those with which paths begin."""
-    return [*reversed(PALETTE)][:count] if count <= len(PALETTE) else colors_of(count)
+    """Other colours than those with which paths begin, the stronger ones first."""
+    if count > len(PALETTE):
+        return colors_of(count)
+    return [PALETTE[i] for i in (6, 3, 4, 2, 5, 1, 0)][:count]
 
 
 def _concepts(colors: Mapping[str, Any]) -> list[Any]:

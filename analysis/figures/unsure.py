@@ -70,4 +70,4 @@ def share_axis(panel: Axes, strip: Axes, images_seen: pd.Series) -> None:
 
 def most_unsure(rows: pd.DataFrame, keys: Iterable[str]) -> pd.DataFrame:
     """Return the largest share of unsure images among the concepts: `keys` and unsure."""
-    return rows.groupby([*keys], as_index=False, sort=False)["unsure"].max()
+    return rows.groupby([*keys], sort=False)["unsure"].max().reset_index()

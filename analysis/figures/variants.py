@@ -135,8 +135,8 @@ def variant_path_figure(paths: pd.DataFrame, variants: Mapping[str, str]) -> Fig
             path = _mean_path(own)
             for panel, strip, (x, y) in zip(panels, strips, pairs, strict=True):
                 draw_samples_path(panel, path, x, y, color=color, linestyle="-")
-                largest = path["unsure"][[x, y]].max(axis=1).rename("unsure").reset_index()
-                draw_unsure(strip, largest.assign(run=name), color)
+                largest = path[[("unsure", x), ("unsure", y)]].max(axis=1).rename("unsure")
+                draw_unsure(strip, largest.reset_index().assign(run=name), color)
         for panel, strip, (x, y) in zip(panels, strips, pairs, strict=True):
             images_seen_axis(strip, held_out["images_seen"])
             strip.set_xlabel("training images seen")

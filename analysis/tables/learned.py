@@ -93,7 +93,7 @@ def _as_asked(own: pd.DataFrame) -> pd.Series:
 
 def _in_steps(found: Mapping[str, float], own: pd.DataFrame) -> dict[str, float]:
     """A crossing with its step; every step shows equally many images."""
-    last = own.loc[own["images_seen"].idxmax()]
+    last = own.iloc[int(own["images_seen"].to_numpy().argmax())]
     images_per_step = float(last["images_seen"] / last["step"])
     return {
         **{name: found[name] for name in ("images_seen", "low", "high", "after")},

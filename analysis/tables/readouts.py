@@ -120,8 +120,11 @@ def shown_split(table: pd.DataFrame) -> str:
 
 
 def _differences(pairs: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    values = [[pairs[f"{c}{side}"] for c in ("value", "low", "high")] for side in ("", "_2")]
-    difference, low, high = independent_difference(*values)
+    first, second = (
+        [pairs[f"{c}{side}"].to_numpy(np.float64) for c in ("value", "low", "high")]
+        for side in ("", "_2")
+    )
+    difference, low, high = independent_difference(first, second)
     counts = pairs["counts"] & pairs["counts_2"]
     found = pairs[[*keys]].assign(difference=difference, low=low, high=high, counts=counts)
     return found.assign(apart=counts & ((low > APART) | (high < -APART)))

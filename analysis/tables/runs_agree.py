@@ -98,9 +98,10 @@ def _compare(own: pd.DataFrame, quantity: str) -> dict[str, Any]:
 
 def _pair(a: pd.DataFrame, b: pd.DataFrame, quantity: str, pairs: int) -> dict[str, Any]:
     with np.errstate(divide="ignore", invalid="ignore"):
-        sides = [_scaled(side, quantity) for side in (a, b)]
+        sides = _scaled(a, quantity), _scaled(b, quantity)
         over_seeds = max(len(a), len(b)) > 1
-        interval = (_over_seeds if over_seeds else _over_noise)(*sides, pairs)
+        compare = _over_seeds if over_seeds else _over_noise
+        interval = compare(*sides, pairs)
         middle = [_middle(side, quantity) for side in sides]
     told = {"over": "seeds" if over_seeds else "noise", "seeds": min(len(a), len(b))}
     values = dict(zip(("first_value", "second_value"), middle, strict=True))

@@ -38,8 +38,9 @@ def plot_runs(
     written = [out / f"{name}.png" for name in findings.draw(out)]
     if numbers is not None:
         write_csv(out / OVER_SEEDS, numbers)
-    for sentence in readouts.sentences() if say else ():
-        say(sentence)
+    if say is not None:
+        for sentence in readouts.sentences():
+            say(sentence)
     return written
 
 

@@ -156,12 +156,14 @@ class Readouts:
         variants, figures = [*self.about["variant"].unique()], {}
         for number, variant in enumerate(variants, 1):
             runs = self.about.loc[self.about["variant"] == variant, "run"]
-            tables = [self._shown_of(self._found[name], runs) for name in ("paths", "curves")]
-            if len(tables[1]):
+            paths, curves = (
+                self._shown_of(self._found[name], runs) for name in ("paths", "curves")
+            )
+            if len(curves):
                 name, title = ("readouts", "")
                 if len(variants) > 1:
                     name, title = f"readouts-{number}", str(variant)
-                figures[name] = readouts_figure(*tables, title)
+                figures[name] = readouts_figure(paths, curves, title)
         return figures
 
     def _of_runs(self) -> dict[str, Any]:

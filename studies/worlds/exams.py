@@ -143,7 +143,7 @@ class CaptionExam:
             f"{concept} cannot say ({unsure[concept]:.0%} unsure)"
             if unsure[concept] > MOST_UNSURE
             else f"{concept} {effect:.2f}"
-            for concept, effect in effects.items()
+            for concept, effect in zip(map(str, effects.index), effects, strict=True)
         ]
         text = ", ".join(told) or "nothing to compare: every concept has one value"
         return {"effect of prompts, P(v | asked v) - P(v | asked another)": text}
