@@ -41,6 +41,8 @@ def swing_figure(swings: pd.DataFrame, variants: Mapping[str, str], least: float
     measures, instruments = ([*swings[name].unique()] for name in ("measure", "instrument"))
     names = [*dict.fromkeys(variants.values())]
     colors = dict(zip(instruments, colors_of(len(instruments)), strict=True))
+    falls = [-0.05, least + 0.05, *swings["fall"].dropna()]
+    ends = min(falls) - 0.02, max(falls) + 0.02
     with figure_style():
         height = 0.9 + len(names) * max(0.35, 0.09 * len(instruments))
         figure, panels = panels_of(len(measures), columns=len(measures), panel_height_in=height)
@@ -57,7 +59,7 @@ def swing_figure(swings: pd.DataFrame, variants: Mapping[str, str], least: float
                     panel.scatter(own["fall"][there], y[there], zorder=3, **look)
             panel.axvline(least, color="0.5", linewidth=0.7, linestyle="--")
             panel.axvline(0, color="0.8", linewidth=0.6)
-            panel.set(title=measure, ylim=(len(names) - 0.5, -0.5))
+            panel.set(title=measure, xlim=ends, ylim=(len(names) - 0.5, -0.5))
             panel.set_yticks(range(len(names)), names)
         figure.supxlabel("fall R, cross-fitted", fontsize=8)
         figure.legend(handles=_instruments(colors), loc="outside upper center", ncols=4)

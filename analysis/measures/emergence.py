@@ -45,9 +45,9 @@ def emergence(
     if cells < FEWEST_CELLS:
         nothing = np.full(len(joint), np.nan)
         return Emergence(nothing, nothing, nothing, cells)
-    from_product, from_minimum = (joint - rule for rule in (product, minimum))
-    errors = (np.sqrt((one[:, counting] ** 2).mean(1)) for one in (from_product, from_minimum))
-    return Emergence(from_product[:, counting].mean(1), *errors, cells)
+    apart = np.stack([joint - product, joint - minimum])[..., counting]
+    product_error, minimum_error = np.sqrt((apart**2).mean(-1))
+    return Emergence(apart[0].mean(-1), product_error, minimum_error, cells)
 
 
 class ConstantRate(NamedTuple):
@@ -86,5 +86,5 @@ def _log_rate(log_time: float, log_n: float, t: ndarray) -> ndarray:
 
 def _loss(parameters: ndarray, t: ndarray, right: ndarray, trials: ndarray) -> float:
     """Minus the log-likelihood of the counts, but for a constant."""
-    log_p = np.minimum(_log_rate(*parameters, t), -1e-12)
+    log_p = np.minimum(_log_rate(parameters[0], parameters[1], t), -1e-12)
     return -float(trials @ (right * log_p + (1 - right) * np.log(-np.expm1(log_p))))

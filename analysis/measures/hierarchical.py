@@ -12,8 +12,9 @@ Where all seeds agree, as at 0 and 1, their spread is no measure of anything. So
 narrower than that of noise with these very seeds, which the caller knows: Clopper and Pearson's of
 all images together, or that of paired shares.
 
-Scenes of a denoiser are the same in all runs: other scenes would move every seed alike, which the
-spread over seeds does not hold. `mean_over_seeds_of_shared_noise` adds both.
+Scenes of a denoiser are the same in all runs, and so is the noise that images start from: others
+may move every seed alike, which the spread over seeds does not hold.
+`mean_over_seeds_of_shared_noise` adds both.
 """
 
 import numpy as np
@@ -53,19 +54,6 @@ def mean_over_seeds_and_noise(
     return np.minimum(low, noise[0]), np.maximum(high, noise[1])
 
 
-def mean_of_estimates(
-    means: Float[ndarray, "seeds cells"],
-    variances: Float[ndarray, "seeds cells"],
-    *,
-    rng: np.random.Generator,
-) -> tuple[Float[ndarray, " cells"], Float[ndarray, " cells"]]:
-    """Low and high ends as of `mean_over_seeds_and_noise`, of estimates whose noise is nearly
-    normal: means of many images, not shares near 0 or 1."""
-    half = _NORMAL * np.sqrt(variances.sum(0)) / len(means)
-    middle = means.mean(0)
-    return mean_over_seeds_and_noise(means, variances, (middle - half, middle + half), rng=rng)
-
-
 def mean_over_seeds_of_shared_noise(
     means: Float[ndarray, "seeds cells"], shared: Float[ndarray, " cells"]
 ) -> tuple[Float[ndarray, " cells"], Float[ndarray, " cells"]]:
@@ -74,7 +62,8 @@ def mean_over_seeds_of_shared_noise(
     Student's half-width over seeds and the normal one of the noise, squared and added. Of one seed
     the noise alone.
 
-    shared: variance that the noise gives the mean of these seeds.
+    shared: variance that the noise gives the mean of these seeds. It is at most the square of the
+    mean of their standard errors.
     """
     half = np.sqrt(_student_half(means) ** 2 + _NORMAL**2 * shared)
     return means.mean(0) - half, means.mean(0) + half

@@ -86,7 +86,8 @@ def obedience_draws(rows: pd.DataFrame) -> dict[tuple[float, str, float, str], n
     """
     _check(rows)
     found = {}
-    for (seen, split, level), own in rows.groupby(["images_seen", "split", "level"], sort=True):
+    groups: Any = rows.groupby(["images_seen", "split", "level"], sort=True)
+    for (seen, split, level), own in groups:
         view = _view(own)
         placed = _coordinates(view)
         for i, concept in enumerate(view.concepts):

@@ -70,7 +70,7 @@ def _joint_by_image(generated: pd.DataFrame) -> pd.DataFrame:
     """0 and 1: (combination, sample) × images seen."""
     seen = generated.drop_duplicates("step").set_index("step")["images_seen"]
     right = joint_right(generated).droplevel("run").unstack("step").dropna()
-    return right.astype(np.float64).rename(columns=seen)
+    return right.astype(np.float64).rename(columns=seen.to_dict())
 
 
 def _weights(seen: np.ndarray) -> np.ndarray:
@@ -156,7 +156,7 @@ def _held_out_right(
     table = table.sort_index(level=cell, sort_remaining=True)
     concepts = own["concept"].nunique()
     single = table.to_numpy().reshape(-1, concepts, table.shape[1]).swapaxes(1, 2)
-    cells = table.index.droplevel("concept")[::concepts].to_frame(index=False)
+    cells = table.index.to_frame(index=False)[cell].iloc[::concepts].reset_index(drop=True)
     cells.insert(0, "run", own["run"].iloc[0])
     return cells, single, single.min(2)
 

@@ -1,8 +1,9 @@
 """How combinations emerge over the seeds of each variant: tables of `emergence` in, intervals out.
 
-`about` is a table of the runs, as in `analysis/tables/variants.py`. Intervals are those of
-`hierarchical.mean_of_estimates`. What holds in each seed is said of these seeds, by the noise
-within each.
+`about` is a table of the runs, as in `analysis/tables/variants.py`. Images of equal number start
+from the same noise in all runs, so intervals take the noise to be shared by the seeds: they are too
+wide rather than too narrow. What holds in each seed is said of these seeds, by the noise within
+each.
 """
 
 from collections.abc import Sequence
@@ -12,11 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.measures.hierarchical import mean_of_estimates, mean_over_seeds_of_shared_noise
+from analysis.measures.hierarchical import mean_over_seeds_of_shared_noise
 from analysis.measures.intervals import Interval
 from analysis.measures.verdicts import Word, in_each, more, same
 
-DRAWS = 1 << 13  # seed of the bootstrap
 SOONER = 0.02  # of a mean joint accuracy, to be learned sooner
 ALIKE = 0.05  # joint accuracy and product are the same within this
 
@@ -32,7 +32,8 @@ def distances_over_seeds(curves: pd.DataFrame, about: pd.DataFrame) -> pd.DataFr
     seeds = about["variant"].value_counts()
     rows = []
     keys = ["variant", "distance", "images_seen"]
-    for key, own in joined.groupby(keys, sort=False):
+    groups: Any = joined.groupby(keys, sort=False)
+    for key, own in groups:
         middle, low, high = _mean(own["accuracy"], own["variance"])
         ends = {"low": max(low, 0.0), "high": min(high, 1.0), "seeds": len(own)}
         names = dict(zip(keys, key, strict=True))
@@ -84,7 +85,7 @@ def _within(value: float, variance: float, level: float = 0.95) -> Interval:
 def _mean(values: pd.Series, variances: pd.Series) -> tuple[float, float, float]:
     """Mean over seeds, and its ends."""
     m, v = (one.to_numpy(np.float64)[:, None] for one in (values, variances))
-    low, high = mean_of_estimates(m, v, rng=np.random.default_rng(DRAWS))
+    low, high = mean_over_seeds_of_shared_noise(m, np.sqrt(v).mean(0) ** 2)
     return float(m.mean()), float(low[0]), float(high[0])
 
 

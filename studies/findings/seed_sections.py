@@ -275,7 +275,9 @@ def _terminal(tables: SeedTables) -> Section:
     notes = [
         "Rest: 1 − c, from the turn on (the end of the fall of a run that turns back, else the "
         "lowest place) until it is less than twice its standard error. Exponential: AIC of a power "
-        "of time is more than 4 above that of an exponential in time; power: more than 4 below."
+        "of time is more than 4 above that of an exponential in time; power: more than 4 below. "
+        "Neither need be right: a coordinate that levels off below 1, as a mean probability may, "
+        "looks like a power."
     ]
     if judged.empty:
         return Section(title, notes=notes, answer=f"No run can be judged: each {_why(laws)}.")

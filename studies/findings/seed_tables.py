@@ -94,12 +94,22 @@ class SeedTables:
         for own in rows.values():
             for one in denoiser_coordinates(own):
                 coordinates[one.run].append(one)
+        swings, curves, terminal = _of_coordinates(coordinates, study)
+        distances, means, cells, emergence = map(_joined, of_runs)
+        obedience, clock, refused = _of_denoiser(rows, study)
         return cls(
-            study,
-            *_of_coordinates(coordinates, study),
-            *map(_joined, of_runs),
-            *_of_denoiser(rows, study),
-            unread,
+            study=study,
+            swings=swings,
+            curves=curves,
+            terminal=terminal,
+            distances=distances,
+            means=means,
+            cells=cells,
+            emergence=emergence,
+            obedience=obedience,
+            clock=clock,
+            refused=refused,
+            unread=unread,
         )
 
     @property
@@ -220,29 +230,30 @@ def _rows_of(experiment: Experiment) -> pd.DataFrame:
 
 def _of_coordinates(
     coordinates: Mapping[str, list[Coordinate]], study: StudyTables
-) -> Iterator[pd.DataFrame]:
-    """Yield swings, curves and terminal rates of all runs."""
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return swings, curves and terminal rates of all runs."""
     final = final_accuracy(study.curves)
     final = final[(final["split"] == "held_out") & (final["measure"] == "joint")]
     joint = final.set_index("run")["accuracy"]
     times = dict(iter(study.times.groupby("run")))
     there = {run: own for run, own in coordinates.items() if own}
     swings = {run: swing_table(own, times[run], joint[run]) for run, own in there.items()}
-    yield _joined(swings.values())
-    yield _joined(map(coordinate_curves, there.values()))
-    yield _joined(terminal_table(own, swings[run]) for run, own in there.items())
+    terminal = (terminal_table(own, swings[run]) for run, own in there.items())
+    curves = map(coordinate_curves, there.values())
+    return _joined(swings.values()), _joined(curves), _joined(terminal)
 
 
-def _of_denoiser(rows: Mapping[str, pd.DataFrame], study: StudyTables) -> Iterator[Any]:
-    """Yield obedience over seeds, the clock of each run, and what is refused."""
+def _of_denoiser(
+    rows: Mapping[str, pd.DataFrame], study: StudyTables
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[tuple[float, str], str]]:
+    """Return obedience over seeds, the clock of each run, and what is refused."""
     variants: dict[str, list[pd.DataFrame]] = {}
+    refused: dict[tuple[float, str], str] = {}
     for run, own in rows.items():
         variants.setdefault(study.variants[run], []).append(own)
-    curves = [obedience_over_seeds(runs, name) for name, runs in variants.items()]
-    yield _joined([pd.DataFrame(), *curves])
-    columns = ["run", *CLOCK, "images_seen", "after", "by", "low", "high"]
-    yield _joined([pd.DataFrame(columns=columns), *map(obedience_times, rows.values())])
-    refused: dict[tuple[float, str], str] = {}
-    for own in rows.values():
         refused |= refusals(own)
-    yield refused
+    curves = [obedience_over_seeds(runs, name) for name, runs in variants.items()]
+    columns = ["run", *CLOCK, "images_seen", "after", "by", "low", "high"]
+    none = pd.DataFrame(columns=columns)
+    clock = [*map(obedience_times, rows.values())]
+    return _joined(curves or [pd.DataFrame()]), _joined(clock or [none]), refused

@@ -5,7 +5,6 @@ import pytest
 from scipy import stats
 
 from analysis.measures.hierarchical import (
-    mean_of_estimates,
     mean_over_seeds_and_noise,
     mean_over_seeds_of_shared_noise,
 )
@@ -70,13 +69,6 @@ def test_it_holds_the_truth_of_seeds_and_noise(seeds):
 def test_a_diverged_value_is_refused():
     with pytest.raises(ValueError, match="not finite"):
         ends(np.array([[0.5], [np.nan]]), np.zeros((2, 1)), (np.zeros(1), np.ones(1)))
-
-
-def test_estimates_of_seeds_that_agree_are_as_certain_as_their_noise():
-    low, high = mean_of_estimates(
-        np.ones((4, 1)), np.full((4, 1), 0.04), rng=np.random.default_rng(0)
-    )
-    assert (high - low)[0] == pytest.approx(2 * 1.96 * 0.2 / 2, rel=1e-3)
 
 
 def test_shared_noise_does_not_shrink_with_seeds():
