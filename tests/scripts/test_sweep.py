@@ -18,7 +18,9 @@ def test_a_plan_tells_runs_disk_and_hours_and_makes_nothing(tmp_path):
     assert status == 0, err
     assert "learning_rate=0.001-seed1: train.learning_rate 0.001, seed 1" in out
     assert "runs: 4, of 2 variants" in out and "hours: about" in out and "on 2 slots" in out
-    assert "evaluate: 384 network evaluations" in out and "disk: about" in out
+    assert "evaluate: 384 network evaluations, and 0 of evaluate.denoiser" in out
+    assert "disk: about" in out and "probes: 1 to be made, of 1 worlds, " in out
+    assert "pace: training " in out and "reports " in out.splitlines()[-1]
     assert not (tmp_path / "runs").exists()
 
 

@@ -139,6 +139,18 @@ def test_a_snapshot_before_training_has_no_time(make_scores):
     )
 
 
+def test_rows_may_come_in_any_order(make_scores):
+    """All at once is right only of one and the same image."""
+    scores = planted(make_scores, "r", 20)
+    shuffled = scores.sample(frac=1, random_state=0)
+    columns = ["split", "measure", "images_seen", "after", "by"]
+    wanted = learning_time_table(scores).sort_values(columns)[columns]
+    found = learning_time_table(shuffled).sort_values(columns)[columns]
+    pd.testing.assert_frame_equal(found.reset_index(drop=True), wanted.reset_index(drop=True))
+    with pytest.raises(ValueError, match="an image twice"):
+        learning_time_table(pd.concat([scores, scores.tail(1)]))
+
+
 def test_variants_are_paired_by_seed_and_noise(make_scores):
     """The second variant has a third of the first one's wrong images right: pairs tell, means of
     unlike seeds would not."""

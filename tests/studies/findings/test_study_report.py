@@ -1,5 +1,6 @@
 """The report of a study: what is in it, whatever its runs are called and however they ended."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 
 from ground.files import hash_file, write_json
+from studies.findings.run_findings import Findings
 from studies.findings.study_report import PAGE, write_study_report
 from studies.run.directory import RunDir
 from studies.run.opened import Experiment
@@ -15,6 +17,7 @@ from studies.run.plans import shown_plans
 from studies.run.samples import save_samples
 from studies.run_sets.discovery import members_in
 from studies.run_sets.members import RunStatus, Study
+from studies.run_sets.run_set import RunSet
 from tests.analysis.test_report import NASTY, Tags
 from tests.harness.synthetic_runs import FIELD
 
@@ -93,6 +96,49 @@ def test_scores_of_other_weights_are_left_out_and_the_row_says_so(study, own_run
     page = page_of(study, own_runs)
     assert "of other weights than its snapshot has now" in page.text
     assert "s0.7-1" not in {*pd.read_csv(own_runs / "tables" / "learning_times.csv")["run"]}
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    """The page and its numbers."""
+    pages = [folder / "study_report.html", *sorted((folder / "tables").glob("*.csv"))]
+    return {page.name: page.read_bytes() for page in pages}
+
+
+@pytest.fixture
+def measured(monkeypatch) -> list[str]:
+    """Names of the runs that are measured from here on."""
+    names: list[str] = []
+
+    whole = Findings.of
+
+    def of(run_set: RunSet) -> Findings:
+        names.extend(member.name for member in run_set.members)
+        return whole(run_set)
+
+    monkeypatch.setattr(Findings, "of", of)
+    return names
+
+
+def test_what_was_found_in_a_run_is_kept_and_the_page_has_the_same_bytes(study, own_runs, measured):
+    page_of(study, own_runs)
+    first, names = written(own_runs), [member.name for member in study.runs[:4]]
+    assert measured == names
+    page_of(study, own_runs)
+    assert measured == names and written(own_runs) == first
+
+
+def test_a_run_is_measured_again_when_its_scores_change_or_what_is_kept_is_damaged(
+    study, own_runs, measured
+):
+    page_of(study, own_runs)
+    first = written(own_runs)
+    part = next((own_runs / "s0.7-0" / "scores.parquet").glob("step_00000020*"))
+    os.utime(part, ns=(0, 0))
+    kept = own_runs / "tables" / ".found" / "s0.2-1.arrows"
+    kept.write_bytes(kept.read_bytes()[:-100])
+    measured.clear()
+    page_of(study, own_runs)
+    assert measured == ["s0.2-1", "s0.7-0"] and written(own_runs) == first
 
 
 def test_a_study_of_which_nothing_has_begun_has_a_report(study, tmp_path):
