@@ -119,7 +119,7 @@ def main() -> None:
 
 def draw(path: Path, found: dict[int, Threshold], spans: dict, rng: np.random.Generator) -> None:
     """Write the figure, of the smaller overlap."""
-    kept = np.linspace(0.01, 1, 60)
+    kept = np.linspace(0.005, 2 * max(middle for _, middle, _ in spans.values()), 60)
     shares = growth(TAUS[0], kept, rng)
     halves = dict(zip(shares, (middle for _, middle, _ in spans.values()), strict=True))
     named = {f"{n} neighbors": threshold for n, threshold in found.items()}

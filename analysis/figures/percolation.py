@@ -30,7 +30,7 @@ def percolation_figure(
     the runs span. On the right known thresholds are subtracted, and a line is the fit, whose value
     at 0 is the threshold of a torus without end.
 
-    kept: (k,), fractions in [0, 1]. shares: (runs, k) by name, of all sites. halves: λ_½ by name.
+    kept: (k,), ascending fractions. shares: (runs, k) by name, of all sites. halves: λ_½ by name.
     thresholds, known: by name.
     """
     with figure_style():
@@ -39,10 +39,10 @@ def percolation_figure(
             left.fill_between(kept, *np.quantile(values, (0.1, 0.9), 0), color=color, alpha=0.18)
             left.plot(kept, values.mean(0), color=color, linewidth=1.4, label=name)
             left.axvline(halves[name], color=color, linewidth=0.8, linestyle="--")
-        left.set(xlabel="kept fraction λ", ylabel="largest group, share of all", xlim=(0, 1))
+        left.set(xlabel="kept fraction λ", ylabel="largest group, share of all", xlim=(0, kept[-1]))
         _draw_scaling(right, thresholds, known)
-        for panel in (left, right):
-            panel.legend(loc="lower right")
+        left.legend(loc="upper left")
+        right.legend()
     return figure
 
 
@@ -51,14 +51,14 @@ def _draw_scaling(
 ) -> None:
     looks = zip(colors_of(len(thresholds)), _MARKERS, thresholds.items(), strict=False)
     for color, marker, (name, found) in looks:
-        x = np.array([*found.at_size], float) ** CORRECTION
+        x = 1000 * np.array([*found.at_size], float) ** CORRECTION
         y, error = np.array([*found.at_size.values()]).T
         panel.errorbar(
             x, y - known[name], 1.96 * error, color=color, marker=marker, markersize=3, linewidth=0,
             elinewidth=0.8, label=name,
         )  # fmt: skip
         ends = np.array([0, x.max()])
-        fit = found.estimate + found.correction * ends - known[name]
+        fit = found.estimate + found.correction * ends / 1000 - known[name]
         panel.plot(ends, fit, color=color, linewidth=0.8)
     panel.axhline(0, color="0.6", linewidth=0.6)
-    panel.set(xlabel="L^(−11/4), L × L sites", ylabel="λ_L less the known threshold")
+    panel.set(xlabel="1000 · L^(−11/4), of L × L sites", ylabel="λ_L less the known threshold")

@@ -17,7 +17,7 @@ def test_the_figure_shows_growth_spanning_and_the_way_to_the_threshold():
     mean, half = left.get_lines()
     assert np.allclose(mean.get_ydata(), [0.1, 0.6, 1.0]) and list(half.get_xdata()) == [0.55] * 2
     (bars,) = right.containers
-    assert np.allclose(bars.lines[0].get_xdata(), [8**-2.75, 16**-2.75])
+    assert np.allclose(bars.lines[0].get_xdata(), [1000 * 8**-2.75, 1000 * 16**-2.75])
     assert np.allclose(bars.lines[0].get_ydata(), [0.61 - 0.5927, 0.60 - 0.5927])
     fit = right.get_lines()[1]
     assert np.allclose(fit.get_ydata(), [0.0013, 0.0013 + 5 * 8**-2.75])
