@@ -8,11 +8,11 @@ of a reading's noise over that of the code. Tables in Markdown, and one line of 
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from analysis.measures.geometry import measure_geometry, one_circle, shape_of
+from analysis.measures.geometry import Shape, measure_geometry, one_circle, shape_of
 from analysis.measures.homology import TORUS, persistence
 from analysis.measures.ideal_codes import (
     angles,
@@ -27,7 +27,7 @@ from analysis.measures.ideal_codes import (
 GRID, WIDTH, SEEDS = 16, 256, 6
 NOISE = (0.5, 1.0, 2.0, 4.0, 8.0)
 TORUS_NOISE = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # of the mean code that homology sees
-MANIFOLDS = {
+MANIFOLDS: dict[str, tuple[Callable[..., np.ndarray], Shape]] = {
     "3-D torus": (solid_torus, "coupled"),
     "conjunctive": (conjunctive, "coupled"),
     "one plane": (shared_plane, "additive-but-shared"),

@@ -61,7 +61,8 @@ class Bumps(KindOfWorld):
         size, periodic = self.terms.image_size_px, self.terms.periodic
         along = [(i + (0 if periodic else 0.5)) * size / places for i in range(places)]
         features = tuple(
-            Feature(name, along, "circle" if periodic else "arc", size) for name in ("x", "y")
+            Feature(name, along, "circle" if periodic else "arc", float(size))
+            for name in ("x", "y")
         )
         return ConditionGrid(features, tuple(f"{x:.9g} {y:.9g}" for x in along for y in along))
 
