@@ -8,7 +8,8 @@ of a reading's noise over that of the code. Tables in Markdown, and one line of 
 
 import argparse
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from analysis.measures.ideal_codes import (
 GRID, WIDTH, SEEDS = 16, 256, 6
 NOISE = (0.5, 1.0, 2.0, 4.0, 8.0)
 TORUS_NOISE = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # of the mean code that homology sees
-MANIFOLDS: dict[str, tuple[Callable[..., np.ndarray], Shape]] = {
+MANIFOLDS: Mapping[str, tuple[Any, Shape]] = {  # what makes a code of angles, what it is
     "3-D torus": (solid_torus, "coupled"),
     "conjunctive": (conjunctive, "coupled"),
     "one plane": (shared_plane, "additive-but-shared"),
@@ -40,7 +41,7 @@ def told(name: str, noise: float, repeats: int) -> dict[str, int]:
     """Return how often a manifold is told rightly, told wrongly and left undecided."""
     make, word = MANIFOLDS[name]
     code, most = make(angles(GRID), angles(GRID)), (one_circle(GRID, "circle"),) * 2
-    words = [
+    words: list[str] = [
         shape_of(
             measure_geometry(
                 with_noise(code, SEEDS, WIDTH, noise, rng=np.random.default_rng([i, 1]))

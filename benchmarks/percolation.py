@@ -12,6 +12,7 @@ import argparse
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from machine import machine
@@ -90,7 +91,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=2000, help="of each size of torus")
     parser.add_argument("--out", type=Path, help="name of the figure, without its ending")
     arguments = parser.parse_args()
-    rng, result, found = np.random.default_rng(0), {}, {}
+    rng, found = np.random.default_rng(0), {}
+    result: dict[str, Any] = {}
     print(f"{machine()}; {arguments.runs} runs of each size")
     for neighbors, known in KNOWN.items():
         start = time.process_time()

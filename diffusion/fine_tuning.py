@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from diffusion.conditioning import NumberConditioner, TextConditioner
-from diffusion.model import Conditioner, DiffusionModel
+from diffusion.model import DiffusionModel
 from diffusion.objectives import Variational, learned_gamma
 from diffusion.pipeline import ConceptPipeline
 from diffusion.prompts import Prompts, TextPrompts
@@ -106,11 +106,12 @@ def _check_numbers(there: Any, here: Any) -> None:
         )
 
 
-def kind_of(conditioner: Conditioner) -> str:
+def kind_of(conditioner: nn.Module) -> str:
     """Name what a conditioner's inputs are and how they become h."""
     if isinstance(conditioner, TextConditioner):
         encoder = conditioner.text_encoder
         return f"captions through {type(encoder).__name__}, pooled by {encoder.config.pooling}"
+    assert isinstance(conditioner, NumberConditioner)
     return str(conditioner.config.kind)
 
 

@@ -44,7 +44,7 @@ def swap_answers(rows: pd.DataFrame) -> pd.DataFrame:
     place = ["run", "step", "images_seen", "site"]
     found = []
     for key, own in rows.groupby(place, sort=False):
-        records = [{str(k): v for k, v in row.items()} for row in own.to_dict("records")]
+        records: Any = [{str(k): v for k, v in row.items()} for row in own.to_dict("records")]
         found.append({**dict(zip(place, key, strict=True)), "answer": answer(records)})
     return pd.DataFrame(found)
 

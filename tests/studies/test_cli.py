@@ -73,9 +73,15 @@ def test_what_a_terminal_cannot_show_is_escaped(root):
 @pytest.mark.parametrize(
     "text, what",
     [
-        ("{kind: latent, alpa: 2}", "evaluate.interventions.alpa: unknown key (did you mean 'alpha'?)"),
+        (
+            "{kind: latent, alpa: 2}",
+            "evaluate.interventions.alpa: unknown key (did you mean 'alpha'?)",
+        ),
         ("{kind: switch, concept: color, at: 2}", "evaluate.interventions.at: got 2, allowed 0 to"),
-        ("{kind", "evaluate.interventions: got '{kind', allowed such as '{kind: latent, alpha: 2}'"),
+        (
+            "{kind",
+            "evaluate.interventions: got '{kind', allowed such as '{kind: latent, alpha: 2}'",
+        ),
         ("latent", "evaluate.interventions: got 'latent', allowed a mapping of keys to values"),
     ],
 )

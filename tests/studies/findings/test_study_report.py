@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.tables.learning import turn_table
 from ground.files import hash_file, write_json
-from studies.findings.run_findings import Findings
+from studies.findings import study_tables
 from studies.findings.study_report import PAGE, write_study_report
 from studies.run.directory import RunDir
 from studies.run.opened import Experiment
@@ -17,7 +18,6 @@ from studies.run.plans import shown_plans
 from studies.run.samples import save_samples
 from studies.run_sets.discovery import members_in
 from studies.run_sets.members import RunStatus, Study
-from studies.run_sets.run_set import RunSet
 from tests.analysis.test_report import NASTY, Tags
 from tests.harness.synthetic_runs import FIELD
 
@@ -109,13 +109,11 @@ def measured(monkeypatch) -> list[str]:
     """Names of the runs that are measured from here on."""
     names: list[str] = []
 
-    whole = Findings.of
+    def turns(scores: pd.DataFrame) -> pd.DataFrame:
+        names.append(str(scores["run"].iloc[0]))
+        return turn_table(scores)
 
-    def of(run_set: RunSet) -> Findings:
-        names.extend(member.name for member in run_set.members)
-        return whole(run_set)
-
-    monkeypatch.setattr(Findings, "of", of)
+    monkeypatch.setattr(study_tables, "MEASURES", (*study_tables.MEASURES[:-1], turns))
     return names
 
 
