@@ -67,7 +67,7 @@ def dynamics_figure(
         bottoms[0].set_ylabel(concepts[1])
         above.supxlabel("training images seen", fontsize=8)
         handles = _lines(dict(zip(concepts, colors, strict=False)))
-        above.legend(handles=handles, loc="outside lower center", ncols=4)
+        above.legend(handles=handles, loc="outside upper center", ncols=4)
         handles = _lines(dict(zip(readers.values(), colors[len(concepts) :], strict=True)))
         below.legend(handles=[*handles, *path_ends(True)], loc="outside lower center", ncols=3)
     return figure

@@ -39,6 +39,8 @@ def _facts(report: StudyReport) -> str:
 
 def _body(section: Section, figures: Path) -> Iterator[str]:
     """Yield the lines of a section, each block followed by an empty line."""
+    if section.answer:
+        yield from (f"**{_plain(section.answer)}**", "")
     for number, (caption, figure) in enumerate(section.figures, 1):
         name = f"{_slug(section.title)}-{number}.png"
         figures.mkdir(exist_ok=True)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.figures.dynamics import dynamics_figure
 from analysis.figures.over_seeds import (
     distance_figure,
     emergence_figure,
@@ -16,6 +17,7 @@ from analysis.figures.over_seeds import (
 from analysis.figures.style import short_count
 from analysis.measures.cross_fitted import SWING
 from analysis.report.study import Section
+from analysis.tables.coordinates import DENOISER
 from studies.findings.seed_tables import SeedTables
 from studies.findings.study_sections import time_text
 
@@ -32,6 +34,36 @@ def seed_sections_of(tables: SeedTables) -> Iterator[Section]:
     if len(tables.emergence):
         yield _emergence(tables)
     yield _terminal(tables)
+
+
+def lead_section(tables: SeedTables) -> Section | None:
+    """Return what a reader sees first: obedience and paths by variant; None where words were not
+    measured, or one concept alone."""
+    level = _middle_level(tables)
+    if level is None or tables.obedience["concept"].nunique() < 2:
+        return None
+    first = {
+        row["variant"]: f"{row['first'] if row['share'] > 0.5 else row['then']} obeyed first"
+        for row in _orders_at(tables, level).to_dict("records")
+        if row["share"] != 0.5
+    }
+    figure = dynamics_figure(tables.obedience, tables.curves, tables.study.variants, level, first)
+    caption = (
+        f"Above: how far each word is obeyed on held-out combinations, at level {level:g}, mean "
+        f"over seeds with its 95 % interval. Below: the mean path of held-out combinations, "
+        f"from the first snapshot to the last, by three instruments. A cross is what was asked for."
+    )
+    return Section("How are concepts learned?", [(caption, figure)], answer=_first_obeyed(tables))
+
+
+def _middle_level(tables: SeedTables) -> float | None:
+    """Return the level in the middle of those that are not refused."""
+    levels = sorted(tables.clock["level"].unique())
+    return levels[len(levels) // 2] if levels else None
+
+
+def _orders_at(tables: SeedTables, level: float) -> pd.DataFrame:
+    return tables.orders[tables.orders["instrument"] == f"{DENOISER} {level:g}"]
 
 
 def _listed(texts: list[str]) -> str:
@@ -74,11 +106,10 @@ def _obedience(tables: SeedTables) -> Section:
 
 def _first_obeyed(tables: SeedTables) -> str:
     """The order at the level in the middle, by variant."""
-    levels = sorted(tables.clock["level"].unique())
-    if not levels:
+    level = _middle_level(tables)
+    if level is None:
         return "Not known: every level is refused on held-out combinations."
-    level = levels[len(levels) // 2]
-    own = tables.orders[tables.orders["instrument"] == f"denoiser {level:g}"]
+    own = _orders_at(tables, level)
     told = [
         f"{row['variant']}: {row['first']} before {row['then']} in {row['earlier']} of "
         f"{row['runs']} seeds"

@@ -14,7 +14,7 @@ from analysis.report.study import Cell, RunRow, Section, StudyReport, write_stud
 from analysis.tables.trajectory import final_accuracy
 from ground.endings import Mistake
 from studies.findings.run_findings import Findings, colored, write_csv
-from studies.findings.seed_sections import seed_sections_of
+from studies.findings.seed_sections import lead_section, seed_sections_of
 from studies.findings.seed_tables import SeedTables
 from studies.findings.study_sections import sections_of, shown_split
 from studies.findings.study_tables import StudyTables
@@ -70,6 +70,8 @@ def _named(
 
 
 def _sections(tables: StudyTables | None, seeds: SeedTables | None) -> Iterator[Section]:
+    lead = lead_section(seeds) if seeds is not None else None
+    yield from [lead] if lead is not None else []
     if tables is not None:
         yield from sections_of(tables)
     if seeds is not None:

@@ -1,6 +1,7 @@
 """Verdicts by site, level and step: of one run by its noise seeds, of several over the runs."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pandas as pd
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.run_set import synthetic_config, write_run
-from studies.findings.study_report import write_study_report
+from studies.findings.study_report import PAGE, write_study_report
 from studies.run_sets.discovery import members_in
 from studies.run_sets.members import RunStatus, Study
 from tests.analysis.test_report import Tags
@@ -30,9 +30,9 @@ def report_of(folder: Path, out: Path) -> tuple[Tags, dict[str, pd.DataFrame]]:
     members = members_in([folder])
     statuses = [RunStatus(m.name, "done", "evaluate", 240, 240, "") for m in members]
     out.mkdir(exist_ok=True)
-    page = write_study_report(Study("study", "why?", members), statuses, out)
+    write_study_report(Study("study", "why?", members), statuses, out)
     tables = {path.stem: pd.read_csv(path) for path in (out / "tables").glob("*.csv")}
-    return Tags(page.read_text(encoding="utf-8")), tables
+    return Tags((out / PAGE).read_text(encoding="utf-8")), tables
 
 
 @pytest.fixture(scope="module")
