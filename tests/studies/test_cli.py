@@ -73,9 +73,15 @@ def test_what_a_terminal_cannot_show_is_escaped(root):
 @pytest.mark.parametrize(
     "text, what",
     [
-        ("{kind: latent, alpa: 2}", "evaluate.interventions.alpa: unknown key (did you mean 'alpha'?)"),
+        (
+            "{kind: latent, alpa: 2}",
+            "evaluate.interventions.alpa: unknown key (did you mean 'alpha'?)",
+        ),
         ("{kind: switch, concept: color, at: 2}", "evaluate.interventions.at: got 2, allowed 0 to"),
-        ("{kind", "evaluate.interventions: got '{kind', allowed such as '{kind: latent, alpha: 2}'"),
+        (
+            "{kind",
+            "evaluate.interventions: got '{kind', allowed such as '{kind: latent, alpha: 2}'",
+        ),
         ("latent", "evaluate.interventions: got 'latent', allowed a mapping of keys to values"),
     ],
 )
@@ -83,7 +89,8 @@ def test_a_mistake_in_the_flag_of_an_intervention_is_one_line(text, what, monkey
     monkeypatch.setattr(sys, "argv", ["evaluate", "--interventions", text])
     with pytest.raises(Mistake) as raised:
         read_flags(EvaluateConfig, EvaluateConfig(), "")
-    assert str(raised.value).startswith(what) and "\n" not in str(raised.value)
+    assert str(raised.value).startswith(f"evaluate.interventions{what}")
+    assert "\n" not in str(raised.value)
 
 
 def test_flags_of_interventions_hold_yaml(monkeypatch):

@@ -224,9 +224,7 @@ def test_networks_that_have_learned_nothing_are_elicited_nothing(config):
 def test_guidance_needs_a_null_that_was_learned(config, tmp_path):
     train = replace(config.train, cond_dropout=0.0)
     asking = changed(replace(config, train=train), interventions=(PATCH, Guidance(scale=3.0)))
-    with pytest.raises(
-        Mistake, match=r"\[1\].scale: got 3, allowed 1 with train.cond_dropout"
-    ):
+    with pytest.raises(Mistake, match=r"\[1\].scale: got 3, allowed 1 with train.cond_dropout"):
         check_null(asking, RunDir(tmp_path))
 
 

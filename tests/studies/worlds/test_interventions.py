@@ -59,9 +59,7 @@ def test_a_config_holds_what_it_was_given(config):
 def test_the_last_conditioner_is_named_by_its_step(config):
     whole = asking(config, {"kind": "patch"})
     assert [one.name for one in interventions_of(whole)] == ["conditioner of step 700"]
-    with pytest.raises(
-        Mistake, match=r"\[1\]: is 'conditioner of step 700', as .*\[0\]"
-    ):
+    with pytest.raises(Mistake, match=r"\[1\]: is 'conditioner of step 700', as .*\[0\]"):
         asking(config, {"kind": "patch"}, {"kind": "patch", "step": 700})
 
 
