@@ -32,7 +32,8 @@ LEGENDS = {
     "even samples and read off odd ones, and the other way round. Upright lines: where the "
     "isotonic fit crosses .8.",
     "elicited_obedience": "What the denoiser means under interventions, told held-out "
-    "combinations: how far its answer lies from that to the changed prompts, as a share of the ideal move.",
+    "combinations: how far its answer lies from that to the changed prompts, as a share of the "
+    "ideal move.",
     "switch": "When is a concept decided in sampling? Share of images that show the asked value, "
     "if another value was asked for in the first steps. Bands: 95 % intervals over noise.",
 }
