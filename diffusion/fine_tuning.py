@@ -48,7 +48,7 @@ def copy_weights(model: DiffusionModel, prompts: Prompts, source: Source) -> boo
     pipeline = ConceptPipeline.load(source.directory, source.weights)
     _check_objective(_objective(pipeline.scheduler), _objective(model.objective.scheduler()))
     old = pipeline.denoiser()
-    there, here = kind_of(pipeline.own_conditioner()), kind_of(model.conditioner)
+    there, here = kind_of(old.conditioner), kind_of(model.conditioner)
     if there != here:
         raise Mistake(
             f"train.init_from: the snapshot is conditioned by {there}, this model by {here}; use "

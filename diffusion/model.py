@@ -24,7 +24,8 @@ class Denoiser(nn.Module):
 
     def __init__(self, unet: UNet, conditioner: nn.Module):
         super().__init__()
-        self.unet, self.conditioner = unet, conditioner
+        self.unet = unet
+        self.conditioner: Any = conditioner  # a Conditioner, or one of interventions.py
         speed_up(unet)
 
     def encode(self, inputs: Tensor) -> Condition:
