@@ -69,7 +69,7 @@ def canvas() -> np.ndarray:
 
 def spanning(tau: float, rng: np.random.Generator) -> dict[float, list[float]]:
     """Return the fractions at which 10, 50 and 90 % of the orders span, by sigma."""
-    found = {}
+    found: dict[float, list[float]] = {}
     for sigma in SIGMAS:
         first = first_spans(canvas() / sigma, bump_reach(tau), ORDERS, rng)
         found[sigma] = np.quantile(first / CANVAS**2, [0.1, 0.5, 0.9]).round(4).tolist()

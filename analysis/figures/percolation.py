@@ -41,8 +41,9 @@ def percolation_figure(
             left.axvline(halves[name], color=color, linewidth=0.8, linestyle="--")
         left.set(xlabel="kept fraction λ", ylabel="largest group, share of all", xlim=(0, kept[-1]))
         _draw_scaling(right, thresholds, known)
-        left.legend(loc="upper left")
-        right.legend()
+        left.legend(loc="lower right")
+        right.set_xlim(right=1.8 * right.get_xlim()[1])  # room for the legend
+        right.legend(loc="upper right")
     return figure
 
 
