@@ -180,7 +180,8 @@ def _generated(scores: pd.DataFrame) -> pd.DataFrame:
     generated = scores[~scores["run"].isin(BASELINES)]
     if generated.empty:
         raise ValueError("scores has no generated images, only baselines or none")
-    settings = generated.groupby("run")[_SETTINGS].nunique(dropna=False).max()
+    different = generated[["run", *_SETTINGS]].drop_duplicates()  # few: to count these is fast
+    settings = different.groupby("run")[_SETTINGS].nunique(dropna=False).max()
     if (settings > 1).any():
         mixed = ", ".join(settings.index[settings > 1])
         raise ValueError(f"scores mixes several values of {mixed} in one run; keep one of each")
