@@ -90,7 +90,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=2000, help="of each size of torus")
     parser.add_argument("--out", type=Path, help="name of the figure, without its ending")
     arguments = parser.parse_args()
-    rng, result, found = np.random.default_rng(0), {}, {}
+    rng, found = np.random.default_rng(0), {}
+    result: dict[str, float | list[float]] = {}
     print(f"{machine()}; {arguments.runs} runs of each size")
     for neighbors, known in KNOWN.items():
         start = time.process_time()
