@@ -12,7 +12,6 @@ import argparse
 import json
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from machine import machine
@@ -92,7 +91,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="name of the figure, without its ending")
     arguments = parser.parse_args()
     rng, found = np.random.default_rng(0), {}
-    result: dict[str, Any] = {}
+    result: dict[str, float | list[float]] = {}
     print(f"{machine()}; {arguments.runs} runs of each size")
     for neighbors, known in KNOWN.items():
         start = time.process_time()
