@@ -70,8 +70,8 @@ def write_forecasts(forecasts: Sequence[Forecast], until: float, out: Path) -> l
     written = [_write_table(out / f"{name}.csv", table) for name, table in tables.items()]
     write_json(out / "forecasts.json", forecast_data(forecasts, until))
     for run in dict.fromkeys(predicted["run"] if len(predicted) else []):
-        own = (table[table["run"] == run] for table in (measured, predicted))
-        save_figure(forecast_figure(*own, BASELINES), out / run)
+        seen, expected = (table[table["run"] == run] for table in (measured, predicted))
+        save_figure(forecast_figure(seen, expected, BASELINES), out / run)
         written.append(out / f"{run}.png")
     return [*written, out / "forecasts.json"]
 

@@ -184,7 +184,7 @@ def forecast(measured: Measured, until: float) -> Forecast:
 
 def _reached(measured: Measured, until: float) -> np.ndarray:
     """Return of every snapshot whether a concept's obedience is at least `until`."""
-    return (measured.obedience.curves[:, 0] >= until).any(0)
+    return np.any(measured.obedience.curves[:, 0] >= until, axis=0)
 
 
 def _first_part(measured: Measured, until: float) -> Part:
@@ -228,9 +228,11 @@ def _identified(part: Part) -> tuple[list[CurveModel], list[str]]:
     """Return the models that the part can tell apart, and a remark on that of coupled concepts."""
     if len(part.concepts) < 2:
         return [ONE_LAYER, ALONE], []
-    sums = [float((best_fit(model, *part.fitted)[1] ** 2).sum()) for model in (ALONE, TOGETHER)]
+    apart, coupled = (
+        float((best_fit(model, *part.fitted)[1] ** 2).sum()) for model in (ALONE, TOGETHER)
+    )
     freedom = part.size * len(part.concepts) - 2 * len(part.concepts) - 1
-    p = gain_p(*sums, 1, freedom)
+    p = gain_p(apart, coupled, 1, freedom)
     if p < P:
         remark = f"off-diagonals are needed in the fitted part (p = {p:.2g})"
         return [ONE_LAYER, ALONE, TOGETHER], [remark]

@@ -73,7 +73,7 @@ def said(paths, level=None, until=0.3, out=None) -> str:
 def test_a_run_is_forecast_at_every_level_that_it_has(make_runs, tmp_path):
     paths = make_runs((CONFIG, pd.concat([rows(), rows((0.02, 0.05), level=0.2)])))
     text = said(paths, out=tmp_path / "out")
-    assert "a, level 0.1: fitted to 7 snapshots up to 12k images (e = 0.3 is reached)" in text
+    assert "a, level 0.1: fitted to 6 snapshots up to 8k images (e = 0.3 is reached)" in text
     assert "a, level 0.2: fitted to " in text and "rank correlation" not in text
     assert "measured order: size, color" in text and "size, color: right" in text
     written = {path.name for path in (tmp_path / "out").iterdir()}
@@ -107,7 +107,7 @@ def test_a_world_that_hides_nothing_is_fitted_on_what_it_shows(make_runs):
 
 def test_a_level_that_cannot_be_forecast_is_passed_over(make_runs):
     fast, refused = rows((3.0, 3.0), level=0.2), rows(level=0.02)
-    refused = refused.assign(refused="no", response=None)
+    refused = refused.assign(refused="no", response=np.nan)
     text = said(make_runs((CONFIG, pd.concat([rows(), fast, refused]))))
     assert "a, level 0.1: fitted to" in text
     assert "a, level 0.2: 2 snapshots up to e = 0.3, allowed are 4 and more" in text
@@ -122,7 +122,7 @@ def test_nothing_learned_is_one_line(make_runs):
 def test_what_cannot_be_fitted_is_refused_on_one_line(make_runs):
     empty, other = replace(CONFIG, name="empty"), replace(CONFIG, name="other")
     other = replace(other, world=replace(WORLD, held_out=()))
-    refused = rows(level=0.02).assign(refused="no", response=None)
+    refused = rows(level=0.02).assign(refused="no", response=np.nan)
     fast = rows((3.0, 3.0), level=0.2)
     table = pd.concat([rows(), refused, fast])
     a, none, odd = make_runs((CONFIG, table), (empty, pd.DataFrame()), (other, rows()))
