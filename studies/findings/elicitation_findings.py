@@ -12,6 +12,7 @@ from analysis.figures.elicitation import (
     switch_figure,
 )
 from analysis.figures.style import short_count
+from analysis.measures.elicitation import Elicitation
 from analysis.tables.denoiser import obedience_curves
 from analysis.tables.elicitation import (
     elicitation_curves,
@@ -59,7 +60,7 @@ def eliciting(experiment: Experiment) -> dict[str, str]:
 
 def elicitation_figures(experiment: Experiment) -> dict[str, Any]:
     """Return figures by name, as LEGENDS has them; none of what was not asked."""
-    figures, found = {}, _elicited(experiment)
+    figures, found = {}, elicited(experiment)
     if found:
         figures["elicitation"] = elicitation_figure(
             elicitation_curves(found), elicitation_table(found)
@@ -77,7 +78,7 @@ def elicitation_figures(experiment: Experiment) -> dict[str, Any]:
 def elicitation_facts(experiment: Experiment) -> dict[str, str]:
     """Return when each kind of intervention elicits what plain prompts ask for, in images seen, and
     whether that is sooner; nothing if none was made."""
-    found = _elicited(experiment)
+    found = elicited(experiment)
     if not found:
         return {}
     rows = elicitation_table(found).to_dict("records")
@@ -85,7 +86,9 @@ def elicitation_facts(experiment: Experiment) -> dict[str, str]:
     return {"elicited before prompted, held-out, in images seen": text}
 
 
-def _elicited(experiment: Experiment) -> Mapping[str, Any]:
+def elicited(experiment: Experiment) -> Mapping[str, Elicitation]:
+    """Return `elicitations` of a run, by kind of intervention; none if none was made. Mistake names
+    a part that is missing."""
     kinds = eliciting(experiment)
     return elicitations(_scores(experiment, [*kinds]), kinds) if kinds else {}
 

@@ -39,11 +39,11 @@ def seed_sections_of(tables: SeedTables) -> Iterator[Section]:
 def lead_section(tables: SeedTables) -> Section | None:
     """Return what a reader sees first: obedience and paths by variant; None where words were not
     measured, or one concept alone."""
-    level = _middle_level(tables)
+    level = middle_level(tables)
     if level is None or tables.obedience["concept"].nunique() < 2:
         return None
     first = {
-        row["variant"]: f"{row['first'] if row['share'] > 0.5 else row['then']} obeyed first"
+        row["variant"]: f"{row['first'] if row['share'] > 0.5 else row['then']} crosses ½ first"
         for row in _orders_at(tables, level).to_dict("records")
         if row["share"] != 0.5
     }
@@ -56,7 +56,7 @@ def lead_section(tables: SeedTables) -> Section | None:
     return Section("How are concepts learned?", [(caption, figure)], answer=_first_obeyed(tables))
 
 
-def _middle_level(tables: SeedTables) -> float | None:
+def middle_level(tables: SeedTables) -> float | None:
     """Return the level in the middle of those that are not refused."""
     levels = sorted(tables.clock["level"].unique())
     return levels[len(levels) // 2] if levels else None
@@ -106,7 +106,7 @@ def _obedience(tables: SeedTables) -> Section:
 
 def _first_obeyed(tables: SeedTables) -> str:
     """The order at the level in the middle, by variant."""
-    level = _middle_level(tables)
+    level = middle_level(tables)
     if level is None:
         return "Not known: every level is refused on held-out combinations."
     own = _orders_at(tables, level)

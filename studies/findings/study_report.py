@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
@@ -13,11 +13,14 @@ import pandas as pd
 from analysis.report.study import Cell, RunRow, Section, StudyReport, write_study_page
 from analysis.tables.trajectory import final_accuracy
 from ground.endings import Mistake
+from studies.findings.elicited_section import elicited_of_runs, elicited_section
+from studies.findings.expected_section import expected_section
 from studies.findings.run_findings import Findings, colored, write_csv
-from studies.findings.seed_sections import lead_section, seed_sections_of
+from studies.findings.seed_sections import lead_section, middle_level, seed_sections_of
 from studies.findings.seed_tables import SeedTables
 from studies.findings.study_sections import sections_of, shown_split
 from studies.findings.study_tables import StudyTables
+from studies.run.opened import Experiment
 from studies.run.plans import shown_plans
 from studies.run.results import read_samples
 from studies.run_sets.discovery import short_name
@@ -35,11 +38,11 @@ def write_study_report(study: Study, statuses: Sequence[RunStatus], folder: Path
     """
     run_set = RunSet(study.runs)
     tables, refused = StudyTables.of(run_set, folder / TABLES / KEPT)
-    seeds = _seeds(run_set, tables) if tables is not None else None
+    more = _more(run_set, tables) if tables is not None else None
     statuses = [_with(status, refused.get(status.name, "")) for status in statuses]
     runs = _runs_table(run_set, statuses, tables)
     write_csv(folder / TABLES / "runs.csv", runs)
-    for name, table in _named(tables, seeds):
+    for name, table in _named(tables, more):
         write_csv(folder / TABLES / f"{name}.csv", table)
     report = StudyReport(
         title=study.name,
@@ -48,34 +51,51 @@ def write_study_report(study: Study, statuses: Sequence[RunStatus], folder: Path
         columns=[short_name(name) for name in _columns(runs)],
         runs=[*_rows(run_set, statuses, runs, tables, folder)],
         curve_name=f"joint, {_split_name(tables)}, over training",
-        sections=[*_sections(tables, seeds)],
+        sections=[*_sections(tables, more)],
     )
     write_study_page(folder / PAGE, report)
     return report
 
 
-def _seeds(run_set: RunSet, tables: StudyTables) -> SeedTables | None:
+class _More(NamedTuple):
+    """What is found of how concepts are learned, beside a study's first tables."""
+
+    experiments: Sequence[Experiment]
+    seeds: SeedTables | None
+    elicited: pd.DataFrame
+    unread: dict[str, str]
+
+
+def _more(run_set: RunSet, tables: StudyTables) -> _More:
     begun = {*tables.about["run"]}
     read = run_set.only([member for member in run_set.members if member.name in begun])
-    return SeedTables.of(Findings.of(read), tables)
+    findings = Findings.of(read)
+    found = elicited_of_runs(findings.experiments, tables.about)
+    return _More(findings.experiments, SeedTables.of(findings, tables), *found)
 
 
-def _named(
-    tables: StudyTables | None, seeds: SeedTables | None
-) -> Iterator[tuple[str, pd.DataFrame]]:
+def _named(tables: StudyTables | None, more: _More | None) -> Iterator[tuple[str, pd.DataFrame]]:
     """Yield the tables that are kept beside the report, by their names."""
-    for one in (tables, seeds):
+    for one in (tables, more and more.seeds):
         if one is not None:
             yield from one.named()
+    if more is not None and len(more.elicited):
+        yield "elicited", more.elicited
 
 
-def _sections(tables: StudyTables | None, seeds: SeedTables | None) -> Iterator[Section]:
+def _sections(tables: StudyTables | None, more: _More | None) -> Iterator[Section]:
+    seeds = more.seeds if more is not None else None
+    level = middle_level(seeds) if seeds is not None else None
     lead = lead_section(seeds) if seeds is not None else None
     yield from [lead] if lead is not None else []
     if tables is not None:
         yield from sections_of(tables)
     if seeds is not None:
         yield from seed_sections_of(seeds)
+    if more is not None and len(more.elicited):
+        yield elicited_section(more.elicited, more.unread)
+    if more is not None and seeds is not None and level is not None:
+        yield expected_section(more.experiments, seeds, level)
 
 
 def _with(status: RunStatus, why: str) -> RunStatus:

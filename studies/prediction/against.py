@@ -15,10 +15,10 @@ from analysis.tables.trajectory import accuracy_curves
 from ground.endings import Mistake
 from ground.files import hash_json
 from studies.experiment.config import to_dict
-from studies.findings.denoiser_findings import denoiser_rows
 from studies.prediction.moments import world_moments
 from studies.prediction.prediction import ConceptPrediction, expected_times, predict
 from studies.run.directory import RunDir
+from studies.run.measured import denoiser_parts, read_measured
 from studies.run.opened import Experiment
 from studies.worlds.kind import KindOfWorld
 
@@ -66,7 +66,8 @@ class Comparison:
     def measured(self, alpha_bar: float) -> np.ndarray:
         """Return steps (runs, concepts) in the order of the predictions."""
         runs = self.learned[alpha_bar]
-        return np.array([[run.steps[name] for name in self.concepts] for run in runs])
+        steps = [[run.steps[name] for name in self.concepts] for run in runs]
+        return np.array(steps, np.float64)
 
     def agreement(self, theory: str, alpha_bar: float) -> RankAgreement:
         """Return how far the order that a theory expects is that of the runs."""
@@ -135,11 +136,17 @@ def _obeyed(
     experiments: Sequence[Experiment], levels: Sequence[float]
 ) -> dict[float, list[Learned]]:
     """Return when the denoiser of each run obeys every concept by half on held-out combinations."""
-    rows = [denoiser_rows([experiment]) for experiment in experiments]
+    rows = [denoiser_rows(experiment) for experiment in experiments]
     return {
         level: [_clock(e, own, level) for e, own in zip(experiments, rows, strict=True)]
         for level in levels
     }
+
+
+def denoiser_rows(experiment: Experiment) -> pd.DataFrame:
+    """Return the rows of `denoiser` of a run; Mistake names a part that is missing."""
+    parts = denoiser_parts(experiment.config, experiment.run)
+    return read_measured(parts, experiment.run, experiment.label)
 
 
 def _clock(experiment: Experiment, rows: pd.DataFrame, level: float) -> Learned:

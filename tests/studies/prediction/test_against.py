@@ -96,7 +96,7 @@ def test_learning_times_are_those_of_what_is_held_out(make_runs):
 
 def test_by_the_denoiser_times_are_those_of_obedience_at_the_same_level(make_runs, monkeypatch):
     planted = make_denoiser_rows(np.array([[0, 0], [0.2, 0.4], [0.4, 0.8], [0.6, 0.9]]))
-    monkeypatch.setattr(against, "denoiser_rows", lambda experiments: planted)
+    monkeypatch.setattr(against, "denoiser_rows", lambda experiment: planted)
     runs = open_runs(config("x").terms, make_runs((config("a"), pd.DataFrame())))
     (level,) = planted["level"].unique()
     found = compare(runs, (level,), "denoiser")
@@ -109,7 +109,7 @@ def test_by_the_denoiser_times_are_those_of_obedience_at_the_same_level(make_run
     )
     with pytest.raises(Mistake, match="--levels: 0.9 was not measured on what a never saw; of"):
         compare(runs, (0.9,), "denoiser")
-    monkeypatch.setattr(against, "denoiser_rows", lambda experiments: pd.DataFrame())
+    monkeypatch.setattr(against, "denoiser_rows", lambda experiment: pd.DataFrame())
     with pytest.raises(Mistake, match="--by: a has no table denoiser"):
         compare(runs, (level,), "denoiser")
 
