@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 from scipy import stats
+from scipy.special import logit
 
 from analysis.measures.hierarchical import mean_over_seeds_and_noise
 from analysis.measures.intervals import binomial_bounds, mean_over_seeds
 from analysis.measures.obedience import obedience, redrawn
 from analysis.measures.paired import bonett_price_interval
 from analysis.measures.swing_test import mean_swing_test
+from theory.curve_fits import fit_curves
+from theory.learning_curves import ALONE, ONE_LAYER, CurveModel
 
 IMAGES = (8, 16, 32, 64, 128, 384)
 CHANCES = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99)
@@ -28,6 +31,11 @@ IMAGES_OF_A_SEED = 64
 ACCURACIES = ((0.6, 0.0), (0.6, 0.08), (0.9, 0.05), (0.98, 0.02), (1.0, 0.0))  # mean, spread
 TIMES = 40
 SCENES = (8, 16, 24, 48, 96)
+FITTED = {
+    ONE_LAYER.name: (ONE_LAYER, (np.log(0.3), np.log(0.1), 0.02, -0.01)),
+    ALONE.name: (ALONE, (np.log(1.8), np.log(1.2), logit(0.02), logit(0.03))),
+}  # models of two concepts, which reach .3 or less in the fitted part
+SNAPSHOT_NOISE, SCENE_NOISE = 0.015, 0.1  # of obedience; as a share of it, the same at all times
 
 Draw = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
 SPREADS: dict[str, tuple[Draw, float]] = {
@@ -116,6 +124,25 @@ def false_alarms(runs: int, rho: float, rng: np.random.Generator) -> float:
     return float(np.mean(np.array(p) <= 0.05))
 
 
+def fit_coverage(
+    model: CurveModel, parameters: tuple[float, ...], snapshots: float, scenes: float
+) -> float:
+    """Return the coverage of the rates of a model that is fitted to eight snapshots of two curves.
+
+    snapshots, scenes: noise, of each snapshot alone and of the scenes that all of them share.
+    """
+    rng, t, held = np.random.default_rng(0), np.linspace(0, 1, 8), []
+    e, rates = model.curves(np.array([parameters]), t)[0], np.exp(parameters[:2])
+    for _ in range(REPEATS // 40):
+        deviations = rng.normal(size=(100, 2, 1)) * scenes * e
+        moved = e + rng.normal(size=(2, 1)) * scenes * e + rng.normal(size=e.shape) * snapshots
+        errors = np.full(e.shape, SNAPSHOT_NOISE)
+        fit = fit_curves(model, t, moved, errors, deviations, rng=rng)
+        low, high = np.quantile(fit.rates[1:], [0.025, 0.975], axis=0)
+        held.append((low <= rates) & (rates <= high))
+    return float(np.mean(held))
+
+
 def _share(low: np.ndarray, high: np.ndarray, truth: float) -> float:
     return float(np.mean((low <= truth) & (truth <= high)))
 
@@ -165,8 +192,18 @@ def main() -> None:
         for name, kind in accuracies.items()
     }
     print_table("Means over seeds and noise", [f"{n} seeds" for n in FEW_SEEDS], both)
+    noises = {
+        "snapshots": (SNAPSHOT_NOISE, 0.0),
+        "scenes": (0.0, SCENE_NOISE),
+        "both": (SNAPSHOT_NOISE, SCENE_NOISE),
+    }
+    fits = {
+        name: [fit_coverage(*planted, *noise) for noise in noises.values()]
+        for name, planted in FITTED.items()
+    }
+    print_table("Rates of fitted models", [f"noise of {name}" for name in noises], fits)
     tables = {"shares": shares, "mixed": mixed, "paths": paths, "paired": pairs, "means": means}
-    tables |= {"obedience": obeyed, "both": both}
+    tables |= {"obedience": obeyed, "both": both, "fits": fits}
     least = {f"least_{name}": min(map(min, rows.values())) for name, rows in tables.items()}
     least["most_false_alarms"] = max(map(max, alarms.values()))
     print("\n" + json.dumps({name: round(value, 3) for name, value in least.items()}))
