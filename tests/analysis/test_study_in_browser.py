@@ -122,7 +122,7 @@ def test_keys_alone_do_all(page):
     assert {*shown(page)} == of("done", 7)
     tab_to(page, ".runs")
     page.press("End")
-    assert page.value(f"{FOCUS}.scrollTop") > 0
+    page.await_value(f"{FOCUS}.scrollTop > 0")
     tab_to(page, head(TIME))
     page.press("Enter", "Enter")
     down = times(shown(page))
@@ -147,7 +147,7 @@ def test_no_request_leaves_the_page(page, report):
     page.click("#find")
     page.press(*"failed")
     others = [address for address in page.requests if not address.startswith("data:image/png")]
-    assert others == ["about:blank", report] and len(page.requests) > COUNT
+    assert others == [report] and len(page.requests) > COUNT
     assert page.errors == []
 
 

@@ -114,6 +114,13 @@ class Page:
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
+    def await_value(self, expression: str) -> None:
+        """Wait until an expression is true: the browser scrolls in its own time."""
+        deadline = time.monotonic() + MOST_SECONDS
+        while not self.value(expression):
+            assert time.monotonic() < deadline, f"{expression}: not true"
+            time.sleep(0.05)
+
     def click(self, selector: str) -> None:
         """Press and release the mouse in the middle of an element."""
         x, y = self.value(CENTRE % json.dumps(selector))
@@ -123,7 +130,7 @@ class Page:
     def press(self, *keys: str) -> None:
         """Press and release keys, by name or as characters."""
         for key in keys:
-            number = KEYS.get(key, ord(key.upper()) if key.isalnum() else 0)
+            number = KEYS[key] if key in KEYS else ord(key.upper()) if key.isalnum() else 0
             text = TEXTS.get(key, key if len(key) == 1 else "")
             about = {"key": key, "windowsVirtualKeyCode": number}
             down = "keyDown" if text else "rawKeyDown"
