@@ -354,7 +354,10 @@ def test_the_command_line_predicts_without_training():
             ["--predict", "--model.numbers", "raw", "--model.numbers-scale", "2"],
             "model.numbers_scale: is read with model",
         ),
-        (["--predict", "--model.conditioning", "coordinates"], "model.conditioning: got 'coord"),
+        (
+            [*("--predict", "--model.numbers", "raw"), *("--model.conditioning", "coordinates")],
+            "model.conditioning: got 'coord",
+        ),
         (["--predict", "--against", "runs/none"], "runs/none: not a run directory"),
     ],
 )

@@ -171,7 +171,8 @@ def test_an_experiment_runs_to_its_report(run, said):
     assert "effect of prompts" not in text and "not_kept" in text
     assert text.count("[95 % interval]") == 2  # averaged weights and raw ones
     pictures = {path.stem for path in run.figures.glob("*.png")}
-    assert pictures == {"accuracy", "centres", "certificate", "samples"}
+    shown = {"accuracy", "centres", "certificate", "samples", "readouts", "instruments"}
+    assert pictures == shown
     assert "against those asked for" in run.report.read_text()
 
 
