@@ -73,16 +73,10 @@ def test_what_a_terminal_cannot_show_is_escaped(root):
 @pytest.mark.parametrize(
     "text, what",
     [
-        (
-            "{kind: latent, alpa: 2}",
-            "evaluate.interventions.alpa: unknown key (did you mean 'alpha'?)",
-        ),
-        ("{kind: switch, concept: color, at: 2}", "evaluate.interventions.at: got 2, allowed 0 to"),
-        (
-            "{kind",
-            "evaluate.interventions: got '{kind', allowed such as '{kind: latent, alpha: 2}'",
-        ),
-        ("latent", "evaluate.interventions: got 'latent', allowed a mapping of keys to values"),
+        ("{kind: latent, alpa: 2}", ".alpa: unknown key (did you mean 'alpha'?)"),
+        ("{kind: switch, concept: color, at: 2}", ".at: got 2, allowed 0 to 1"),
+        ("{kind", ": got '{kind', allowed such as '{kind: latent, alpha: 2}'"),
+        ("latent", ": got 'latent', allowed a mapping of keys to values"),
     ],
 )
 def test_a_mistake_in_the_flag_of_an_intervention_is_one_line(text, what, monkeypatch):
