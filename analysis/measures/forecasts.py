@@ -12,9 +12,7 @@ from numpy import ndarray
 
 from analysis.measures.dynamics import largest_rise
 
-NORMAL_MEDIAN = (
-    0.6745  # of the size of a standard normal number; a second difference has variance 6
-)
+NORMAL_MEDIAN = 0.6745  # of the size of a standard normal number
 LEAST_FALL = 0.05  # of obedience or a coordinate: what `swing` asks of a turn
 
 
