@@ -12,6 +12,7 @@ from numpy import ndarray
 
 from analysis.measures.dynamics import largest_rise
 
+NORMAL_MEDIAN = 0.6745  # of the size of a standard normal number
 LEAST_FALL = 0.05  # of obedience or a coordinate: what `swing` asks of a turn
 
 
@@ -79,15 +80,29 @@ def predicted_turn(x: Float[ndarray, " times"], curves: Float[ndarray, "*draws t
     return _turn(x, fall.height >= LEAST_FALL, fall.start)
 
 
-def seen_turn(x: Float[ndarray, " times"], drawn: Float[ndarray, "concepts draws times"]) -> Turn:
-    """Whether measured curves fall by .05 more than redrawn scenes alone make them fall.
+def seen_turn(
+    x: Float[ndarray, " times"],
+    drawn: Float[ndarray, "concepts draws times"],
+    *,
+    rng: np.random.Generator,
+) -> Turn:
+    """Whether measured curves fall by .05 more than noise alone makes them fall.
 
-    The fall of noise is the largest one of the draws' deviations; its 95 % quantile counts.
+    Noise is of the scenes, as the draws' deviations have it, and of snapshots, independent and as
+    large as `scatter` says. The 95 % quantile of its largest fall counts.
     """
-    curves = drawn[:, 0]
-    fall = largest_rise(-curves)
-    noise = largest_rise(drawn[:, :1] - drawn[:, 1:]).height
+    curves, deviations = drawn[:, 0], drawn[:, 1:] - drawn[:, :1]
+    snapshots = scatter(curves)[:, None, None] * rng.normal(size=deviations.shape)
+    fall, noise = largest_rise(-curves), largest_rise(deviations + snapshots).height
     return _turn(x, fall.height - np.quantile(noise, 0.95, axis=1) >= LEAST_FALL, fall.start)
+
+
+def scatter(curves: Float[ndarray, "*runs times"]) -> Float[ndarray, "*runs"]:
+    """Standard deviation of independent noise on smooth curves, from the median size of their
+    second differences; 0 of fewer than three times."""
+    if curves.shape[-1] < 3:
+        return np.zeros(curves.shape[:-1])
+    return np.median(np.abs(np.diff(curves, 2)), axis=-1) / (NORMAL_MEDIAN * np.sqrt(6))
 
 
 def _turn(x: ndarray, turns: ndarray, start: ndarray) -> Turn:

@@ -144,7 +144,8 @@ class Forecast:
     def measured_turns(self) -> Turn:
         """Return the turns of the measured curves, from the end of the fitted part on."""
         last = self.part.size - 1
-        return seen_turn(self.part.images_seen[last:], self.part.drawn[..., last:].swapaxes(0, 1))
+        drawn = self.part.drawn[..., last:].swapaxes(0, 1)
+        return seen_turn(self.part.images_seen[last:], drawn, rng=np.random.default_rng(0))
 
     def crossings(self, predicted: Predicted) -> np.ndarray:
         """Return predicted images seen at ½, (1 + draws, concepts); infinite: not by the last
