@@ -83,7 +83,7 @@ def test_a_mistake_in_the_flag_of_an_intervention_is_one_line(text, what, monkey
     monkeypatch.setattr(sys, "argv", ["evaluate", "--interventions", text])
     with pytest.raises(Mistake) as raised:
         read_flags(EvaluateConfig, EvaluateConfig(), "")
-    assert str(raised.value).startswith(what)
+    assert str(raised.value).startswith(f"evaluate.interventions{what}")
     assert "\n" not in str(raised.value)
 
 
