@@ -2,10 +2,13 @@
 
     python benchmarks/run_set.py                       100 runs × 60 snapshots × 32 images
     python benchmarks/run_set.py --runs 20 --keep DIR  fewer, and their folder stays
+    python benchmarks/run_set.py --report              writes the report of a study of them, too
 
 The runs have everything that a reader needs and no weights: a config, and scores of eight
 combinations of three concepts at every snapshot. A concept is learned at a time that falls with its
-signal and varies with the seed. What is timed is reading alone, in a process of its own.
+signal and varies with the seed. What is timed is reading alone, in a process of its own; of the
+report, CPU seconds of the first one, which measures every run, and of the next, which finds what
+the first has kept.
 """
 
 import argparse
@@ -29,10 +32,13 @@ from diffusion.snapshots import step_directory
 from ground.files import MANIFEST, hash_file, write_directory, write_json, write_text
 from studies.experiment.config import Config, read_config, to_yaml
 from studies.findings.run_findings import Findings
+from studies.findings.study_report import write_study_report
 from studies.run.certificate import PROBE_VERSION
 from studies.run.directory import RunDir
 from studies.run.plans import shown_plans
 from studies.run.provenance import SNAPSHOT
+from studies.run_sets.discovery import members_in
+from studies.run_sets.members import RunStatus, Study
 from studies.run_sets.run_set import RunSet
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -153,21 +159,37 @@ def read(folder: Path) -> dict[str, float]:
     return {"seconds": round(seconds, 2), "peak_gib": round(peak, 2), "rows": len(curves)}
 
 
+def report(folder: Path) -> dict[str, float]:
+    """Write the report of all runs of a folder as a study, twice; return the CPU seconds."""
+    study = Study("synthetic", "How long does a report take?", members_in([folder]))
+    statuses = [RunStatus(member.name, "done", "evaluate", 1, 1) for member in study.runs]
+    seconds = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        for name in ("report_cpu_s", "next_report_cpu_s"):
+            start = time.process_time()
+            write_study_report(study, statuses, Path(temporary))
+            seconds[name] = round(time.process_time() - start, 2)
+    return seconds
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--snapshots", type=int, default=60)
     parser.add_argument("--images", type=int, default=32, help="of each of 8 combinations")
     parser.add_argument("--keep", type=Path, help="write the runs there, and leave them")
+    parser.add_argument("--report", action="store_true", help="write a study's report, too")
     parser.add_argument("--read", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.read:
-        return print(json.dumps(read(arguments.read)))
+        found = read(arguments.read) | (report(arguments.read) if arguments.report else {})
+        return print(json.dumps(found))
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.keep or Path(temporary) / "runs"
         if not folder.is_dir():
             write_runs(folder, arguments.runs, arguments.snapshots, arguments.images)
-        subprocess.run([sys.executable, __file__, "--read", str(folder)], check=True)
+        flags = ["--report"] if arguments.report else []
+        subprocess.run([sys.executable, __file__, "--read", str(folder), *flags], check=True)
 
 
 if __name__ == "__main__":
