@@ -53,11 +53,11 @@ def _body(section: Section, figures: Path) -> Iterator[str]:
 
 
 def _table(rows: Sequence[Mapping[str, str]]) -> Iterator[str]:
-    columns = [*rows[0]]
+    columns = [*dict.fromkeys(column for row in rows for column in row)]
     yield _row(columns)
     yield _row("---" for _ in columns)
     for row in rows:
-        yield _row(row[column] for column in columns)
+        yield _row(row.get(column, "–") for column in columns)
 
 
 def _row(cells: Sequence[str] | Iterator[str]) -> str:

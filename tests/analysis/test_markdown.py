@@ -43,6 +43,12 @@ def test_tables_keep_their_columns_and_notes_their_letters(page):
     assert "Wide\\_ intervals." in text
 
 
+def test_a_row_that_lacks_a_column_has_a_dash_there(tmp_path):
+    section = Section("Levels", rows=[{"level": "0.1"}, {"level": "0.2", "size": "9"}])
+    write_markdown_page(tmp_path / "page.md", report(section), "x")
+    assert "| 0.1 | – |\n| 0.2 | 9 |" in (tmp_path / "page.md").read_text()
+
+
 def test_names_of_any_kind_stay_text(tmp_path):
     section = Section(NASTY, [(NASTY, FIGURE)], [{NASTY: NASTY}], [NASTY, "[a](b)"])
     write_markdown_page(tmp_path / "page.md", report(section), "x")
