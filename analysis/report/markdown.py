@@ -47,17 +47,17 @@ def _body(section: Section, figures: Path) -> Iterator[str]:
         (figures / name).write_bytes(png_bytes(figure))
         yield from (f"![{_plain(caption)}]({figures.name}/{name})", "", _plain(caption), "")
     if section.rows:
-        yield from (*_table(section.rows), "")
+        yield from (*_table(section.table), "")
     for note in section.notes:
         yield from (_plain(note), "")
 
 
 def _table(rows: Sequence[Mapping[str, str]]) -> Iterator[str]:
-    columns = [*dict.fromkeys(column for row in rows for column in row)]
+    columns = [*rows[0]]
     yield _row(columns)
     yield _row("---" for _ in columns)
     for row in rows:
-        yield _row(row.get(column, "–") for column in columns)
+        yield _row(row[column] for column in columns)
 
 
 def _row(cells: Sequence[str] | Iterator[str]) -> str:

@@ -61,7 +61,7 @@ class Section:
     """Part of the page beside its runs.
 
     answer: the sentence that says it, first of all. figures: (caption, PNG bytes or a matplotlib
-    figure). rows: column -> text, of a table. notes: sentences below.
+    figure). rows: column -> text, of a table; a row may lack a column. notes: sentences below.
     """
 
     title: str
@@ -69,6 +69,12 @@ class Section:
     rows: Sequence[Mapping[str, str]] = ()
     notes: Sequence[str] = ()
     answer: str = ""
+
+    @property
+    def table(self) -> list[dict[str, str]]:
+        """Rows that all have the same columns: a dash where there is nothing."""
+        columns = dict.fromkeys(column for row in self.rows for column in row)
+        return [{column: row.get(column, "–") for column in columns} for row in self.rows]
 
 
 @dataclass(frozen=True)
@@ -115,7 +121,8 @@ def _sections(sections: Sequence[Section]) -> list[dict[str, Any]]:
     """Sections with data: URIs; figures are numbered through."""
     told, before = [], 0
     for section in sections:
-        told.append({**vars(section), "uris": figure_uris(section.figures), "before": before})
+        shown = {"rows": section.table, "uris": figure_uris(section.figures), "before": before}
+        told.append({**vars(section), **shown})
         before += len(section.figures)
     return told
 

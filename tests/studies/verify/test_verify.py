@@ -175,7 +175,10 @@ def test_every_file_of_a_directory_is_named(finished, turn, harm):
 @pytest.mark.parametrize(
     "name, damage",
     [
-        ("config.yaml", "UTF-8|has no section|broken YAML|missing|: got None, allowed"),
+        (
+            "config.yaml",
+            "UTF-8|has no section|broken YAML|missing|must be given|: got None, allowed",
+        ),
         ("env.json", "not readable as JSON"),
         ("status.json", "not readable as JSON"),
         ("metrics.jsonl", "line 2: not readable|line 3: not readable|has . rows, but the state"),
