@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MOST_VARIANTS = 4
 HALF = 0.5
+SHOWN = (-0.35, 1.6)  # of obedience: intervals of few seeds go far beyond
 READERS = {  # instruments whose paths are drawn, beside the denoiser at the level
     "softmax": "samples, as the probe reads them",
     "oracle": "samples, as the oracle reads them",
@@ -63,7 +64,7 @@ def dynamics_figure(
             runs = [run for run, variant in variants.items() if variant == name]
             looks = dict(zip(readers, colors[len(concepts) :], strict=True))
             _draw_paths(bottom, curves[curves["run"].isin(runs)], concepts, looks)
-        tops[0].set_ylabel(f"obedience, level {level:g}")
+        tops[0].set(ylabel=f"obedience, level {level:g}", ylim=SHOWN, yticks=(0, HALF, 1))
         bottoms[0].set_ylabel(concepts[1])
         above.supxlabel("training images seen", fontsize=8)
         handles = _lines(dict(zip(concepts, colors, strict=False)))

@@ -61,9 +61,11 @@ def test_the_model_that_made_the_curves_wins_and_its_rates_come_back(right, wron
     assert table.loc[right.name, "order_is_right"]
     rows = concepts_table([found]).set_index(["model", "concept"]).loc[right.name]
     for name, rate in zip(("color", "size"), rates, strict=True):
-        assert rows.loc[name, "rate_low"] < rate < rows.loc[name, "rate_high"]
-        assert rows.loc[name, "ratio"] == pytest.approx(1, abs=0.2)
-        assert rows.loc[name, "ratio_low"] < 1 < rows.loc[name, "ratio_high"]
+        own = rows.loc[name]
+        width = own["rate_high"] - own["rate_low"]  # of 95 %: 3.9 errors, so beyond is 1 in 10 000
+        assert own["rate_low"] < own["rate"] < own["rate_high"]
+        assert abs(own["rate"] - rate) < width
+        assert own["ratio"] == pytest.approx(1, abs=0.2)
 
 
 def test_what_comes_later_moves_no_prediction():
