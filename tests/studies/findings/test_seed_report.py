@@ -12,7 +12,7 @@ from studies.run_sets.members import RunStatus, Study
 from tests.analysis.test_report import Tags
 from tests.harness.synthetic_runs import measure_run
 
-SIGNALS, SEEDS, SNAPSHOTS = (0.2, 0.7), range(4), 24
+SIGNALS, SEEDS, SNAPSHOTS, IMAGES = (0.2, 0.7), range(4), 16, 8
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def planted(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("planted") / "runs"
     for signal in SIGNALS:
         for seed in SEEDS:
-            config = synthetic_config(f"s{signal}-{seed}", seed, signal, SNAPSHOTS, 16)
+            config = synthetic_config(f"s{signal}-{seed}", seed, signal, SNAPSHOTS, IMAGES)
             measure_run(write_run(folder, config))
     return folder
 
@@ -89,7 +89,8 @@ def test_what_is_learned_alike_is_not_told_apart(report):
     assert (tables["distance_orders"]["low"] < 0).all()
     assert (tables["distance_orders"]["high"] > 0).all()
     assert "no run has ten cells with a product from .1 to .9" in page.text
-    assert (tables["emergence"]["seeds"] == 0).all() and len(tables["emergence_cells"]) == 8 * 24
+    assert (tables["emergence"]["seeds"] == 0).all()
+    assert len(tables["emergence_cells"]) == 8 * SNAPSHOTS
 
 
 def test_what_is_not_measured_is_said_in_one_line(tmp_path):
