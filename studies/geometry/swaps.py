@@ -4,7 +4,7 @@ Every image is asked for at a centre, a donor at another that differs in both co
 same noise. At every drawing step a part of the donor's activation takes the place of the image's:
 
     x, y      the subspace of one coordinate, from the code f(x) or g(y)
-    random    one of as many dimensions as that of x, turned at random: nothing should move
+    random    one of as many dimensions as that of x, turned at random: moves little in a wide site
     whole     all of it: what the site can do at most
 """
 
