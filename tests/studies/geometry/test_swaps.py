@@ -23,8 +23,8 @@ from studies.worlds.bumps.kind import Bumps
 SIZE = 16
 CONFIG = BumpsConfig(
     image_size_px=SIZE,
-    dx=1,
-    dy=1,
+    dx=1.0,
+    dy=1.0,
     periodic=True,
     held_out=HeldOut("none"),
     sigma_x=1.5,
