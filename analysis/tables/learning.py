@@ -5,6 +5,7 @@ same noise at each of them, so that a redraw of images redraws whole curves.
 """
 
 from collections.abc import Iterator
+from functools import reduce
 
 import numpy as np
 import pandas as pd
@@ -17,10 +18,14 @@ DRAWS = 1 << 13  # seed of the bootstrap
 NUM_DRAWS = 199
 FEWEST_TO_TURN = 3  # snapshots: up, and back
 IMAGE = ["combination", "prompt", "sample"]
+NOWHERE = {"images_seen": np.nan, "after": 0.0, "by": np.inf, "low": 0.0, "high": np.inf}
 
 
 def learning_time_table(scores: pd.DataFrame, threshold: float = 0.8) -> pd.DataFrame:
     """When each concept, and all at once, is read as asked in `threshold` of the images, per split.
+
+    Snapshots count where the probe is unsure of MOST_UNSURE of the images at most, of "joint" in
+    any concept; in those that count, unsure is not read as asked.
 
     scores: of one run, one instrument and one way of drawing. Times are in images seen; a snapshot
     before training has none and is left out.
@@ -40,18 +45,22 @@ def learning_time_table(scores: pd.DataFrame, threshold: float = 0.8) -> pd.Data
 
 
 def _curves(trained: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """(split, measure, table of 0 and 1: snapshots × images) of every split and measure."""
+    """(split, measure, table of 0 and 1: snapshots that count × images) of every split and
+    measure."""
     read, asked = (trained[c].astype("string") for c in ("predicted", "target"))
-    right = trained.assign(value=read.eq(asked).fillna(False).astype(np.float64))
-    for split, rows in right.groupby("split", sort=False, observed=True):
+    right = read.eq(asked).fillna(False).astype(np.float64)
+    valued = trained.assign(value=right, unsure=read.isna().astype(np.float64))
+    for split, rows in valued.groupby("split", sort=False, observed=True):
         own = _numbered(rows)
-        concepts = [*own["concept"].unique()]
-        single = {c: _by_image(own[own["concept"] == c]) for c in concepts}
-        joint = np.minimum.reduce([table.to_numpy() for table in single.values()])
-        first = single[concepts[0]]
-        joined = pd.DataFrame(joint, index=first.index, columns=first.columns)
-        for measure, table in {**single, "joint": joined}.items():
-            yield str(split), str(measure), table
+        by_concept = [own[own["concept"] == c] for c in own["concept"].unique()]
+        of_each = {
+            str(rows["concept"].iloc[0]): (_by_image(rows), _by_image(rows, "unsure"))
+            for rows in by_concept
+        }
+        values, unsure = zip(*of_each.values(), strict=True)
+        joint = reduce(np.minimum, values), reduce(np.maximum, unsure)
+        for measure, (table, blind) in {**of_each, "joint": joint}.items():
+            yield str(split), measure, table[blind.mean(axis=1) <= MOST_UNSURE]
 
 
 def _numbered(rows: pd.DataFrame) -> pd.DataFrame:
@@ -59,13 +68,13 @@ def _numbered(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(image=rows.groupby(IMAGE, sort=False, observed=True).ngroup())
 
 
-def _by_image(rows: pd.DataFrame) -> pd.DataFrame:
-    """`value` as snapshots × images, of the images that all snapshots have: a `pivot`, faster."""
+def _by_image(rows: pd.DataFrame, name: str = "value") -> pd.DataFrame:
+    """The column as snapshots × images, of images that all snapshots have: a `pivot`, faster."""
     seen, snapshot = np.unique(rows["images_seen"].to_numpy(), return_inverse=True)
     image = rows["image"].to_numpy()
     table = np.zeros((len(seen), image.max() + 1))
     there = np.zeros(table.shape, bool)
-    table[snapshot, image], there[snapshot, image] = rows["value"].to_numpy(), True
+    table[snapshot, image], there[snapshot, image] = rows[name].to_numpy(), True
     if there.sum() < len(rows):
         raise ValueError("scores has an image twice")
     return pd.DataFrame(table[:, there.all(0)], index=seen)
@@ -73,6 +82,8 @@ def _by_image(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _time(right: pd.DataFrame, threshold: float) -> dict[str, float]:
     seen, values = right.index.to_numpy(np.float64), right.to_numpy()
+    if not len(seen):
+        return NOWHERE
     found = learning_times(seen, values.mean(1), threshold)
     rng = np.random.default_rng(DRAWS)
     low, high = learning_time_interval(

@@ -139,6 +139,21 @@ def test_a_snapshot_before_training_has_no_time(make_scores):
     )
 
 
+def test_snapshots_of_mostly_unsure_images_do_not_count(make_scores):
+    """They say neither that a concept was learned nor that it was not."""
+    scores = planted(make_scores, "r", 20)
+    blind = (scores["concept"] == "color") & (scores["step"] <= 64)
+    scores.loc[blind, "predicted"] = None
+    times = learning_time_table(scores).set_index(["split", "measure"])
+    before = learning_time_table(planted(make_scores, "r", 20)).set_index(["split", "measure"])
+    assert (times.loc[(slice(None), ["color", "joint"]), "low"] == 0).all()
+    assert before.loc[("train", "color"), "by"] <= 6400  # it was learned while nothing was seen
+    pd.testing.assert_series_equal(times.loc[("train", "size")], before.loc[("train", "size")])
+    never = learning_time_table(scores.assign(predicted=None))
+    assert never["images_seen"].isna().all()
+    assert (never["after"] == 0).all() and np.isinf(never["by"]).all()
+
+
 def test_rows_may_come_in_any_order(make_scores):
     """All at once is right only of one and the same image."""
     scores = planted(make_scores, "r", 20)
