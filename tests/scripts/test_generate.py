@@ -39,6 +39,7 @@ def test_prompts_are_drawn_and_read(runs, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"grid.png", "grid.json"}
 
 
+@pytest.mark.slow
 def test_a_sweep_over_snapshots_is_a_film(runs, tmp_path):
     out = tmp_path / "grid.png"
     arguments = ("--prompt", "a square", "--and", "blue:2", "--not", "a small square:0.5")

@@ -73,6 +73,7 @@ def test_figures_of_several_runs(runs, tmp_path):
     assert "is learned, by probe: " in out and "Do tiny and other agree in last accuracy? " in out
 
 
+@pytest.mark.slow
 def test_a_later_evaluation_adds_to_the_scores(runs):
     run = runs / "tiny"
     before = {path.name for path in (run / "scores.parquet").glob("[!.]*")}

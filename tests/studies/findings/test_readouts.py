@@ -36,6 +36,7 @@ def evaluated_otherwise(path: Path, right: bool) -> None:
         write_part(part.with_name(part.name.replace("-g1-", "-g2-")), scores, read_facts(part))
 
 
+@pytest.mark.slow
 def test_figures_of_several_variants_and_their_numbers(runs, tmp_path):
     said: list[str] = []
     written = {path.name for path in plot_runs([runs], tmp_path, said.append)}

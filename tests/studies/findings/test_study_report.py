@@ -125,6 +125,7 @@ def test_what_was_found_in_a_run_is_kept_and_the_page_has_the_same_bytes(study, 
     assert measured == names and written(own_runs) == first
 
 
+@pytest.mark.slow
 def test_a_run_is_measured_again_when_its_scores_change_or_what_is_kept_is_damaged(
     study, own_runs, measured
 ):
@@ -145,6 +146,7 @@ def test_a_study_of_which_nothing_has_begun_has_a_report(study, tmp_path):
     assert "Variants" not in page.text and "s0.7-1" in page.text
 
 
+@pytest.mark.slow
 def test_two_numbers_in_all_combinations_make_a_heat_map(study, own_runs):
     members = [
         replace(run, variant=f"{run.settings[FIELD]} {run.seed}", seed=0) for run in study.runs[:4]

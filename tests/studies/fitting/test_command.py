@@ -91,6 +91,7 @@ def test_a_run_is_forecast_at_every_level_that_it_has(make_runs, tmp_path):
     assert stays["skill_over_stays"] == 0 and stays["order_is_right"] is None
 
 
+@pytest.mark.slow
 def test_several_runs_are_ranked(make_runs, tmp_path):
     other = replace(CONFIG, name="b")
     paths = make_runs((CONFIG, rows()), (other, rows((0.02, 0.05))))

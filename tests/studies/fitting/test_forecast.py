@@ -24,6 +24,11 @@ NOISE = 0.01
 DRAWS = 499
 
 
+@pytest.fixture(autouse=True)
+def few_refits(monkeypatch):
+    monkeypatch.setattr("studies.fitting.forecast.NUM_DRAWS", 49)
+
+
 def measured(
     curves: np.ndarray, noise: float = NOISE, run: str = "a", seed: int = 0, **train
 ) -> Measured:
@@ -94,6 +99,7 @@ def test_coupled_concepts_are_fitted_where_the_first_part_needs_them():
     assert any("off-diagonals are not identified" in remark for remark in apart.remarks)
 
 
+@pytest.mark.slow
 def test_a_warm_up_slows_the_clock_of_the_theory():
     train = {"warmup_steps": 400}
     time = measured(one_layer((1.0,)), **train).time(np.array([0.0, 40_000.0, 100_000.0]))
@@ -106,6 +112,7 @@ def test_a_warm_up_slows_the_clock_of_the_theory():
     assert scores(ignored).loc[ONE_LAYER.name, "rmse"] > 0.1
 
 
+@pytest.mark.slow
 def test_nothing_is_predicted_of_flat_noise():
     flat = np.full((2, len(STEPS)), 0.05)
     never = forecast(measured(flat), 0.3)

@@ -85,11 +85,13 @@ def test_a_run_has_a_verdict_by_site_level_and_step(runs, tmp_path):
     assert not list((tmp_path / "out").glob(".*"))  # activations are gone
 
 
+@pytest.mark.slow
 def test_the_same_command_gives_the_same_numbers(runs, tmp_path):
     first, second = (measured([runs / "torus"], tmp_path / n)["geometry"] for n in ("a", "b"))
     pd.testing.assert_frame_equal(first, second)
 
 
+@pytest.mark.slow
 def test_several_runs_have_intervals_over_runs(runs, tmp_path):
     found = measured([runs / "torus", runs / "second"], tmp_path / "out")
     rows, verdicts = found["geometry"], found["verdicts"]
@@ -110,6 +112,7 @@ def test_concepts_of_shapes_are_features_pair_by_pair(runs, tmp_path):
     assert "homology" not in found and set(found["geometry"]["conditions"]) == {8}
 
 
+@pytest.mark.slow
 def test_homology_and_swaps_of_a_torus(runs, tmp_path):
     asked = dict(grid=15, homology=True, swap=True, sites=("conditioner",), levels=(0.2,))
     found = measured([runs / "torus"], tmp_path / "out", **asked)

@@ -72,6 +72,7 @@ def test_scenes_noise_and_ideal_are_the_same_at_every_snapshot(measured):
     assert (by_scene["error"].nunique() == 3).all()
 
 
+@pytest.mark.slow
 def test_it_is_measured_once_and_needs_no_new_samples(run, asking, drawn):
     said: list[str] = []
     stages.evaluate_stage(Experiment(asking, run), said.append)

@@ -70,7 +70,7 @@ def config(root) -> Config:
     return replace(config, **parts)
 
 
-@pytest.fixture(scope="module", params=["captions", "vector"])
+@pytest.fixture(scope="module", params=["captions", pytest.param("vector", marks=pytest.mark.slow)])
 def asking(request, config) -> Config:
     model = replace(config.model, conditioning=request.param)
     asked = (*SAME, *OTHER, PATCH)
@@ -147,6 +147,7 @@ def test_scores_name_what_was_done(made, asking):
     assert {*rows["prompt"]} == {"a small blue square"}
 
 
+@pytest.mark.slow
 def test_two_sides_draw_what_one_process_does(plain, made, asking, tmp_path):
     run = copy(plain, tmp_path / "runs")
     side_by_side(sides(run, asking, 2), lambda evaluator: evaluator.evaluate(evaluator.missing()))
@@ -163,6 +164,7 @@ def test_a_patch_waits_for_the_snapshot_that_it_takes_from(plain, asking, tmp_pa
     assert {job.plan.step for job in ready} == {0}
 
 
+@pytest.mark.slow
 def test_the_report_says_what_is_elicited_and_decided(made, asking):
     said: list[str] = []
     stages.report_stage(Experiment(asking, made), said.append)

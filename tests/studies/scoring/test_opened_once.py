@@ -43,6 +43,7 @@ def calls(monkeypatch) -> Counter:
     return counted
 
 
+@pytest.mark.slow
 def test_a_whole_run_finds_out_once_what_it_needs(calls, config, tmp_path):
     experiment = Experiment(config, RunDir(tmp_path / "runs" / "tiny"))
     stages.run_experiment(experiment, quiet)
@@ -53,6 +54,7 @@ def test_a_whole_run_finds_out_once_what_it_needs(calls, config, tmp_path):
     )  # parts: of the probe all, of the oracle no baselines
 
 
+@pytest.mark.slow
 def test_a_command_reads_and_hashes_each_file_once(tmp_path):
     with counted(tmp_path) as readings:
         assert call("run", "--config", TINY, "--runs", str(tmp_path), *SHORT)[0] == 0

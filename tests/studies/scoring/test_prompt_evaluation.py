@@ -215,6 +215,7 @@ def test_plans_ask_every_set_of_every_weights_and_keep_the_names_of_files(asking
     assert shapes == "prompts: shapes: 4 such as 'a red circle'"
 
 
+@pytest.mark.slow
 def test_the_report_sets_them_beside_the_captions(asked, asking):
     said: list[str] = []
     stages.report_stage(Experiment(asking, asked), said.append)

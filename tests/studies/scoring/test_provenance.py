@@ -137,6 +137,7 @@ def test_a_watch_that_has_weights_in_memory_reads_those_that_replace_them(run, c
     assert len(drawn) == 4 and stale(run) == []
 
 
+@pytest.mark.slow
 def test_tiles_of_other_weights_are_drawn_again(trained, config, drawn, tmp_path):
     run = copy(trained, tmp_path / "runs")
 

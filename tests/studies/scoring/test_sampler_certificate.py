@@ -173,6 +173,7 @@ def test_a_stopped_one_goes_on_and_a_finished_one_is_not_drawn_again(
     assert run.state_of("evaluate") == "done"
 
 
+@pytest.mark.slow
 def test_the_report_says_what_is_known_and_for_which_settings(certified, config):
     findings = Findings([Experiment(config, certified)])
     stages.report_stage(Experiment(config, certified), quiet)

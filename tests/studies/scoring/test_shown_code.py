@@ -35,6 +35,7 @@ def test_the_scores_table_is_grouped_as_shown(shown):
     assert len(names["shares"]) == 6
 
 
+@pytest.mark.slow
 def test_a_run_is_continued_and_asked_as_shown(shown, capsys):
     names = shown("getting-started.md")
     assert names["images"].shape == (4, 16, 16, 3) and names["images"].dtype == torch.uint8

@@ -247,6 +247,7 @@ def test_what_is_lost_is_drawn_and_scored_again(run, tmp_path):
     assert (twice["size"] == 2).all() and (twice["nunique"] == 1).all()
 
 
+@pytest.mark.slow
 def test_worlds_of_other_sections_are_drawn_apart(run, tmp_path):
     names = {path.name for path in plot_runs([run.path], tmp_path / "figures")}
     shown = ("accuracy", "centres", "certificate", "samples", "readouts", "instruments")

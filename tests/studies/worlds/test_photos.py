@@ -158,6 +158,7 @@ def test_a_ceiling_with_rows_lost_is_found(run, change, what):
     assert finding.level == "damaged" and what in finding.what
 
 
+@pytest.mark.slow
 def test_the_same_experiment_makes_the_same_bytes(photos, finished, tmp_path):
     config, run = experiment(photos, "again"), RunDir(tmp_path / "again")
     stages.train_stage(
@@ -179,6 +180,7 @@ def test_a_finished_run_goes_on_wherever_the_same_images_lie(run, elsewhere):
     assert run.read_config().world.folder == elsewhere.folder
 
 
+@pytest.mark.slow
 def test_a_changed_folder_is_refused_on_resume_in_one_line(run, elsewhere):
     change_an_image(elsewhere)
     message = r"another experiment \(world.contents: 184 images, \w+ → 184 images, \w+\); choose"
