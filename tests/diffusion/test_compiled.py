@@ -28,6 +28,7 @@ def backend(monkeypatch, function) -> None:
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=function))
 
 
+@pytest.mark.slow
 def test_a_compiler_that_is_right_is_trusted(monkeypatch):
     backend(monkeypatch, "aot_eager")
     model = Linear()

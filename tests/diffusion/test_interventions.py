@@ -83,7 +83,7 @@ def test_a_switch_asks_the_first_for_as_many_calls():
 
 @pytest.fixture(scope="module")
 def pipeline(words) -> ConceptPipeline:
-    config = ModelConfig(size="nano")
+    config = ModelConfig(size="tiny")
     model = build_model(config, ObjectiveConfig(), lambda width: words, (3, 16, 16), seed=0)
     return ConceptPipeline.of(model, TextPrompts(TOKENIZER))
 

@@ -98,7 +98,10 @@ def test_another_seed_is_another_run(straight, tiny_world, tmp_path, seed):
     assert not torch.equal(first["conv_in.weight"], second["conv_in.weight"])
 
 
-@pytest.mark.parametrize("stop_after", [1, 5, 7, 11])
+@pytest.mark.parametrize(
+    "stop_after",
+    [1, pytest.param(5, marks=pytest.mark.slow), 7, pytest.param(11, marks=pytest.mark.slow)],
+)
 def test_a_stopped_and_continued_run_equals_the_straight_one(
     straight, tiny_world, tmp_path, stop_after
 ):
@@ -207,6 +210,7 @@ def test_pipelines_draw_the_same_images_from_a_run_and_from_a_directory(straight
         first(["a bleu square"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_pipelines_draw_with_weights_of_less_precision(straight, dtype):
     """Samplers stay in float32: of the image the network's roundings are felt alone, which are of

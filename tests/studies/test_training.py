@@ -123,6 +123,7 @@ def test_fine_tuning_starts_from_the_source_and_records_it(config, trained, tmp_
     assert read_json(again.lineage)["lineage"] == lineage
 
 
+@pytest.mark.slow
 def test_snapshots_say_whether_the_null_was_learned(config, trained, tmp_path):
     """By a run or by one it comes from, after a stop too."""
     new, tuned = RunDir(tmp_path / "new"), RunDir(tmp_path / "tuned")
@@ -192,7 +193,13 @@ def test_a_source_that_is_not_there_is_named(config, tmp_path, init, message):
 
 
 @pytest.mark.parametrize(
-    "keep, left", [("all", [0, 1, 2, 4]), ("scored", [0, 2, 4]), ("last", [4]), ("none", [])]
+    "keep, left",
+    [
+        pytest.param("all", [0, 1, 2, 4], marks=pytest.mark.slow),
+        ("scored", [0, 2, 4]),
+        pytest.param("last", [4], marks=pytest.mark.slow),
+        pytest.param("none", [], marks=pytest.mark.slow),
+    ],
 )
 def test_thinning_removes_only_what_is_scored(config, trained, tmp_path, keep, left):
     run = RunDir(shutil.copytree(trained.path, tmp_path / "tiny"))
@@ -213,6 +220,7 @@ def test_thinning_removes_only_what_is_scored(config, trained, tmp_path, keep, l
             ConceptPipeline.from_run(run.path, step=2)
 
 
+@pytest.mark.slow
 def test_another_evaluation_does_not_thin_what_the_config_still_wants(config, trained, tmp_path):
     run = RunDir(shutil.copytree(trained.path, tmp_path / "tiny"))
     other = replace(config, evaluate=replace(EVALUATE, keep="last", guidance_scale=2.0))

@@ -40,6 +40,7 @@ def report(planted, tmp_path_factory) -> tuple[Tags, dict[str, pd.DataFrame]]:
     return report_of(planted, tmp_path_factory.mktemp("report"))
 
 
+@pytest.mark.slow
 def test_every_question_has_its_section_and_its_numbers(report):
     page, tables = report
     for title in (
@@ -57,6 +58,7 @@ def test_every_question_has_its_section_and_its_numbers(report):
     } <= {*tables}
 
 
+@pytest.mark.slow
 def test_all_instruments_see_that_nothing_turns_back(report):
     """Planted coordinates only rise, whoever reads them."""
     page, tables = report
@@ -69,6 +71,7 @@ def test_all_instruments_see_that_nothing_turns_back(report):
     assert "That most runs turn back is shown nowhere." in page.text
 
 
+@pytest.mark.slow
 def test_the_order_of_obedience_is_the_planted_one(report):
     """Color is learned after size at signal .2 and before it at .7, in time ∝ 1/signal."""
     page, tables = report
@@ -82,6 +85,7 @@ def test_the_order_of_obedience_is_the_planted_one(report):
     assert "Level 0.2, shape: the level hides it" in page.text
 
 
+@pytest.mark.slow
 def test_what_is_learned_alike_is_not_told_apart(report):
     """Held out is one combination: of too few cells for the rules of emergence, and the page says
     so."""
@@ -103,6 +107,7 @@ def test_what_is_not_measured_is_said_in_one_line(tmp_path):
     assert "obedience" not in tables and {*tables["swings"]["instrument"]} == {"softmax", "sure"}
 
 
+@pytest.mark.slow
 def test_a_denoiser_that_cannot_be_read_is_left_out_and_the_report_says_so(tmp_path):
     folder = tmp_path / "runs"
     for seed in (0, 1):

@@ -91,6 +91,7 @@ def test_numbers_lie_beside_the_figures(study, own_runs):
     assert (tables["learning_times"].groupby("run").size() == 8).all()
 
 
+@pytest.mark.slow
 def test_scores_of_other_weights_are_left_out_and_the_row_says_so(study, own_runs):
     write_json(own_runs / "s0.7-1" / "snapshots/step_00000010/manifest.json", {"again": 1})
     page = page_of(study, own_runs)

@@ -129,6 +129,7 @@ def test_the_memoriser_stands_where_its_nearest_neighbour_does(measuring):
         np.testing.assert_allclose(own["coordinate"], stands, atol=1e-2)
 
 
+@pytest.mark.slow
 def test_networks_that_have_learned_nothing_obey_nothing_on_average(measuring):
     """One of them answers to words a little, in some direction; over seeds that is none."""
     obeyed = []

@@ -29,6 +29,7 @@ def run(run, scored) -> RunDir:
     return run
 
 
+@pytest.mark.slow
 def test_another_probe_adds_scores_to_the_same_samples(run, config, drawn):
     before = files(run)
     other = replace(config, probe=replace(config.probe, steps=3))

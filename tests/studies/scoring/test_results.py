@@ -39,6 +39,7 @@ def often(scored, config, tmp_path_factory) -> RunDir:
     return RunDir(run.path.rename(run.path.with_name("step=5")))
 
 
+@pytest.mark.slow
 def test_the_key_is_a_key(often):
     raw, scores = pd.read_parquet(often.scores), read_run_scores(often.path)
     keys = raw[[*KEY]].drop_duplicates()
@@ -49,6 +50,7 @@ def test_the_key_is_a_key(often):
     assert not scores[[*KEY]].isna().any(axis=None)
 
 
+@pytest.mark.slow
 def test_within_settings_an_average_is_that_of_one_evaluation(often, scored, config):
     """The images that two evaluations share count once."""
     scores = read_run_scores(often.path)
@@ -67,6 +69,7 @@ def test_a_run_without_scores_is_refused(trained):
         read_run_scores(trained.path)
 
 
+@pytest.mark.slow
 def test_pandas_polars_and_duckdb_read_the_folder_as_it_is(often):
     """Below a folder whose name looks like a value of a column."""
     tables = [

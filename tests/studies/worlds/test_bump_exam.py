@@ -163,6 +163,7 @@ def scores(run) -> pd.DataFrame:
     return pd.read_parquet(run.scores)
 
 
+@pytest.mark.slow
 def test_an_experiment_runs_to_its_report(run, said):
     assert [finding.line() for finding in verify(run)] == []
     text = "\n".join(said)
@@ -176,6 +177,7 @@ def test_an_experiment_runs_to_its_report(run, said):
     assert "against those asked for" in run.report.read_text()
 
 
+@pytest.mark.slow
 def test_scores_have_a_row_per_image_and_axis(scores):
     assert not scores.duplicated(list(KEY)).any()
     counts = scores.groupby(["run", "step", "weights"]).size()
@@ -187,6 +189,7 @@ def test_scores_have_a_row_per_image_and_axis(scores):
     assert set(scores["concept"]) == {"x", "y"} and set(scores["target"]) == {"there"}
 
 
+@pytest.mark.slow
 def test_right_is_within_a_pixel_around_the_torus(scores):
     read = scores[scores["predicted"].notna()]
     off = (read["predicted_value"] - read["target_value"]).abs()
@@ -196,6 +199,7 @@ def test_right_is_within_a_pixel_around_the_torus(scores):
     assert (scores["target_value"] == first)[x].all()
 
 
+@pytest.mark.slow
 def test_renders_and_the_memoriser_are_ceiling_and_floor(scores):
     right = (scores["predicted"] == scores["target"]).groupby(
         [scores["run"], scores["combination"]]
@@ -219,6 +223,7 @@ def test_its_sampler_is_certified_by_the_same_centres(run, tmp_path, monkeypatch
     assert [finding.line() for finding in verify(copy) if finding.level != "note"] == []
 
 
+@pytest.mark.slow
 def test_a_finished_experiment_is_found_finished(run):
     parts = {path.name: hash_file(path) for path in run.scores.glob("*.parquet")}
     lines: list[str] = []
@@ -227,6 +232,7 @@ def test_a_finished_experiment_is_found_finished(run):
     assert parts == {path.name: hash_file(path) for path in run.scores.glob("*.parquet")}
 
 
+@pytest.mark.slow
 def test_what_is_lost_is_drawn_and_scored_again(run, tmp_path):
     copy = RunDir(tmp_path / "runs" / "torus")
     shutil.copytree(run.path.parent, copy.path.parent, symlinks=True)
@@ -266,6 +272,7 @@ def test_a_probe_that_cannot_read_a_coordinate_is_refused(tmp_path):
         stages.run_experiment(Experiment(config, RunDir(tmp_path / "run")), quiet)
 
 
+@pytest.mark.slow
 def test_samples_are_gray_and_labelled(run):
     path: Path = next(run.samples.glob("step_00000004/*ema*.npz"))
     with np.load(path) as stored:

@@ -134,6 +134,7 @@ def test_a_frozen_encoder_stays_the_one_the_run_began_with(config, tmp_path):
         stages.train_stage(Experiment(longer, stopped), quiet)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["clip", "t5"])
 def test_an_encoder_that_is_not_frozen_learns_and_continues_bit_for_bit(config, tmp_path, kind):
     save_encoder(tmp_path / "encoder", kind)
