@@ -4,7 +4,7 @@ The tables of a run lie in one file, a stream of Arrow each, with a signature of
 found in. Names, sizes and times of change are compared, as `ground.unchanged` does.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -16,11 +16,15 @@ from studies.run.directory import RunDir
 
 VERSION = 2  # of what is measured: raise it when a table changes
 SIGNATURE = b"found_in"
-SOURCES = ("scores.parquet/[!.]*.parquet", f"snapshots/*/{MANIFEST}", f"snapshots/*/{THINNED}")
+SOURCES = (
+    *("scores.parquet/[!.]*.parquet", "denoiser.parquet/[!.]*.parquet"),
+    *(f"snapshots/*/{MANIFEST}", f"snapshots/*/{THINNED}"),
+)
 
 
 def signature(run: RunDir) -> str:
-    """Return what changes with the scores of a run, its snapshots, its probe and its config."""
+    """Return what changes with the scores of a run, what is measured of its denoiser, its
+    snapshots, its probe and its config."""
     files = [run.config_file, run.probe / "certificate.json"]
     files += [path for pattern in SOURCES for path in sorted(run.path.glob(pattern))]
     return hash_json([VERSION, *_facts(run, files)])
@@ -31,6 +35,19 @@ def _facts(run: RunDir, files: Sequence[Path]) -> Iterator[tuple[str, int, int]]
         if path.exists():
             facts = path.stat()
             yield str(path.relative_to(run.path)), facts.st_size, facts.st_mtime_ns
+
+
+def found(
+    path: Path, run: RunDir, count: int, measure: Callable[[], Sequence[pd.DataFrame]]
+) -> Sequence[pd.DataFrame]:
+    """Return what was found in a run: the `count` tables that are kept at `path` or, if something
+    else was there to be measured, new ones, which are kept."""
+    now = signature(run)
+    tables: Sequence[pd.DataFrame] | None = kept_tables(path, now, count)
+    if tables is None:
+        tables = measure()
+        keep_tables(path, now, tables)
+    return tables
 
 
 def keep_tables(path: Path, signature: str, tables: Sequence[pd.DataFrame]) -> None:

@@ -3,47 +3,31 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from analysis.tables.coordinates import (
-    DENOISER,
-    Coordinate,
-    coordinate_curves,
-    denoiser_coordinates,
-    oracle_coordinates,
-    probe_coordinates,
-    swing_table,
-)
-from analysis.tables.emergence import (
-    distance_curves,
-    distance_means,
-    emergence_cells,
-    emergence_row,
-    growth_table,
-)
+from analysis.tables.coordinates import DENOISER
+from analysis.tables.emergence import growth_table
 from analysis.tables.emergence_over_seeds import (
     distance_differences,
     distances_over_seeds,
     emergence_over_seeds,
     growth_over_seeds,
 )
-from analysis.tables.obedience_over_seeds import obedience_over_seeds, obedience_times, refusals
+from analysis.tables.obedience_over_seeds import obedience_over_seeds, refusals
 from analysis.tables.swing_counts import concept_orders, swing_counts
-from analysis.tables.terminal_rates import terminal_laws, terminal_table
-from analysis.tables.trajectory import final_accuracy
+from analysis.tables.terminal_rates import terminal_laws
 from analysis.tables.variants import signal_laws, typical_times
 from ground.endings import Mistake
-from studies.findings.run_findings import Findings
+from studies.findings.seed_runs import tables_of_runs
 from studies.findings.study_tables import StudyTables
 from studies.run.measured import denoiser_parts, read_measured
 from studies.run.opened import Experiment
-from studies.run.provenance import ORACLE
-from studies.run_sets.run_set import RunSet, scores_by_run
+from studies.run_sets.run_set import RunSet
 
 CLOCK = ("level", "measure")
-OF_EACH_RUN = (distance_curves, distance_means, emergence_cells, emergence_row)
 
 
 @dataclass(frozen=True)
@@ -76,27 +60,16 @@ class SeedTables:
     unread: Mapping[str, str]
 
     @classmethod
-    def of(cls, findings: Findings, study: StudyTables) -> "SeedTables | None":
-        """Measure all runs; None where nothing is held out of what trains."""
+    def of(cls, run_set: RunSet, study: StudyTables, folder: Path) -> "SeedTables | None":
+        """Measure all runs, but for those whose tables are kept in `folder`; None where nothing is
+        held out of what trains."""
         if not {"train", "held_out"} <= {*study.curves["split"]}:
             return None
-        of_runs: list[list[pd.DataFrame]] = [[] for _ in OF_EACH_RUN]
-        coordinates: dict[str, list[Coordinate]] = {run: [] for run in study.about["run"]}
-        for scores in findings.of_each_run():
-            for tables, measure in zip(of_runs, OF_EACH_RUN, strict=True):
-                tables.append(measure(scores))
-            for one in probe_coordinates(scores):
-                coordinates[one.run].append(one)
-        for scores in _of_the_oracle(findings.run_set):
-            for one in oracle_coordinates(scores):
-                coordinates[one.run].append(one)
-        rows, unread = _denoiser_rows(findings)
-        for own in rows.values():
-            for one in denoiser_coordinates(own):
-                coordinates[one.run].append(one)
-        swings, curves, terminal = _of_coordinates(coordinates, study)
-        distances, means, cells, emergence = map(_joined, of_runs)
-        obedience, clock, refused = _of_denoiser(rows, study)
+        rows, unread = _denoiser_rows(run_set)
+        distances, means, cells, emergence, swings, curves, terminal, clock = tables_of_runs(
+            run_set, study, rows, folder
+        )
+        obedience, refused = _of_denoiser(rows, study)
         return cls(
             study=study,
             swings=swings,
@@ -195,23 +168,11 @@ def _joined(tables: Any) -> pd.DataFrame:
     return pd.concat([*tables], ignore_index=True)
 
 
-def _of_the_oracle(run_set: RunSet | None) -> Iterator[pd.DataFrame]:
-    """Yield what the oracle reads, of each run that it has read."""
-    if run_set is not None and any(
-        e.asks_the_oracle for e in map(run_set.experiment, run_set.members)
-    ):
-        try:
-            shown = run_set.shown(ORACLE)
-        except Mistake:
-            return  # nothing is read by it yet, or by another version
-        yield from scores_by_run(shown)
-
-
-def _denoiser_rows(findings: Findings) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+def _denoiser_rows(run_set: RunSet) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
     """Return the rows of `denoiser` of the runs that have all of them, by run; and of those whose
     rows cannot be read, why."""
     rows, unread = {}, {}
-    for experiment in findings.experiments:
+    for experiment in map(run_set.experiment, run_set.members):
         try:
             own = _rows_of(experiment)
         except Mistake as mistake:
@@ -228,32 +189,14 @@ def _rows_of(experiment: Experiment) -> pd.DataFrame:
     return read_measured(parts if whole else {}, experiment.run, experiment.label)
 
 
-def _of_coordinates(
-    coordinates: Mapping[str, list[Coordinate]], study: StudyTables
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Return swings, curves and terminal rates of all runs."""
-    final = final_accuracy(study.curves)
-    final = final[(final["split"] == "held_out") & (final["measure"] == "joint")]
-    joint = final.set_index("run")["accuracy"]
-    times = dict(iter(study.times.groupby("run")))
-    there = {run: own for run, own in coordinates.items() if own}
-    swings = {run: swing_table(own, times[run], joint[run]) for run, own in there.items()}
-    terminal = (terminal_table(own, swings[run]) for run, own in there.items())
-    curves = map(coordinate_curves, there.values())
-    return _joined(swings.values()), _joined(curves), _joined(terminal)
-
-
 def _of_denoiser(
     rows: Mapping[str, pd.DataFrame], study: StudyTables
-) -> tuple[pd.DataFrame, pd.DataFrame, dict[tuple[float, str], str]]:
-    """Return obedience over seeds, the clock of each run, and what is refused."""
+) -> tuple[pd.DataFrame, dict[tuple[float, str], str]]:
+    """Return obedience over seeds, and what is refused."""
     variants: dict[str, list[pd.DataFrame]] = {}
     refused: dict[tuple[float, str], str] = {}
     for run, own in rows.items():
         variants.setdefault(study.variants[run], []).append(own)
         refused |= refusals(own)
     curves = [obedience_over_seeds(runs, name) for name, runs in variants.items()]
-    columns = ["run", *CLOCK, "images_seen", "after", "by", "low", "high"]
-    none = pd.DataFrame(columns=columns)
-    clock = [*map(obedience_times, rows.values())]
-    return _joined(curves or [pd.DataFrame()]), _joined(clock or [none]), refused
+    return _joined(curves or [pd.DataFrame()]), refused

@@ -38,7 +38,7 @@ def write_study_report(study: Study, statuses: Sequence[RunStatus], folder: Path
     """
     run_set = RunSet(study.runs)
     tables, refused = StudyTables.of(run_set, folder / TABLES / KEPT)
-    more = _more(run_set, tables) if tables is not None else None
+    more = _more(run_set, tables, folder / TABLES / KEPT) if tables is not None else None
     statuses = [_with(status, refused.get(status.name, "")) for status in statuses]
     runs = _runs_table(run_set, statuses, tables)
     write_csv(folder / TABLES / "runs.csv", runs)
@@ -66,12 +66,12 @@ class _More(NamedTuple):
     unread: dict[str, str]
 
 
-def _more(run_set: RunSet, tables: StudyTables) -> _More:
+def _more(run_set: RunSet, tables: StudyTables, kept: Path) -> _More:
     begun = {*tables.about["run"]}
     read = run_set.only([member for member in run_set.members if member.name in begun])
-    findings = Findings.of(read)
-    found = elicited_of_runs(findings.experiments, tables.about)
-    return _More(findings.experiments, SeedTables.of(findings, tables), *found)
+    experiments = Findings.of(read).experiments
+    found = elicited_of_runs(experiments, tables.about)
+    return _More(experiments, SeedTables.of(read, tables, kept), *found)
 
 
 def _named(tables: StudyTables | None, more: _More | None) -> Iterator[tuple[str, pd.DataFrame]]:

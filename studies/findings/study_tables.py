@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from analysis.tables.variants import (
     typical_times,
 )
 from ground.endings import Mistake
-from studies.findings.found import keep_tables, kept_tables, signature
+from studies.findings.found import found
 from studies.findings.run_findings import Findings
 from studies.run_sets.members import StudyRun
 from studies.run_sets.run_set import RunSet
@@ -55,19 +55,21 @@ class StudyTables:
         folder: where they are kept. Returns the tables, None if there are no scores, and of each
         run whose scores cannot be read, by its name, why not.
         """
-        found: dict[str, Sequence[pd.DataFrame]] = {}
+        of_runs: dict[str, Sequence[pd.DataFrame]] = {}
         refused = {}
         for member in run_set.members:
             if any(member.run.scores.glob("[!.]*.parquet")):
+                path = folder / f"{member.run.path.name}.arrows"
+                measure = partial(_measured, run_set, member)
                 try:
-                    found[member.name] = _found(run_set, member, folder)
+                    of_runs[member.name] = found(path, member.run, len(MEASURES), measure)
                 except Mistake as mistake:
                     refused[member.name] = str(mistake)
-        if not found:
+        if not of_runs:
             return None, refused
-        begun = run_set.only([member for member in run_set.members if member.name in found])
+        begun = run_set.only([member for member in run_set.members if member.name in of_runs])
         about = begun.settings.rename(columns={"name": "run"})
-        joined = zip(*found.values(), strict=True)
+        joined = zip(*of_runs.values(), strict=True)
         return cls(about, *(pd.concat(each, ignore_index=True) for each in joined)), refused
 
     @property
@@ -174,16 +176,10 @@ class StudyTables:
         return row, column, joined.pivot(index=row, columns=column, values=values)
 
 
-def _found(run_set: RunSet, member: StudyRun, folder: Path) -> Sequence[pd.DataFrame]:
-    """Return the tables of one run: those that are kept or, of other scores, new ones. Raises
-    Mistake for scores that must not be read."""
-    path, now = folder / f"{member.run.path.name}.arrows", signature(member.run)
-    tables: Sequence[pd.DataFrame] | None = kept_tables(path, now, len(MEASURES))
-    if tables is None:
-        (scores,) = Findings.of(run_set.only([member])).of_each_run()
-        tables = [measure(scores) for measure in MEASURES]
-        keep_tables(path, now, tables)
-    return tables
+def _measured(run_set: RunSet, member: StudyRun) -> list[pd.DataFrame]:
+    """Return the tables of one run. Raises Mistake for scores that must not be read."""
+    (scores,) = Findings.of(run_set.only([member])).of_each_run()
+    return [measure(scores) for measure in MEASURES]
 
 
 def _is_numeric(column: pd.Series) -> bool:

@@ -5,7 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from analysis.tables.coordinates import swing_table
 from benchmarks.run_set import synthetic_config, write_run
+from studies.findings import seed_runs
 from studies.findings.study_report import PAGE, write_study_report
 from studies.run_sets.discovery import members_in
 from studies.run_sets.members import RunStatus, Study
@@ -95,6 +97,29 @@ def test_what_is_learned_alike_is_not_told_apart(report):
     assert "no run has ten cells with a product from .1 to .9" in page.text
     assert (tables["emergence"]["seeds"] == 0).all()
     assert len(tables["emergence_cells"]) == 8 * SNAPSHOTS
+
+
+@pytest.mark.slow
+def test_what_was_found_in_each_run_is_kept_and_the_tables_are_the_same(tmp_path, monkeypatch):
+    runs = [
+        write_run(tmp_path / "runs", synthetic_config(f"r{seed}", seed, 0.2, SNAPSHOTS, IMAGES))
+        for seed in range(2)
+    ]
+    measured: list[str] = []
+
+    def swings(coordinates, *rest):
+        measured.append(coordinates[0].run)
+        return swing_table(coordinates, *rest)
+
+    monkeypatch.setattr(seed_runs, "swing_table", swings)
+    _, first = report_of(tmp_path / "runs", tmp_path / "out")
+    _, again = report_of(tmp_path / "runs", tmp_path / "out")
+    assert measured == ["r0", "r1"] and [*first] == [*again]
+    for name, table in first.items():
+        pd.testing.assert_frame_equal(table, again[name])
+    measure_run(runs[1])  # its denoiser, and what the oracle reads
+    _, after = report_of(tmp_path / "runs", tmp_path / "out")
+    assert measured == ["r0", "r1", "r1"] and "obedience" in after
 
 
 def test_what_is_not_measured_is_said_in_one_line(tmp_path):
