@@ -181,8 +181,9 @@ def learning_law_figure(
             panel.set(xscale="log", yscale="log", title=f"{measure}\n{laws.get(measure, '')}")
             _few_ticks(panel.xaxis, times[setting], "{:g}".format)
             ends = _finite_ends(times)
-            _few_ticks(panel.yaxis, ends, short_count)
-            panel.set_ylim(ends.min() / 1.3, ends.max() * 1.3)
+            if len(ends):
+                _few_ticks(panel.yaxis, ends, short_count)
+                panel.set_ylim(ends.min() / 1.3, ends.max() * 1.3)
         figure.supxlabel(setting, fontsize=8)
         figure.supylabel("images seen until learned", fontsize=8)
         figure.legend(handles=_law_legend(), loc="outside upper center", ncols=3)
@@ -199,7 +200,7 @@ def _draw_times(panel: Axes, times: pd.DataFrame, setting: str) -> None:
     learned, x = np.isfinite(known), times[setting]
     look: Any = {"alpha": 0.5, "linewidths": 0.8}
     panel.scatter(x[learned], known[learned], s=10, color="#0072B2", **look)
-    late = times["after"][~learned]
+    late = times["after"].where(times["after"] > 0)[~learned]  # else no snapshot of it counts
     panel.scatter(
         x[~learned], late, s=22, marker="^", facecolor="none", edgecolor="#D55E00", **look
     )

@@ -101,24 +101,25 @@ def _fit(low: ndarray, high: ndarray, column: ndarray, others: ndarray) -> Fit:
 
     Its interval is where twice the loss of likelihood is at most R ln(1 + q²/f), q Student's 97.5 %
     quantile with f = R − (number of coefficients) degrees of freedom: his interval, where nothing
-    is censored.
+    is censored. A run of bracket (0, ∞) says nothing: it counts as censored, not among the R.
     """
     with np.errstate(divide="ignore"):
         low, high = np.log(low), np.log(high)
-    observed = np.isfinite(low) & np.isfinite(high)
-    runs, freedom = len(low), len(low) - 1 - others.shape[1]
+    observed, known = np.isfinite(low) & np.isfinite(high), np.isfinite(low) | np.isfinite(high)
+    runs, freedom = len(low), known.sum() - 1 - others.shape[1]
     censored = int((~observed).sum())
     if 2 * censored > runs or freedom < 1:
         return Fit(np.nan, Interval(np.nan, np.nan), runs, censored)
+    low, high, column, others, observed = (a[known] for a in (low, high, column, others, observed))
     floor = np.median((high - low)[observed]) / 10
     best, peak = _most_likely(low, high, np.column_stack([others, column]), floor)
-    allowed = runs * np.log1p(student.ppf(0.975, freedom) ** 2 / freedom)
+    allowed = len(low) * np.log1p(student.ppf(0.975, freedom) ** 2 / freedom)
 
     def excess(value: float) -> float:
         offset = value * column
         return 2 * (peak - _most_likely(low - offset, high - offset, others, floor)[1]) - allowed
 
-    step = max(floor, np.std(low[observed]) / np.sqrt(runs))
+    step = max(floor, np.std(low[observed]) / np.sqrt(len(low)))
     ends = [_root(excess, best[-1], side * step) for side in (-1, 1)]
     return Fit(float(best[-1]), Interval(*ends), runs, censored)
 

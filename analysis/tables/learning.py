@@ -39,8 +39,8 @@ def learning_time_table(scores: pd.DataFrame, threshold: float = 0.8) -> pd.Data
         {"split": split, "measure": measure, **_time(curve, threshold)}
         for split, measure, curve in _curves(trained)
     ]
-    table = pd.DataFrame(rows)
-    table.insert(0, "run", trained["run"].iloc[0])
+    table = pd.DataFrame(rows, columns=["split", "measure", *NOWHERE])
+    table.insert(0, "run", scores["run"][~scores["run"].isin(BASELINES)].iloc[0])
     return table
 
 

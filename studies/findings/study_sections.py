@@ -93,7 +93,7 @@ def time_text(row: Any) -> str:
     runs, censored = int(row["runs"]), int(row["censored"])
     if np.isnan(row["images_seen"]):
         return f"not known: in {censored} of {runs} not between snapshots"
-    late = f"; {censored} of {runs} not in time" if censored else ""
+    late = f"; in {censored} of {runs} not between snapshots" if censored else ""
     return f"{row['images_seen']:,.0f} [{row['low']:,.0f}, {row['high']:,.0f}]{late}"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.tables.learning import final_joint, learning_time_table, turn_table
-from analysis.tables.trajectory import accuracy_curves, concept_trajectories
+from analysis.tables.trajectory import BASELINES, accuracy_curves, concept_trajectories
 from analysis.tables.variants import (
     curves_over_seeds,
     differences_from_first,
@@ -177,8 +177,11 @@ class StudyTables:
 
 
 def _measured(run_set: RunSet, member: StudyRun) -> list[pd.DataFrame]:
-    """Return the tables of one run. Raises Mistake for scores that must not be read."""
+    """Return the tables of one run. Raises Mistake for scores that must not be read, and if none is
+    of an image that was drawn."""
     (scores,) = Findings.of(run_set.only([member])).of_each_run()
+    if scores["run"].isin(BASELINES).all():
+        raise Mistake("nothing that it drew is scored yet")
     return [measure(scores) for measure in MEASURES]
 
 

@@ -104,6 +104,14 @@ def test_too_much_censoring_gives_no_estimate():
     assert np.isnan([fit.estimate, *fit.interval]).all() and fit.censored == 2
 
 
+def test_a_run_that_says_nothing_counts_as_censored_and_moves_nothing():
+    low, high = brackets(np.array([50.0, 60, 80, 110]))
+    without = typical_time(low, high)
+    beside = typical_time(np.append(low, 0), np.append(high, np.inf))
+    assert (beside.runs, beside.censored) == (5, 1)
+    assert (beside.estimate, beside.interval) == (without.estimate, without.interval)
+
+
 def test_wrong_times_are_refused():
     with pytest.raises(ValueError, match="increasing times above 0"):
         learning_times(np.array([0.0, 1]), np.zeros(2))
