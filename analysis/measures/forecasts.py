@@ -13,6 +13,7 @@ from numpy import ndarray
 from analysis.measures.dynamics import largest_rise
 
 NORMAL_MEDIAN = 0.6745  # of the size of a standard normal number
+NUM_DRAWS = 999
 LEAST_FALL = 0.05  # of obedience or a coordinate: what `swing` asks of a turn
 
 
@@ -103,6 +104,17 @@ def scatter(curves: Float[ndarray, "*runs times"]) -> Float[ndarray, "*runs"]:
     if curves.shape[-1] < 3:
         return np.zeros(curves.shape[:-1])
     return np.median(np.abs(np.diff(curves, 2)), axis=-1) / (NORMAL_MEDIAN * np.sqrt(6))
+
+
+def scatter_fall(curve: Float[ndarray, " times"], *, rng: np.random.Generator) -> float:
+    """How far independent noise with the `scatter` of a curve falls by chance: 95 % of curves of
+    nothing but such noise, whose scatter is estimated too, have no larger fall. Infinite for fewer
+    than three times, whose scatter nothing tells."""
+    if len(curve) < 3:
+        return np.inf
+    noise = rng.normal(size=(NUM_DRAWS, len(curve)))
+    falls = largest_rise(-noise).height / scatter(noise)
+    return float(scatter(curve[None])[0] * np.quantile(falls, 0.95))
 
 
 def _turn(x: ndarray, turns: ndarray, start: ndarray) -> Turn:

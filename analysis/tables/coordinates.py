@@ -10,13 +10,14 @@ A snapshot counts where the instrument is sure of half of its images at least: w
 images of no scene is no place of a path. The denoiser itself sees at all of them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from analysis.measures.cross_fitted import cross_fitted_swing
+from analysis.measures.forecasts import scatter_fall
 from analysis.tables.trajectory import BASELINES, MOST_UNSURE
 
 DENOISER = "denoiser"
@@ -155,7 +156,9 @@ def swing_table(
     is held out, at the last snapshot.
 
     Returns run, instrument, measure, fall (R), low, high, start, end (images seen, of the
-    largest fall), counting (how many snapshots count), snapshots (of how many), swings (null where
+    largest fall), scatter_fall (what one snapshot's scatter about its neighbours makes of a curve
+    that does not fall: `forecasts.scatter_fall`), counting (how many snapshots count), snapshots
+    (of how many), swings, beyond (whether it swings, and R is above scatter_fall; both null where
     there is no R) and gate: why the run is not judged, or "".
     """
     rows = []
@@ -165,12 +168,12 @@ def swing_table(
         gate = gate or (TOO_LITTLE if found["swings"] is None else "")
         counting = int(one.counting.sum())
         about = {"counting": counting, "snapshots": len(one.counting), "gate": gate}
-        rows.append({**one.names, **found, **about})
+        rows.append({**one.names, **found, **_beyond(one, found), **about})
     columns = [
         *("run", *AXIS, "fall", "low", "high", "start", "end"),
-        *("counting", "snapshots", "swings", "gate"),
+        *("scatter_fall", "counting", "snapshots", "swings", "beyond", "gate"),
     ]
-    return pd.DataFrame(rows, columns=columns).astype({"swings": "boolean"})
+    return pd.DataFrame(rows, columns=columns).astype({"swings": "boolean", "beyond": "boolean"})
 
 
 def _swing(one: Coordinate) -> dict[str, Any]:
@@ -181,6 +184,15 @@ def _swing(one: Coordinate) -> dict[str, Any]:
     start, end = one.images_seen[one.counting][[found.start, found.end]]
     ends = {"start": start, "end": end, "swings": found.swings}
     return {"fall": found.fall, "low": found.low, "high": found.high, **ends}
+
+
+def _beyond(one: Coordinate, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Images and scenes are redrawn within snapshots: that tells no turn from a snapshot that lies
+    apart from the next for no other reason than the last steps of training."""
+    if found["swings"] is None:
+        return {"scatter_fall": np.nan, "beyond": None}
+    scatter = scatter_fall(one.values[one.counting], rng=np.random.default_rng(DRAWS))
+    return {"scatter_fall": scatter, "beyond": found["swings"] and found["fall"] > scatter}
 
 
 def _gate(one: Coordinate, times: pd.DataFrame, joint: float) -> str:

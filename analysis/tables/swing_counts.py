@@ -16,20 +16,25 @@ from analysis.measures.verdicts import share
 from analysis.tables.coordinates import AXIS, DRAWS
 
 GATED = "undecided (gate)"
+ALL = "all"  # instead of a variant
+NOTHING = {"mean_fall": np.nan, "p": np.nan}
 FEWEST_SNAPSHOTS = 3  # up, and back
 
 
 def swing_counts(swings: pd.DataFrame, curves: pd.DataFrame, about: pd.DataFrame) -> pd.DataFrame:
-    """Count the runs of each variant that turn back, and test the mean over its seeds beside.
+    """Count the runs of each variant, and of all of them, that turn back; test the mean over the
+    seeds of each beside.
 
     swings, curves: as `coordinates.swing_table` and `coordinates.coordinate_curves` return them, of
     any runs. The test is `swing_test.mean_swing_test` of minus the coordinate, at the snapshots
     that count in every seed.
 
-    Returns variant, instrument, measure, swings (runs that turn back, gate or not), runs,
-    passed (those that pass the gate), share, low, high (Clopper–Pearson), verdict (whether most
-    runs turn back: holds, fails or undecided; "undecided (gate)" if a run does not pass), mean_fall
-    (of the mean over seeds), p, and untested: why there is no test, or "".
+    Returns variant (or ALL, if there are several), instrument, measure, swings (runs that turn
+    back, gate or not), beyond (those that do by more than their snapshots scatter), runs, passed
+    (those that pass the gate), share, low, high (of swings; Clopper–Pearson), verdict (whether most
+    runs turn back: holds, fails or undecided; "undecided (gate)" if a run does not pass),
+    beyond_verdict (the same of beyond), mean_fall (of the mean over seeds), p, and untested: why
+    there is no test, or "".
     """
     joined = swings.merge(about[["run", "variant"]], on="run")
     by_axis = {key: own for key, own in curves.groupby(["run", *AXIS])}
@@ -38,32 +43,36 @@ def swing_counts(swings: pd.DataFrame, curves: pd.DataFrame, about: pd.DataFrame
         names = dict(zip(["variant", *AXIS], key, strict=True))
         seeds = [by_axis[(run, *key[1:])] for run in own["run"]]
         rows.append({**names, **_counted(own), **_tested(seeds)})
+    if joined["variant"].nunique() > 1:
+        for axis, own in joined.groupby([*AXIS], sort=False):
+            names = {"variant": ALL, **dict(zip(AXIS, axis, strict=True))}
+            rows.append({**names, **_counted(own), **NOTHING, "untested": "variants differ"})
     columns = [
-        *("variant", *AXIS, "swings", "runs", "passed", "share", "low", "high", "verdict"),
-        *("mean_fall", "p", "untested"),
+        *("variant", *AXIS, "swings", "beyond", "runs", "passed", "share", "low", "high"),
+        *("verdict", "beyond_verdict", "mean_fall", "p", "untested"),
     ]
     return pd.DataFrame(rows, columns=columns)
 
 
 def _counted(own: pd.DataFrame) -> dict[str, Any]:
-    count, runs = int(own["swings"].fillna(False).sum()), len(own)
-    passed = int((own["gate"] == "").sum())
-    found = share("MOST", count, runs)
+    runs, passed = len(own), int((own["gate"] == "").sum())
+    swings, beyond = (int(own[name].fillna(False).sum()) for name in ("swings", "beyond"))
+    found, further = (share("MOST", count, runs) for count in (swings, beyond))
     return {
-        **{"swings": count, "runs": runs, "passed": passed, "share": found.effect},
-        **{"low": found.interval.low, "high": found.interval.high},
+        **{"swings": swings, "beyond": beyond, "runs": runs, "passed": passed},
+        **{"share": found.effect, "low": found.interval.low, "high": found.interval.high},
         "verdict": found.word if passed == runs else GATED,
+        "beyond_verdict": further.word if passed == runs else GATED,
     }
 
 
 def _tested(seeds: Sequence[pd.DataFrame]) -> dict[str, Any]:
-    nothing = {"mean_fall": np.nan, "p": np.nan}
     if len(seeds) < FEWEST:
-        return {**nothing, "untested": f"needs {FEWEST} seeds, has {len(seeds)}"}
+        return {**NOTHING, "untested": f"needs {FEWEST} seeds, has {len(seeds)}"}
     counting = [one[one["counts"]].set_index("images_seen")["coordinate"] for one in seeds]
     together = pd.concat(counting, axis=1, join="inner").sort_index()
     if len(together) < FEWEST_SNAPSHOTS:
-        return {**nothing, "untested": f"{len(together)} snapshots count in every seed"}
+        return {**NOTHING, "untested": f"{len(together)} snapshots count in every seed"}
     found = mean_swing_test(-together.to_numpy().T, rng=np.random.default_rng(DRAWS))
     return {"mean_fall": found.rise, "p": found.p, "untested": ""}
 

@@ -14,7 +14,7 @@ from diffusion.snapshots import THINNED
 from ground.files import MANIFEST, hash_json, whole_file
 from studies.run.directory import RunDir
 
-VERSION = 2  # of what is measured: raise it when a table changes
+VERSION = 3  # of what is measured: raise it when a table changes
 SIGNATURE = b"found_in"
 SOURCES = (
     *("scores.parquet/[!.]*.parquet", "denoiser.parquet/[!.]*.parquet"),

@@ -165,49 +165,49 @@ def _turns(tables: SeedTables) -> Section:
         "joint accuracy ends at .5 or above; obedience is judged always.",
         "Most: the 95 % interval (Clopper–Pearson) of the share lies above one half; fails if "
         "below. With fewer than six seeds it cannot hold.",
+        "Beyond scatter: the run turns back, and falls by more than the 95 % quantile of what "
+        "noise falls that is as large as a snapshot's distance from its neighbours. Images and "
+        "scenes are redrawn within snapshots, so the first count alone says nothing of that noise.",
         "Beside it, p of a test whether the mean over seeds falls, at the snapshots that count in "
-        "every seed; and, for softmax, how many runs fall by more than the noise of their images. "
-        "How often each calls what does not turn turning stands in docs/explanations/intervals.md.",
+        "every seed. How often each calls what does not turn turning stands in "
+        "docs/explanations/intervals.md.",
     ]
     if len(shown) < len(counts):
         notes.append(f"The other instruments are in {FOLDER}/swing_counts.csv.")
-    rows = [_turn_row(row, tables) for row in shown.to_dict("records")]
+    rows = [_turn_row(row) for row in shown.to_dict("records")]
     return Section("Do paths turn back?", [(caption, figure)], rows, notes, _turning(tables))
 
 
 def _turning(tables: SeedTables) -> str:
+    """Return what is shown of all runs of a variant, or of all variants together."""
     counts = tables.swing_counts
     told = [
-        f"{row['measure']} in {row['variant']} by {row['instrument']}"
-        for row in counts[counts["verdict"] == "holds"].to_dict("records")
+        f"{row['measure']} in {row['variant']} by {row['instrument']} "
+        f"({row['beyond']} of {row['runs']})"
+        for row in counts[counts["beyond_verdict"] == "holds"].to_dict("records")
     ]
     of_images = tables.swings[tables.swings["instrument"] == "softmax"]
     judged = of_images[of_images["gate"] == ""]["run"].nunique()
     runs = of_images["run"].nunique()
     first = (
-        f"Most runs turn back: {_listed(told)}."
+        f"Most runs turn back by more than their snapshots scatter: {_listed(told)}."
         if told
-        else "That most runs turn back is shown nowhere."
+        else "That most runs turn back by more than their snapshots scatter is shown nowhere."
     )
     gated = f" {judged} of {runs} runs pass the gate of the probe's readings."
     return first + (gated if judged < runs else "")
 
 
-def _turn_row(row: Any, tables: SeedTables) -> dict[str, str]:
-    turns = tables.study.turn_counts
-    same = (turns["variant"] == row["variant"]) & (turns["measure"] == row["measure"])
-    beyond = turns[same] if row["instrument"] == "softmax" else turns[:0]
+def _turn_row(row: Any) -> dict[str, str]:
     return {
         "variant": row["variant"],
         "concept": row["measure"],
         "instrument": row["instrument"],
         "turn back": _share(row, "swings", "runs"),
+        "beyond scatter": f"{row['beyond']} of {row['runs']}",
         "pass the gate": f"{row['passed']} of {row['runs']}",
         "most": row["verdict"],
         "mean over seeds falls": row["untested"] or f"{row['mean_fall']:.2f}, p = {row['p']:.2g}",
-        "beyond noise": "; ".join(
-            f"{t['turning']} of {t['runs']}" for t in beyond.to_dict("records")
-        ),
     }
 
 

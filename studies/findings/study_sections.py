@@ -17,6 +17,7 @@ from analysis.tables.trajectory import in_reading_order
 from studies.findings.study_tables import StudyTables
 
 SPLITS = ("held_out", "train")  # what is shown first, if there is such
+MOST_IMAGES = 1e9
 LEARNED = (
     "Learned: read as asked in 80 % of the images, by an isotonic fit; linear between two "
     "snapshots in ln(images seen)."
@@ -94,7 +95,12 @@ def time_text(row: Any) -> str:
     if np.isnan(row["images_seen"]):
         return f"not known: in {censored} of {runs} not between snapshots"
     late = f"; in {censored} of {runs} not between snapshots" if censored else ""
-    return f"{row['images_seen']:,.0f} [{row['low']:,.0f}, {row['high']:,.0f}]{late}"
+    return f"{row['images_seen']:,.0f} [{row['low']:,.0f}, {_upper(row['high'])}]{late}"
+
+
+def _upper(images: float) -> str:
+    """Return the end of an interval; two seeds may leave it as good as open."""
+    return f"{images:,.0f}" if images < MOST_IMAGES else "∞"
 
 
 def _said(split: str) -> str:

@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
+from analysis.measures.dynamics import largest_rise
 from analysis.measures.forecasts import (
     first_above,
     predicted_turn,
     root_mean_square,
     same_order,
     scatter,
+    scatter_fall,
     seen_turn,
     skill,
     stays,
@@ -96,3 +98,15 @@ def test_scatter_is_that_of_noise_and_not_of_the_curve_beneath():
 )
 def test_an_order_is_right_if_every_pair_is(predicted, measured, answer):
     assert same_order(*(np.array(t, float) for t in (predicted, measured))) is answer
+
+
+def test_one_of_twenty_curves_of_noise_falls_beyond_its_scatter():
+    """Of 400: .095 is four standard errors above .05. A step of 8 errors down is beyond."""
+    rng = np.random.default_rng(0)
+    flat = 0.1 * rng.normal(size=(400, 27))
+    falling = flat - 0.8 * (np.arange(27) > 15)
+    beyond = [
+        np.mean([largest_rise(-c).height > scatter_fall(c, rng=rng) for c in curves])
+        for curves in (flat, falling)
+    ]
+    assert beyond[0] <= 0.095 and beyond[1] > 0.95

@@ -32,7 +32,8 @@ def curves_of(curves: list[np.ndarray]) -> pd.DataFrame:
 def swings_of(swings: list[bool | None], gates: list[str]) -> pd.DataFrame:
     runs = [f"r{i}" for i in range(len(swings))]
     table = pd.DataFrame({"run": runs, "swings": swings, "gate": gates})
-    return table.assign(instrument="softmax", measure="color").astype({"swings": "boolean"})
+    table = table.assign(instrument="softmax", measure="color", beyond=swings)
+    return table.astype({"swings": "boolean", "beyond": "boolean"})
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,15 @@ def test_six_of_six_is_most_and_a_gate_makes_undecided(swinging, gated, verdict)
     assert (row["swings"], row["runs"], row["passed"]) == (swinging, 6, 6 - gated)
     assert (row["low"], row["high"]) == clopper_pearson(swinging, 6)
     assert row["verdict"] == verdict
+
+
+def test_variants_are_counted_together_too_and_what_scatters_apart():
+    swings = swings_of([True] * 6, [""] * 6).assign(beyond=[True] + [False] * 5)
+    about = about_of(6).assign(variant=["v", "v", "v", "w", "w", "w"])
+    counted = swing_counts(swings, curves_of([DIP] * 6), about).set_index("variant")
+    assert counted["swings"].to_dict() == {"v": 3, "w": 3, "all": 6}
+    assert counted["verdict"].to_dict() == {"v": "undecided", "w": "undecided", "all": "holds"}
+    assert counted.loc["all", ["beyond", "beyond_verdict"]].tolist() == [1, "undecided"]
 
 
 def test_the_mean_over_seeds_is_tested_beside():
