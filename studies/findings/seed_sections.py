@@ -18,6 +18,7 @@ from analysis.figures.style import short_count
 from analysis.measures.cross_fitted import SWING
 from analysis.report.study import Section
 from analysis.tables.coordinates import DENOISER
+from analysis.tables.swing_counts import ALL
 from studies.findings.seed_tables import SeedTables
 from studies.findings.study_sections import time_text
 
@@ -149,7 +150,8 @@ def _laws(tables: SeedTables) -> list[str]:
 
 def _turns(tables: SeedTables) -> Section:
     counts = tables.swing_counts
-    shown = counts if len(counts) <= MOST_ROWS else counts[counts["instrument"] == "softmax"]
+    chosen = (counts["variant"] == ALL) | (counts["instrument"] == "softmax")
+    shown = counts if len(counts) <= MOST_ROWS else counts[chosen]
     caption = (
         f"How far the coordinate of the held-out combinations falls in each run, on images that "
         f"did not choose where. Beyond {SWING:g} (dashed) a run turns back, if its interval lies "
@@ -173,7 +175,7 @@ def _turns(tables: SeedTables) -> Section:
         "docs/explanations/intervals.md.",
     ]
     if len(shown) < len(counts):
-        notes.append(f"The other instruments are in {FOLDER}/swing_counts.csv.")
+        notes.append(f"All instruments of each variant are in {FOLDER}/swing_counts.csv.")
     rows = [_turn_row(row) for row in shown.to_dict("records")]
     return Section("Do paths turn back?", [(caption, figure)], rows, notes, _turning(tables))
 
