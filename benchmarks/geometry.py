@@ -1,6 +1,6 @@
 """Where the geometry of a code stops being seen: known manifolds, with noise added until it fails.
 
-Command: python benchmarks/geometry.py      (one core, about a minute)
+Command: python benchmarks/geometry.py      (one core, some minutes)
 
 Codes are on a 16×16 grid in 256 dimensions, read with 6 noises; noise is the root mean squared norm
 of a reading's noise over that of the code. Tables in Markdown, and one line of JSON at the end.
@@ -8,13 +8,14 @@ of a reading's noise over that of the code. Tables in Markdown, and one line of 
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from analysis.measures.geometry import Shape, measure_geometry, one_circle, shape_of
-from analysis.measures.homology import TORUS, persistence
+from analysis.measures.homology import TORUS, loop_lengths, persistence
 from analysis.measures.ideal_codes import (
     angles,
     clifford_torus,
@@ -24,6 +25,7 @@ from analysis.measures.ideal_codes import (
     solid_torus,
     with_noise,
 )
+from analysis.measures.structureless import noise_line
 
 GRID, WIDTH, SEEDS = 16, 256, 6
 NOISE = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -35,6 +37,61 @@ MANIFOLDS: Mapping[str, tuple[Any, Shape]] = {  # what makes a code of angles, w
     "Clifford torus": (clifford_torus, "factorized"),
     "two populations": (populations, "hyper-factorized"),
 }
+
+
+def gaussian(dimensions: int, rng: np.random.Generator) -> np.ndarray:
+    """Return noise, of a like variance in all dimensions."""
+    return rng.normal(size=(GRID**2, dimensions))
+
+
+def decaying(rng: np.random.Generator) -> np.ndarray:
+    """Return noise of a few large and many small dimensions."""
+    return gaussian(WIDTH, rng) / np.sqrt(np.arange(1, WIDTH + 1))
+
+
+def even(dimensions: int, rng: np.random.Generator) -> np.ndarray:
+    """Return places in a square, or a cube."""
+    return rng.random((GRID**2, dimensions))
+
+
+def cloud(name: str, noise: float, rng: np.random.Generator) -> np.ndarray:
+    """Return the places of a manifold, in noise."""
+    code = MANIFOLDS[name][0](angles(GRID), angles(GRID))
+    return with_noise(code, 1, 64, noise, rng=rng).reshape(GRID**2, 64)
+
+
+def sheet(noise: float, rng: np.random.Generator) -> np.ndarray:
+    """Return the code of two features with ends, which bends and has no hole, in noise."""
+    half = angles(GRID, periodic=False)
+    return with_noise(clifford_torus(half, half), 1, 64, noise, rng=rng).reshape(GRID**2, 64)
+
+
+Cloud = Callable[[np.random.Generator], np.ndarray]  # of 256 points
+NO_HOLES: Mapping[str, Cloud] = {
+    "Gaussian, 2 dimensions": partial(gaussian, 2),
+    "Gaussian, 4 dimensions": partial(gaussian, 4),
+    "Gaussian, 64 dimensions": partial(gaussian, 64),
+    "Gaussian, variances 1, 1/2, 1/3 and so on": decaying,
+    "even in a square": partial(even, 2),
+    "even in a cube": partial(even, 3),
+    "sheet": partial(sheet, 0.0),
+    "sheet, noise .2": partial(sheet, 0.2),
+}
+HOLES: Mapping[str, Cloud] = {
+    f"{name}, noise {noise:g}": partial(cloud, name, noise)
+    for name in ("3-D torus", "Clifford torus")
+    for noise in TORUS_NOISE
+}
+
+
+def holes(make: Cloud, repeats: int) -> list[int]:
+    """Return how many bars of dimension 1 pass the line of their cloud, of so many clouds."""
+    found = []
+    for i in range(repeats):
+        points = make(np.random.default_rng(i))
+        line = noise_line(points, rng=np.random.default_rng([i, 1]))
+        found.append(int((loop_lengths(points) > line).sum()))
+    return found
 
 
 def told(name: str, noise: float, repeats: int) -> dict[str, int]:
@@ -102,6 +159,12 @@ def main() -> None:
             {n: [f"{w:.2f}" for w in row] for n, row in windows.items()},
         )
     )
+    print(f"\nClouds with a bar beyond the line, of {20 * repeats} without a hole:\n")
+    false = {name: np.count_nonzero(holes(make, 20 * repeats)) for name, make in NO_HOLES.items()}
+    print(table(["cloud", "false alarms"], {name: [count] for name, count in false.items()}))
+    print(f"\nMean number of bars beyond the line, of {repeats} tori, which have two:\n")
+    seen = {name: np.mean(holes(make, repeats)) for name, make in HOLES.items()}
+    print(table(["cloud", "bars"], {name: [f"{mean:.1f}"] for name, mean in seen.items()}))
     coverage = {seeds: covered(seeds, 10 * repeats) for seeds in (3, 4, 6)}
     print(f"\nIntervals of κ that hold the truth, by noises: {coverage}\n")
     wrong = sum(cell["wrong"] for row in found.values() for cell in row.values())

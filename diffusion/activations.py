@@ -132,6 +132,12 @@ def swap(basis: Float[Tensor, "d k"] | None) -> Edit:
     return edit
 
 
+def add(direction: Float[Tensor, "n d"]) -> Edit:
+    """Edit that adds a direction to every activation of a batch, as `flat` without pooling writes
+    it."""
+    return lambda x: x + direction.to(x).view_as(x)
+
+
 @torch.no_grad()
 def read_while_drawing(
     denoiser: Denoiser,
@@ -189,3 +195,22 @@ def draw_swapped(
             return denoiser.predict(x_t, t.expand(len(x_t)), condition)
 
         return sample(denoise, make_scheduler(), torch.cat((x_T, x_T))).chunk(2)[0]
+
+
+@torch.no_grad()
+def draw_steered(
+    denoiser: Denoiser,
+    inputs: Tensor,
+    make_scheduler: Callable[[], Any],
+    x_T: Float[Tensor, "n c h w"],
+    added: Callable[[int], Mapping[str, Float[Tensor, "n d"]]],
+) -> Float[Tensor, "n c h w"]:
+    """Images x_0 of `inputs` drawn from x_T while directions are added at every step: `added` says
+    of a timestep which, by site."""
+
+    def denoise(x_t: Tensor, t: Tensor) -> Tensor:
+        edits = {name: add(direction) for name, direction in added(int(t)).items()}
+        with editing(denoiser, edits):  # the conditioner is a site too, so it is asked anew
+            return denoiser.predict(x_t, t.expand(len(x_t)), denoiser.encode(inputs))
+
+    return sample(denoise, make_scheduler(), x_T)

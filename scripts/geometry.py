@@ -1,7 +1,8 @@
 """Measure how the inside of trained models represents what it is told: by site, level and step.
 
 Writes tables and figures: how two features couple, share directions and spread over harmonics,
-Betti numbers, displacements and, with --swap, what moves if a subspace is exchanged.
+Betti numbers, displacements and, with --swap and --steer, what moves if a subspace is exchanged
+or a direction is added.
 """
 
 from dataclasses import dataclass
@@ -23,12 +24,15 @@ class Arguments:
         list_sites: print the sites of the model, then stop.
         sites: names of modules; without them the conditioner and all blocks of the U-Net.
         levels: signal fractions of what the network sees; each is read at the nearest drawing step.
-        steps: of snapshots that all runs have, or all; without it the last one.
+        steps: of snapshots that all runs have, or all; without it 0 and the last one.
         grid: places of x and of y, of runs on bumps; words have as many values as there are.
         noise_seeds: noises from which every condition is drawn.
         pooled: keep the mean over space of every channel, not every pixel.
         homology: of runs on bumps, Betti numbers of the code.
         swap: of runs on bumps, exchange the subspaces of x and y at every site; read what moves.
+        steer: of runs on bumps, places of the grid by which x, and then y, is to be moved by a
+            direction that is added at every site; read what moves.
+        umap: draw maps of the codes at the last step, a picture only; needs umap-learn.
         memory_mb: most memory that the readings of one site and level may take.
         out: folder for tables and figures.
     """
@@ -43,6 +47,8 @@ class Arguments:
     pooled: bool = False
     homology: bool = True
     swap: bool = False
+    steer: tuple[int, ...] = ()
+    umap: bool = False
     memory_mb: int = 2048
     out: Path = Path("geometry")
 
@@ -56,8 +62,9 @@ def check_arguments(arguments: Arguments) -> None:
         )
     if not 2 <= arguments.grid <= 32:
         raise Mistake(f"--grid: got {arguments.grid}, allowed 2 to 32 places of each coordinate")
-    if arguments.swap and arguments.pooled:
-        raise Mistake("--swap: allowed without --pooled alone: a swap exchanges every pixel's part")
+    if (arguments.swap or arguments.steer) and arguments.pooled:
+        flag = "--swap" if arguments.swap else "--steer"
+        raise Mistake(f"{flag}: allowed without --pooled alone: an edit changes every pixel's part")
     if not arguments.levels:
         raise Mistake("--levels: got none, allowed signal fractions such as 0.2 0.8")
 
@@ -78,7 +85,8 @@ def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
     check_arguments(arguments)
     steps = asked_steps(arguments.steps)
-    from studies.geometry.command import Asked, geometry, list_sites
+    from studies.geometry.asked import Asked
+    from studies.geometry.command import geometry, list_sites
 
     if arguments.list_sites:
         return list_sites(arguments.run, say)
@@ -91,6 +99,8 @@ def main() -> None:
         pooled=arguments.pooled,
         homology=arguments.homology,
         swap=arguments.swap,
+        steer=arguments.steer,
+        umap=arguments.umap,
         memory_mb=arguments.memory_mb,
     )
     geometry(arguments.run, asked, arguments.out, say)

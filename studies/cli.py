@@ -39,7 +39,7 @@ ALONE = {"RANK": "0", "WORLD_SIZE": "1"}  # say the same as nothing
 STARTED = time.monotonic()
 SEVERAL_VALUES = (
     *("--prompt", "--and", "--not", "--steps", "--run", "--against", "--levels", "--tables"),
-    *("--concepts", "--sites", "--fit"),
+    *("--concepts", "--sites", "--fit", "--steer"),
     "--world.held-out",
     "--evaluate.denoiser.levels",
     "--evaluate.interventions",

@@ -149,12 +149,14 @@ class Geometry:
         numbers: estimates by NAMES; nan where noise leaves nothing to divide by.
         intervals: 95 % over noise seeds, each left out in turn (jackknife, Student's t); nan with
             two seeds.
+        left_out: of each number, the estimates without each of the seeds; none with two seeds.
         noise: root mean squared norm of the noise of a reading, over that of the code.
         naive_pr: participation ratio of the mean code, whose noise counts as structure.
     """
 
     numbers: Mapping[str, float]
     intervals: Mapping[str, Interval]
+    left_out: Mapping[str, Float[ndarray, " seeds"]]
     noise: float
     naive_pr: float
 
@@ -172,7 +174,9 @@ def measure_geometry(codes: Float[ndarray, "seeds x y d"]) -> Geometry:
     signal = numbers["v_f"] + numbers["v_g"] + numbers["v_h"]
     spread = products.parts.whole.var(0, ddof=1).sum(-1).mean()
     noise = float(np.sqrt(_ratio(float(spread), signal)))
-    return Geometry(numbers, _jackknife(products, numbers), noise, naive_pr(codes))
+    left_out = _left_out(products)
+    intervals = {name: jackknife(numbers[name], left_out[name]) for name in NAMES}
+    return Geometry(numbers, intervals, left_out, noise, naive_pr(codes))
 
 
 def naive_pr(codes: Float[ndarray, "seeds x y d"]) -> float:
@@ -183,19 +187,20 @@ def naive_pr(codes: Float[ndarray, "seeds x y d"]) -> float:
     return _ratio(float(np.trace(gram)) ** 2, float((gram**2).sum()))
 
 
-def _jackknife(products: Products, numbers: Mapping[str, float]) -> dict[str, Interval]:
+def _left_out(products: Products) -> dict[str, ndarray]:
     seeds = products.seeds
     if seeds < FEWEST_FOR_AN_INTERVAL:
-        return dict.fromkeys(numbers, Interval(np.nan, np.nan))
-    left_out = [products.numbers(np.arange(seeds) != seed) for seed in range(seeds)]
-    return {
-        name: _student(value, np.array([one[name] for one in left_out]))
-        for name, value in numbers.items()
-    }
+        return dict.fromkeys(NAMES, np.zeros(0))
+    found = [products.numbers(np.arange(seeds) != seed) for seed in range(seeds)]
+    return {name: np.array([one[name] for one in found]) for name in NAMES}
 
 
-def _student(value: float, left_out: Float[ndarray, " seeds"]) -> Interval:
+def jackknife(value: float, left_out: Float[ndarray, " seeds"]) -> Interval:
+    """Interval, 95 %, of an estimate, from estimates without each of the seeds (Student's t); nan
+    without any."""
     seeds = len(left_out)
+    if seeds < FEWEST_FOR_AN_INTERVAL:
+        return Interval(np.nan, np.nan)
     error = np.sqrt((seeds - 1) * left_out.var())
     half = float(stats.t.ppf(0.975, seeds - 1) * error)
     return Interval(value - half, value + half)

@@ -84,6 +84,27 @@ def persistence(
 
     Raises ValueError for fewer points than the threshold needs, and points that are all alike.
     """
+    distances, threshold = _edges(points, most_points, start)
+    return Persistence(_diagrams(distances, threshold, DIMENSIONS), threshold, len(distances))
+
+
+def loop_lengths(
+    points: Float[ndarray, "n d"], most_points: int = MOST_POINTS, start: int = 0
+) -> Float[ndarray, " bars"]:
+    """Lengths of the bars of dimension 1, over the longest edge, the longest first; a bar that is
+    alive at the longest edge ends there. Points are chosen, and refused, as by `persistence`."""
+    distances, threshold = _edges(points, most_points, start)
+    return bar_lengths(_diagrams(distances, threshold, 2)[1], threshold)
+
+
+def bar_lengths(diagram: Float[ndarray, "_ 2"], threshold: float) -> Float[ndarray, " bars"]:
+    """Lengths of the bars of a diagram, over the longest edge, the longest first."""
+    births, deaths = diagram.T
+    return np.sort(np.minimum(deaths, threshold) - births)[::-1] / threshold
+
+
+def _edges(points: ndarray, most_points: int, start: int) -> tuple[ndarray, float]:
+    """Return distances of the points that are used, and how long edges may be."""
     if len(points) < FEWEST_POINTS:
         raise ValueError(f"got {len(points)} points; allowed are {FEWEST_POINTS} and more")
     distances = pairwise_distances(points.astype(np.float64))
@@ -93,8 +114,7 @@ def persistence(
     rms = float(np.sqrt((distances**2).sum() / (len(distances) * (len(distances) - 1))))
     if not rms > 0:
         raise ValueError("got points that are all alike")
-    threshold = THRESHOLD * rms
-    return Persistence(_diagrams(distances, threshold), threshold, len(distances))
+    return distances, THRESHOLD * rms
 
 
 def pairwise_distances(points: Float[ndarray, "n d"]) -> Float[ndarray, "n n"]:
@@ -118,15 +138,16 @@ def farthest_points(
     return np.array(chosen)
 
 
-def _diagrams(distances: Float[ndarray, "n n"], threshold: float) -> list[ndarray]:
+def _diagrams(distances: Float[ndarray, "n n"], threshold: float, dimensions: int) -> list[ndarray]:
+    """Return diagrams of the dimensions below `dimensions`, that of the largest simplices."""
     import gudhi
 
     complex_ = gudhi.RipsComplex(distance_matrix=distances, max_edge_length=threshold)
     tree = complex_.create_simplex_tree(max_dimension=1)
     tree.collapse_edges()
-    tree.expansion(DIMENSIONS)
-    # the highest dimension of a complex counts too where that is below three, and then alone
-    highest = tree.dimension() < DIMENSIONS
+    tree.expansion(dimensions)
+    # the highest dimension of a complex counts too where that is below the largest, and then alone
+    highest = tree.dimension() < dimensions
     tree.compute_persistence(homology_coeff_field=2, persistence_dim_max=highest)
-    found = [tree.persistence_intervals_in_dimension(i) for i in range(DIMENSIONS)]
+    found = [tree.persistence_intervals_in_dimension(i) for i in range(dimensions)]
     return [np.asarray(one, dtype=np.float64).reshape(-1, 2) for one in found]

@@ -22,6 +22,31 @@ def carrying_subspace(parts: list[Float[ndarray, "values d"]]) -> Float[ndarray,
     return directions[: int(np.searchsorted(shares, HELD)) + 1].T
 
 
+def leading_directions(
+    part: Float[ndarray, "values d"], count: int = 2
+) -> Float[ndarray, "d count"]:
+    """Principal directions of a feature's part of a code, orthonormal, the largest first; zeros
+    beyond those along which it varies. part: f(x), around its mean."""
+    sizes, directions = np.linalg.svd(part.astype(np.float64), full_matrices=False)[1:]
+    there = sizes[:count] > 1e-9 * max(sizes[0], np.finfo(np.float64).tiny)
+    found = np.zeros((part.shape[1], count))
+    found[:, : len(there)] = np.where(there[:, None], directions[:count], 0).T
+    return found
+
+
+def held_share(part: Float[ndarray, "seeds values d"], basis: Float[ndarray, "d k"]) -> float:
+    """Share of a part's variance that lies within a subspace, by products of readings with
+    different noise; nan where noise leaves no variance."""
+    within, whole = (_crossed(own) for own in (part @ basis, part))
+    return within / whole if whole > 0 else float("nan")
+
+
+def _crossed(part: Float[ndarray, "seeds values d"]) -> float:
+    """Sum over pairs of different seeds of the products of a part."""
+    total = part.sum(0, dtype=np.float64)
+    return float((total**2).sum() - (part.astype(np.float64) ** 2).sum())
+
+
 def random_subspace(
     basis: Float[ndarray, "d k"], *, rng: np.random.Generator
 ) -> Float[ndarray, "d k"]:

@@ -13,20 +13,13 @@ from analysis.measures.geometry import (
     one_circle,
     shape_of,
 )
-from analysis.measures.homology import (
-    FEWEST_POINTS,
-    MOST_POINTS,
-    TORUS,
-    pairwise_distances,
-    persistence,
-)
 from analysis.measures.ideal_codes import IDEALS, angles, with_noise
 from analysis.measures.linear_readout import FEWEST_ROWS, readout_r2
 from studies.worlds.condition_grid import ConditionGrid, Feature
 
 Rows = list[dict[str, Any]]
 
-DRAWS = 0  # seed of random steps and folds: the same for all sites, levels, steps and runs
+DRAWS = 0  # seed of steps, folds, turns, halves: the same for all sites, levels, steps and runs
 MEASURED = "measured"
 
 
@@ -59,6 +52,15 @@ def geometry_rows(codes: np.ndarray, grid: ConditionGrid) -> Iterator[tuple[dict
         )
 
 
+def left_out_rows(found: Geometry) -> Rows:
+    """Return a row for every noise seed that is left out: the numbers without it."""
+    seeds = len(next(iter(found.left_out.values())))
+    return [
+        {"left_out": seed, **{name: values[seed] for name, values in found.left_out.items()}}
+        for seed in range(seeds)
+    ]
+
+
 def most_of(x: Feature, y: Feature) -> tuple[float, float]:
     """Return up to which participation ratio each feature takes one circle."""
     return one_circle(len(x.values), x.kind), one_circle(len(y.values), y.kind)
@@ -73,49 +75,6 @@ def readouts(codes: np.ndarray, grid: ConditionGrid) -> dict[str, float]:
         feature.name: readout_r2(mean, grid.targets(i), rng=np.random.default_rng(DRAWS))
         for i, feature in enumerate(grid.features)
     }
-
-
-def has_surface(grid: ConditionGrid) -> bool:
-    """Return whether the grid is one of two coordinates, so that its code is a surface."""
-    return len(grid.features) == 2 and all(f.kind != "values" for f in grid.features)
-
-
-def homology_row(codes: np.ndarray) -> dict[str, Any]:
-    """Return the Betti numbers that hold over the widest range of scales, and the range of those of
-    a torus, of the mean code; nothing of a code whose places are all alike.
-
-    bars: lengths of the three longest bars of dimension 1, over the threshold. line: how long a bar
-    of the noise can be, by the largest difference of a distance between both halves of the seeds.
-    """
-    mean = codes.mean(0)
-    if not np.ptp(mean, axis=0).any():
-        return {}
-    found = persistence(mean, MOST_POINTS)
-    widest, torus = found.longest(), found.longest(TORUS)
-    births, deaths = found.diagrams[1].T
-    lengths = np.sort(np.minimum(deaths, found.threshold) - births)[::-1]
-    bars = np.pad(lengths[:3] / found.threshold, (0, max(0, 3 - len(lengths))))
-    return {
-        **({f"betti{i}": n for i, n in enumerate(widest.betti)} if widest else {}),
-        "window": widest.ratio if widest else 1.0,
-        "window_alive": bool(widest and widest.alive),
-        "torus_window": torus.ratio if torus else 1.0,
-        "torus_alive": bool(torus and torus.alive),
-        **{f"bar{i + 1}": bar for i, bar in enumerate(bars)},
-        "line": noise_line(codes) / found.threshold,
-        "points": found.points,
-    }
-
-
-def noise_line(codes: np.ndarray) -> float:
-    """Return the largest difference of any distance between the mean codes of both halves of the
-    seeds. Diagrams of the two differ by no more (stability, in the bottleneck distance)."""
-    middle = len(codes) // 2
-    halves = [
-        pairwise_distances(half.mean(0, dtype=np.float64))
-        for half in (codes[:middle], codes[middle:])
-    ]
-    return float(np.abs(halves[0] - halves[1]).max())
 
 
 def displacement_rows(codes: np.ndarray, grid: ConditionGrid) -> Rows:
@@ -163,8 +122,3 @@ def spectrum_rows(codes: np.ndarray) -> Rows:
     """Return a row for each of the first components: its share of the variance, cross-validated."""
     shares = spectrum(codes[:, :, None])
     return [{"component": i + 1, "share": share} for i, share in enumerate(shares)]
-
-
-def enough_points(grid: ConditionGrid) -> bool:
-    """Return whether the grid has as many conditions as homology needs."""
-    return len(grid.prompts) >= FEWEST_POINTS

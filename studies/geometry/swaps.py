@@ -60,7 +60,7 @@ class Swaps:
                 way = shorter_way(self.start[:, i], self.donor[:, i], span)
                 share = shorter_way(self.before[:, i], after[:, i], span) / way
                 about = {"site": site, "swapped": name, "dimensions": size}
-                found.append({**about, "coordinate": feature.name, **_mean(share)})
+                found.append({**about, "coordinate": feature.name, **over_images(share)})
         return found
 
     def _bases(self, site: str, readings: Readings) -> Mapping[str, np.ndarray | None]:
@@ -87,8 +87,8 @@ class Swaps:
             x_T = noise_of(self.seed, [FIRST_NOISE + int(i) for i in rows], self.model.image_shape)
             x_0 = draw_swapped(
                 self.model.denoiser(),
-                self._inputs(self.start[rows]),
-                self._inputs(self.donor[rows]),
+                inputs_of(self.model, self.start[rows]),
+                inputs_of(self.model, self.donor[rows]),
                 lambda: ddim(self.model),
                 x_T.to(device),
                 tensors,
@@ -97,9 +97,11 @@ class Swaps:
         seen = [fact["centre_px"] for fact in self.read(torch.cat(images))]
         return np.array(seen, dtype=np.float64)  # None becomes nan
 
-    def _inputs(self, centres: np.ndarray) -> Float[Tensor, "n k"]:
-        prompts = [f"{x:.9g} {y:.9g}" for x, y in centres]
-        return self.model.prompts.inputs(prompts).to(self.model.device)
+
+def inputs_of(model: ConceptPipeline, centres: np.ndarray) -> Float[Tensor, "n k"]:
+    """Return what the network is told of centres (n, 2), in px."""
+    prompts = [f"{x:.9g} {y:.9g}" for x, y in centres]
+    return model.prompts.inputs(prompts).to(model.device)
 
 
 def _centres(places: np.ndarray, grid: ConditionGrid) -> tuple[np.ndarray, np.ndarray]:
@@ -117,7 +119,7 @@ def _centres(places: np.ndarray, grid: ConditionGrid) -> tuple[np.ndarray, np.nd
     return start * spans, (start + side * WAY) * spans
 
 
-def _mean(share: np.ndarray) -> dict[str, float]:
+def over_images(share: np.ndarray) -> dict[str, float]:
     """Return mean and interval over the images that are read, and the share that is not."""
     read = share[np.isfinite(share)]
     about = {"unread": 1 - len(read) / len(share), "images": len(share)}

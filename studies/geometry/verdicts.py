@@ -3,31 +3,46 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from analysis.measures.geometry import NAMES, over_runs, shape_of
+from analysis.measures.geometry import NAMES, jackknife, over_runs, shape_of
 from analysis.measures.intervals import Interval
+from analysis.measures.origins import origin_of
 from studies.geometry.measured import most_of
 from studies.geometry.swaps import answer
 from studies.worlds.condition_grid import ConditionGrid
 
-PLACE = ["step", "images_seen", "site", "level", "first", "second"]
+CODE = ["site", "level", "first", "second"]
+PLACE = ["step", "images_seen", *CODE]
 
 
-def verdicts(rows: pd.DataFrame, grid: ConditionGrid) -> pd.DataFrame:
-    """Return a row per step, site, level and pair of features: means over runs, 95 % intervals and
-    the verdict. Intervals are over runs, of a single run over its noise seeds."""
+def verdicts(rows: pd.DataFrame, changed: pd.DataFrame, grid: ConditionGrid) -> pd.DataFrame:
+    """Return a row per step, site, level and pair of features: means over runs, 95 % intervals, the
+    verdict and its origin.
+
+    Intervals are over runs, of a single run over its noise seeds. origin: of step 0 "untrained";
+    empty where step 0 was not read, and of undecided verdicts. changed: by `changes`.
+    """
     most = {
         (grid.features[i].name, grid.features[j].name): most_of(grid.features[i], grid.features[j])
         for i, j in grid.pairs
     }
+    groups = {place: own for place, own in rows.groupby(PLACE, sort=False)}
+    intervals = {place: {n: _interval(own, n) for n in NAMES} for place, own in groups.items()}
+    first = {place[2:]: found for place, found in intervals.items() if place[0] == 0}
+    moves = {
+        place: {row["number"]: Interval(row["low"], row["high"]) for row in own.to_dict("records")}
+        for place, own in changed.groupby(PLACE, sort=False)
+    }
     found = []
-    for place, own in rows.groupby(PLACE, sort=False):
-        about = dict(zip(PLACE, place, strict=True))
-        intervals = {name: _interval(own, name) for name in NAMES}
-        row = {**about, "runs": len(own)}
-        row["verdict"] = shape_of(intervals, most[str(about["first"]), str(about["second"])])
-        for name, interval in intervals.items():
+    for place, own in groups.items():
+        now, bars = intervals[place], most[place[4:]]
+        row = {**dict(zip(PLACE, place, strict=True)), "runs": len(own)}
+        row |= {"verdict": shape_of(now, bars), "origin": "untrained" if place[0] == 0 else None}
+        if place[0] != 0 and place[2:] in first:
+            row["origin"] = origin_of(now, first[place[2:]], moves[place], bars)
+        for name, interval in now.items():
             row |= {name: own[name].mean(), f"{name}_low": interval.low}
             row |= {f"{name}_high": interval.high}
         found.append(row)
@@ -38,6 +53,43 @@ def _interval(own: pd.DataFrame, name: str) -> Interval:
     if len(own) == 1:
         return Interval(*own[[f"{name}_low", f"{name}_high"]].iloc[0])
     return over_runs(own[name].to_numpy())
+
+
+def changes(rows: pd.DataFrame, left_out: pd.DataFrame | None) -> pd.DataFrame:
+    """Return a row per step after 0, site, level, pair of features and number: how much it has
+    changed since step 0, with its paired 95 % interval: over runs, of a single run over its noise
+    seeds. Empty where step 0 was not read.
+
+    left_out: the numbers of each run without each of its noise seeds; None of two seeds, which
+    have no interval.
+    """
+    columns = [*PLACE, "number", "change", "low", "high"]
+    if not (rows["step"] == 0).any():
+        return pd.DataFrame(columns=columns)
+    runs, without = _since_start(rows, ["run"]), {}
+    if left_out is not None:
+        seeds = _since_start(left_out, ["run", "left_out"])
+        without = {place: own for place, own in seeds.groupby(PLACE, sort=False)}
+    found = []
+    for place, own in runs.groupby(PLACE, sort=False):
+        for name in NAMES:
+            if len(own) == 1:
+                left = without[place][name].to_numpy() if place in without else np.zeros(0)
+                interval = jackknife(own[name].iloc[0], left)
+            else:
+                interval = over_runs(own[name].to_numpy())
+            found.append([*place, name, own[name].mean(), interval.low, interval.high])
+    return pd.DataFrame(found, columns=columns)
+
+
+def _since_start(rows: pd.DataFrame, unit: list[str]) -> pd.DataFrame:
+    """Return rows after step 0, whose numbers are the differences from those of step 0."""
+    key, names = [*unit, *CODE], list(NAMES)
+    start = rows[rows["step"] == 0].set_index(key)[names]
+    later = rows[rows["step"] != 0].copy()
+    before = start.reindex(pd.MultiIndex.from_frame(later[key])).to_numpy()
+    later[names] = later[names].to_numpy() - before
+    return later
 
 
 def swap_answers(rows: pd.DataFrame) -> pd.DataFrame:
@@ -59,9 +111,10 @@ def verdict_lines(frames: Mapping[str, pd.DataFrame]) -> Iterator[str]:
             for sign, name in (("κ", "kappa"), ("Ω", "omega"), ("PR", "pr_x"), ("PR", "pr_y"))
         )
         pair = f"{row['first']}, {row['second']}"
+        origin = f" ({row['origin']})" if row["origin"] else ""
         yield (
             f"step {row['step']}, level {row['level']:g}, {row['site']} ({pair}): "
-            f"{row['verdict']}; {numbers}"
+            f"{row['verdict']}{origin}; {numbers}"
         )
     for row in frames.get("swap_answers", pd.DataFrame()).to_dict("records"):
         yield f"step {row['step']}, {row['site']}, swapped in {row['run']}: {row['answer']}"

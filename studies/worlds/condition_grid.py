@@ -6,7 +6,7 @@ Imports no torch.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 from typing import Literal
 
 import numpy as np
@@ -62,6 +62,13 @@ class ConditionGrid:
     def pairs(self) -> list[tuple[int, int]]:
         """Return places of all pairs of features."""
         return list(combinations(range(len(self.features)), 2))
+
+    @property
+    def conditions(self) -> list[dict[str, str | float]]:
+        """Return the value of every feature, by its name, of every prompt."""
+        names = [feature.name for feature in self.features]
+        every = product(*(feature.values for feature in self.features))
+        return [dict(zip(names, values, strict=True)) for values in every]
 
     def targets(self, place: int) -> np.ndarray:
         """Return what a linear readout of one feature is to find, float64 (prompts, k)."""

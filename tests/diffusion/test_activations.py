@@ -6,6 +6,7 @@ from torch import nn
 
 from diffusion.activations import (
     check_sites,
+    draw_steered,
     draw_swapped,
     editing,
     flat,
@@ -118,6 +119,26 @@ def test_swapping_all_that_tells_the_condition_draws_the_donor(model, scheduler)
     whole = {"conditioner": torch.eye(width)}
     found = draw_swapped(model, CENTRES, donors, scheduler, noise(3), whole)
     torch.testing.assert_close(found, other, atol=1e-4, rtol=1e-4)
+
+
+def test_adding_what_tells_two_conditions_apart_draws_the_other(model, scheduler):
+    """At the conditioner; directions may differ from step to step, and nothing of them stays."""
+    others = CENTRES.flip(0)
+    way = model.encode(others).h.detach() - model.encode(CENTRES).h.detach()
+    asked = []
+
+    def added(t):
+        asked.append(t)
+        return {"conditioner": way}
+
+    plain, other = (
+        draw_steered(model, c, scheduler, noise(3), lambda t: {}) for c in (CENTRES, others)
+    )
+    found = draw_steered(model, CENTRES, scheduler, noise(3), added)
+    assert (plain - other).abs().max() > 1e-4
+    torch.testing.assert_close(found, other, atol=1e-4, rtol=1e-4)
+    assert asked == scheduler().timesteps.tolist()
+    assert not any(module._forward_hooks for module in model.modules())
 
 
 def test_what_is_read_on_the_way_is_what_the_network_saw(model, scheduler):

@@ -12,6 +12,7 @@ from tests.harness.commands import call
         (["--grid", "1"], "--grid: got 1, allowed 2 to 32 places of each coordinate"),
         (["--steps", "0", "x"], "--steps: got 'x', allowed 'all', or steps such as 0 512 1024"),
         (["--swap", "--pooled"], "--swap: allowed without --pooled alone"),
+        (["--steer", "1", "--pooled"], "--steer: allowed without --pooled alone"),
         (["--sites", "a", "--sites", "b"], "--sites: given twice; give it once"),
         ([], "not a run directory (no config.yaml)"),
     ],

@@ -12,7 +12,13 @@ from analysis.measures.ideal_codes import (
     with_noise,
 )
 from analysis.measures.linear_readout import readout_r2
-from analysis.measures.subspaces import carrying_subspace, random_subspace, shorter_way
+from analysis.measures.subspaces import (
+    carrying_subspace,
+    held_share,
+    leading_directions,
+    random_subspace,
+    shorter_way,
+)
 
 GRID = angles(16)
 RNG = np.random.default_rng
@@ -81,3 +87,23 @@ def test_the_shorter_way_goes_around():
     start, end = np.array([15.0, 1.0, 4.0]), np.array([1.0, 15.0, 6.0])
     assert shorter_way(start, end, 16.0).tolist() == [2, -2, 2]
     assert shorter_way(start, end, None).tolist() == [-14, 14, 2]
+
+
+def test_leading_directions_are_of_the_largest_variance_and_none_beyond():
+    frame = np.linalg.qr(RNG(7).normal(size=(20, 3)))[0]
+    part = RNG(8).normal(size=(16, 3)) * [5, 2, 0.1] @ frame.T
+    found = leading_directions(part - part.mean(0))
+    assert np.abs(np.diag(found.T @ frame[:, :2])).min() > 0.99
+    two = leading_directions(np.array([[1.0, 0, 0], [-1, 0, 0]]))
+    np.testing.assert_allclose(np.abs(two), [[1, 0], [0, 0], [0, 0]], atol=1e-12)
+    assert not leading_directions(np.zeros((4, 3))).any()
+
+
+def test_what_a_subspace_holds_is_free_of_noise():
+    """Of a part with 4 / 5 of its variance along the first axis, in noise of twice its norm."""
+    part = np.zeros((16, 64))
+    part[:, 0], part[:, 1] = 2 * np.sign(np.arange(16) - 7.5), (-1) ** np.arange(16)
+    readings = part + RNG(9).normal(size=(200, 16, 64)) * 2 * 5**0.5 / 8
+    basis = np.eye(64)[:, :1]
+    assert held_share(readings, basis) == pytest.approx(0.8, abs=0.02)
+    assert np.isnan(held_share(np.zeros((2, 16, 64)), basis))

@@ -17,6 +17,7 @@ from diffusion.objectives import build_objective
 from diffusion.prompts import CoordinatePrompts
 from studies.geometry.measured import geometry_rows
 from studies.geometry.readings import ReadingSettings, read_snapshot
+from studies.geometry.steers import Steers
 from studies.geometry.swaps import Swaps, answer
 from studies.worlds.bumps.kind import Bumps
 
@@ -66,8 +67,8 @@ class Drawing(Denoiser):
         return (x_t - a.sqrt() * x_0) / (1 - a).sqrt()
 
 
-def swapped(code, folder):
-    """The verdict of a code, and what swaps of its subspaces do."""
+def opened(code, folder):
+    """A model that holds a code, its world, grid and readings."""
     schedule = build_objective(ObjectiveConfig(schedule="linear")).scheduler()
     model = SimpleNamespace(
         denoiser=lambda: Drawing(code, schedule),
@@ -80,13 +81,24 @@ def swapped(code, folder):
     grid = world.condition_grid(8)
     settings = ReadingSettings(("conditioner",), (0.2,), 3, False, 64, 0)
     readings = read_snapshot(model, grid.prompts, settings, folder)
+    return SimpleNamespace(world=world), model, grid, readings
+
+
+def swapped(code, folder):
+    """The verdict of a code, and what swaps of its subspaces do."""
+    experiment, model, grid, readings = opened(code, folder)
     ((row, _),) = geometry_rows(readings.codes("conditioner", 0.2), grid)
-    swaps = Swaps(SimpleNamespace(world=world), model, grid, 0)
+    swaps = Swaps(experiment, model, grid, 0)
     return row["verdict"], swaps.rows("conditioner", readings)
 
 
-def moved(rows, name, coordinate):
-    (own,) = [r for r in rows if (r["swapped"], r["coordinate"]) == (name, coordinate)]
+def steered(code, folder, places):
+    experiment, model, grid, readings = opened(code, folder)
+    return Steers(experiment, model, grid, 0).rows("conditioner", readings, [places])
+
+
+def moved(rows, name, coordinate, edit="swapped"):
+    (own,) = [r for r in rows if (r[edit], r["coordinate"]) == (name, coordinate)]
     assert own["unread"] == 0
     return own["moved"]
 
@@ -105,3 +117,19 @@ def test_a_coupled_code_cannot_be_swapped_by_parts(tmp_path):
     verdict, rows = swapped(Solid(), tmp_path)
     assert verdict == "coupled" and answer(rows) == "does not"
     assert moved(rows, "whole", "y") == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize("places", [1, 3])
+def test_a_step_along_a_factorized_code_moves_its_coordinate_alone(places, tmp_path):
+    rows = steered(Clifford(), tmp_path, places)
+    assert {row["way_px"] for row in rows} == {2.0 * places}
+    for own, other in ("xy", "yx"):
+        assert moved(rows, own, own, "steered") == pytest.approx(1, abs=0.02)
+        assert moved(rows, own, other, "steered") == pytest.approx(0, abs=0.02)
+    assert moved(rows, "random", "y", "steered") > 0.1  # of 4 dimensions, half are those of y
+
+
+def test_a_step_along_a_coupled_code_moves_both(tmp_path):
+    rows = steered(Solid(), tmp_path, 2)
+    assert moved(rows, "x", "y", "steered") > 0.1
+    assert moved(rows, "x", "x", "steered") < 0.98

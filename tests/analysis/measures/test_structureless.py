@@ -1,0 +1,50 @@
+"""The line that a hole must pass: calibrated on noise, passed by the holes of tori."""
+
+import numpy as np
+import pytest
+
+from analysis.measures.homology import loop_lengths, pairwise_distances
+from analysis.measures.ideal_codes import angles, clifford_torus, solid_torus, with_noise
+from analysis.measures.structureless import noise_line, turned
+
+RNG = np.random.default_rng
+
+
+def cloud(code, noise, seed=0):
+    return with_noise(code, 1, 32, noise, rng=RNG(seed)).reshape(-1, 32)
+
+
+def holes(points, seed=0):
+    return int((loop_lengths(points) > noise_line(points, rng=RNG([seed, 1]))).sum())
+
+
+def test_turned_points_keep_their_covariance_alone():
+    points = RNG(0).normal(size=(60, 5)) * [5, 3, 1, 1, 0.5] + 7
+    found = turned(points, rng=RNG(1))
+    own, other = (np.linalg.eigvalsh(np.cov(p.T))[::-1][:5] for p in (points, found))
+    np.testing.assert_allclose(own, other)
+    assert found.shape == (60, 60) and np.abs(found.mean(0)).max() < 1e-9
+    first, second = (pairwise_distances(p) for p in (points, found))
+    assert (first**2).sum() == pytest.approx((second**2).sum())
+    assert np.corrcoef(first.ravel(), second.ravel())[0, 1] < 0.5
+
+
+@pytest.mark.parametrize("make", [clifford_torus, solid_torus])
+@pytest.mark.parametrize("noise", [0.0, 0.2])
+def test_a_torus_has_two_holes_beyond_the_line(make, noise):
+    assert holes(cloud(make(angles(16), angles(16)), noise)) == 2
+
+
+def test_a_sheet_that_bends_has_none():
+    half = angles(16, periodic=False)
+    assert holes(cloud(clifford_torus(half, half), 0.2)) == 0
+
+
+def test_noise_passes_one_time_in_twenty():
+    """Gaussian noise in 3 dimensions, of 30 clouds: more than 5 would be one time in 300."""
+    assert sum(holes(RNG(i).normal(size=(200, 3)), i) > 0 for i in range(30)) <= 5
+
+
+def test_few_points_are_refused():
+    with pytest.raises(ValueError, match="got 100 points; allowed are 200 and more"):
+        noise_line(RNG(0).normal(size=(100, 3)), rng=RNG(0))
