@@ -120,7 +120,7 @@ def spectrum_figure(rows: pd.DataFrame) -> Figure:
     looks = dict(zip(sites, product(("-", "--", ":", "-."), PALETTE), strict=False))
     with figure_style():
         figure = new_figure(1.7 * len(steps) + 0.9)
-        shape = {"sharex": True, "sharey": True, "squeeze": False}
+        shape: Any = {"sharex": True, "sharey": True, "squeeze": False}
         panels = figure.subplots(len(steps), len(levels), **shape)
         for (along, step), (j, level) in product(
             zip(panels, steps, strict=True), enumerate(levels)
@@ -169,7 +169,9 @@ def homology_figure(rows: pd.DataFrame) -> Figure:
         figure.supxlabel("training images seen", fontsize=8)
         about = "widest range of scales with\na torus's Betti numbers,\nratio of its ends"
         ends = np.array([1, (1 + most) / 2, most])
-        figure.colorbar(scale, ax=panels, label=about).set_ticks(ends, labels=ends.round(2))
+        figure.colorbar(scale, ax=panels, label=about).set_ticks(
+            [*ends], labels=[f"{end:.2g}" for end in ends]
+        )
     return figure
 
 
@@ -180,5 +182,5 @@ def _hole_tile(panel: Axes, corner: tuple[int, int], row: dict[str, Any], scale:
     color = scale.to_rgba(row["torus_window"]) if torus else "0.9"
     light = not torus or scale.norm(row["torus_window"]) > 0.5
     panel.add_patch(Rectangle(corner, 1, 1, facecolor=color, edgecolor="w", linewidth=0.8))
-    where = {"ha": "center", "va": "center", "color": "k" if light else "w"}
+    where: Any = {"ha": "center", "va": "center", "color": "k" if light else "w"}
     panel.text(corner[0] + 0.5, corner[1] + 0.5, f"{row['holes']:.0f}", **where)

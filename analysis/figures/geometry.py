@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -96,7 +96,7 @@ def _hatch(panel: Axes, rows: pd.DataFrame, sites: Sequence[str], steps: Sequenc
     for row in rows.to_dict("records"):
         if (hatch := _hatch_of(row["origin"])) and row["verdict"] != "undecided":
             corner = (steps.index(row["images_seen"]), sites.index(row["site"]))
-            look = {"fill": False, "hatch": hatch, "edgecolor": "w", "linewidth": 0.8}
+            look: Any = {"fill": False, "hatch": hatch, "edgecolor": "w", "linewidth": 0.8}
             panel.add_patch(Rectangle(corner, 1, 1, **look))
 
 
@@ -217,7 +217,7 @@ def swap_figure(rows: pd.DataFrame) -> Figure:
     rows: of one run and step, with site, swapped, coordinate, moved, low, high.
     """
     panels = {
-        name if name in ("random", "whole") else f"subspace of {name}": own
+        str(name) if name in ("random", "whole") else f"subspace of {name}": own
         for name, own in rows.groupby("swapped", sort=False)
     }
     return _moved_figure(panels, "share of the way to the donor")

@@ -28,7 +28,7 @@ def verdicts(rows: pd.DataFrame, changed: pd.DataFrame, grid: ConditionGrid) -> 
         (grid.features[i].name, grid.features[j].name): most_of(grid.features[i], grid.features[j])
         for i, j in grid.pairs
     }
-    groups = {place: own for place, own in rows.groupby(PLACE, sort=False)}
+    groups: Any = {place: own for place, own in rows.groupby(PLACE, sort=False)}
     intervals = {place: {n: _interval(own, n) for n in NAMES} for place, own in groups.items()}
     first = {place[2:]: found for place, found in intervals.items() if place[0] == 0}
     moves = {

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -67,7 +67,7 @@ class ConditionGrid:
     def conditions(self) -> list[dict[str, str | float]]:
         """Return the value of every feature, by its name, of every prompt."""
         names = [feature.name for feature in self.features]
-        every = product(*(feature.values for feature in self.features))
+        every: Any = product(*(feature.values for feature in self.features))
         return [dict(zip(names, values, strict=True)) for values in every]
 
     def targets(self, place: int) -> np.ndarray:
