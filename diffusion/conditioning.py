@@ -28,11 +28,15 @@ class Condition:
         h: float32 (n, d), the one embedding beside that of the time.
         tokens: float32 (n, l, c), for cross-attention; None: there is none.
         mask: bool (n, l), False at padding.
+        rendered: float32 (n, k, size, size), channels beside the noisy image; None: there are none.
+        penalty: float32 (n,), what training adds to the loss of each image; None: nothing.
     """
 
     h: Float[Tensor, "n d"]
     tokens: Float[Tensor, "n l c"] | None = None
     mask: Bool[Tensor, "n l"] | None = None
+    rendered: Float[Tensor, "n k size size"] | None = None
+    penalty: Float[Tensor, " n"] | None = None
 
 
 class TextConditioner(nn.Module):
@@ -45,6 +49,8 @@ class TextConditioner(nn.Module):
     A frozen encoder has no gradients, never leaves eval mode, and encodes each different row of
     ids once for as long as its weights stay as they are.
     """
+
+    rendered_channels = 0
 
     def __init__(self, text_encoder: Any, frozen: bool = False):
         super().__init__()
@@ -129,6 +135,7 @@ class NumberConditioner(ModelMixin, ConfigMixin):
     """
 
     token_width = None  # no cross-attention
+    rendered_channels = 0  # beside the noisy image
 
     @register_to_config
     def __init__(
@@ -149,10 +156,17 @@ class NumberConditioner(ModelMixin, ConfigMixin):
         if kind == "embeddings":
             self.layers = _ConceptEmbeddings(tuple(counts), width)
         elif kind == "coordinates":
-            encoding = _Sinusoids(spans, periodic)
-            self.layers = nn.Sequential(encoding, _mlp(encoding.null.numel(), width))
+            self.layers = nn.Sequential(
+                Sinusoids(spans, periodic), mlp(len(spans) * Sinusoids.width, width)
+            )
         else:
-            self.layers = _mlp(len(default), width)
+            self.layers = mlp(len(default), width)
+
+    @property
+    def encoding(self) -> "Sinusoids":
+        """How coordinates are encoded; of that kind alone."""
+        assert isinstance(self.layers, nn.Sequential) and isinstance(self.layers[0], Sinusoids)
+        return self.layers[0]
 
     def forward(self, numbers: Float[Tensor, "n k"]) -> Condition:
         null = numbers.isnan().all(dim=1, keepdim=True)
@@ -166,8 +180,9 @@ class NumberConditioner(ModelMixin, ConfigMixin):
         return Condition(torch.where(null, self.null, self.layers(numbers)))
 
 
-def _mlp(inputs: int, width: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, width))
+def mlp(inputs: int, width: int, outputs: int | None = None) -> nn.Sequential:
+    """Two layers. outputs: as many as `width`, if not given."""
+    return nn.Sequential(nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, outputs or width))
 
 
 class _ConceptEmbeddings(nn.Module):
@@ -177,7 +192,7 @@ class _ConceptEmbeddings(nn.Module):
         super().__init__()
         self.counts = counts
         self.vectors = nn.ParameterList(torch.randn(count, width) for count in counts)
-        self.mlps = nn.ModuleList(_mlp(width, width) for _ in counts)
+        self.mlps = nn.ModuleList(mlp(width, width) for _ in counts)
 
     def forward(self, hot: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:
         parts = zip(hot.split(self.counts, dim=1), self.vectors, self.mlps, strict=True)
@@ -185,21 +200,28 @@ class _ConceptEmbeddings(nn.Module):
         return torch.stack(terms).sum(dim=0)
 
 
-class _Sinusoids(nn.Module):
-    """Coordinates (n, k) → (n, k · 2 · NUM_FREQUENCIES): sin and cos of 1, 2, 4, … turns over the
-    span of a periodic coordinate, of half as many over that of any other, whose ends differ."""
+class Sinusoids(nn.Module):
+    """Coordinates (n, k) → (n, k · width): sin and cos of 1, 2, 4, … turns over the span of a
+    periodic coordinate, of half as many over that of any other, whose ends differ."""
+
+    width = 2 * NUM_FREQUENCIES  # of one coordinate
 
     def __init__(self, spans: Sequence[Sequence[float]], periodic: Sequence[bool]):
         super().__init__()
         self.spans, self.periodic = spans, periodic or [False] * len(spans)
-        self.null = nn.Parameter(torch.zeros(len(spans), 2 * NUM_FREQUENCIES))
+        self.null = nn.Parameter(torch.zeros(len(spans), self.width))
 
     def forward(self, x: Float[Tensor, "n k"]) -> Float[Tensor, "n e"]:
+        encoded, outside = self.encode(x)
+        return torch.where(outside[..., None], self.null, encoded).flatten(1).to(self.null.dtype)
+
+    def encode(self, x: Float[Tensor, "n k"]) -> tuple[Tensor, Bool[Tensor, "n k"]]:
+        """Encode each coordinate, (n, k, width), and say which ones are null: outside their
+        span."""
         low, high = x.new_tensor(self.spans).unbind(dim=1)
         u = (x - low) / (high - low)
         outside = ~((u >= -ROUNDING) & (u <= 1 + ROUNDING))  # NaN too
         turns = 2.0 ** torch.arange(NUM_FREQUENCIES, device=x.device)
         turns = turns * torch.where(torch.tensor(self.periodic, device=x.device), 1.0, 0.5)[:, None]
         angle = 2 * math.pi * u.masked_fill(outside, 0.0)[..., None] * turns
-        encoded = torch.cat((angle.sin(), angle.cos()), dim=2)
-        return torch.where(outside[..., None], self.null, encoded).flatten(1).to(self.null.dtype)
+        return torch.cat((angle.sin(), angle.cos()), dim=2), outside
