@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from diffusion.prompts import SPECIAL
+from diffusion.rendering import Rendering
 from diffusion.text_encoders import hidden_size
 
 NUM_FREQUENCIES = 6  # the finest of 32 (half) periods to a span: an image of 32 px has one a pixel
@@ -157,15 +158,15 @@ class NumberConditioner(ModelMixin, ConfigMixin):
             self.layers = _ConceptEmbeddings(tuple(counts), width)
         elif kind == "coordinates":
             self.layers = nn.Sequential(
-                Sinusoids(spans, periodic), mlp(len(spans) * Sinusoids.width, width)
+                _Sinusoids(spans, periodic), _mlp(len(spans) * _Sinusoids.width, width)
             )
         else:
-            self.layers = mlp(len(default), width)
+            self.layers = _mlp(len(default), width)
 
     @property
-    def encoding(self) -> "Sinusoids":
+    def encoding(self) -> "_Sinusoids":
         """How coordinates are encoded; of that kind alone."""
-        assert isinstance(self.layers, nn.Sequential) and isinstance(self.layers[0], Sinusoids)
+        assert isinstance(self.layers, nn.Sequential) and isinstance(self.layers[0], _Sinusoids)
         return self.layers[0]
 
     def forward(self, numbers: Float[Tensor, "n k"]) -> Condition:
@@ -180,9 +181,51 @@ class NumberConditioner(ModelMixin, ConfigMixin):
         return Condition(torch.where(null, self.null, self.layers(numbers)))
 
 
-def mlp(inputs: int, width: int, outputs: int | None = None) -> nn.Sequential:
-    """Two layers. outputs: as many as `width`, if not given."""
-    return nn.Sequential(nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, outputs or width))
+class RenderingConditioner(NumberConditioner):
+    """Conditioner of `coordinates` that renders each of them alone, too (arXiv:2501.18797).
+
+    Its Condition has h, as ever; `rendered`, an image of each coordinate, 0 of one that is null;
+    and `penalty`, the weighted loss of those that are not (`rendering.low_rank_loss`).
+
+    Args:
+        size: of an image, in px.
+        weight: of the loss, above 0.
+        others: as of `NumberConditioner`.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        kind: NumberKind,
+        width: int,
+        default: Sequence[float],
+        words: dict[str, dict[str, float]],
+        counts: Sequence[int] = (),
+        spans: Sequence[Sequence[float]] = (),
+        periodic: Sequence[bool] = (),
+        shift: Sequence[float] = (),
+        scale: Sequence[float] = (),
+        size: int = 16,
+        weight: float = 0.1,
+    ):
+        super().__init__(kind, width, default, words, counts, spans, periodic, shift, scale)
+        self.rendered_channels = len(spans)
+        self.renderings = nn.ModuleList(Rendering(_Sinusoids.width, width, size) for _ in spans)
+
+    def forward(self, numbers: Float[Tensor, "n k"]) -> Condition:
+        encoded, null = self.encoding.encode(numbers)
+        parts = zip(self.renderings, encoded.to(self.null.dtype).unbind(1), strict=True)
+        made = [rendering(own) for rendering, own in parts]
+        images, losses = (torch.stack(each, dim=1) for each in zip(*made, strict=True))
+        return Condition(
+            super().forward(numbers).h,
+            rendered=images * ~null[..., None, None],
+            penalty=self.config.weight * (losses * ~null).sum(dim=1),
+        )
+
+
+def _mlp(inputs: int, width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, width))
 
 
 class _ConceptEmbeddings(nn.Module):
@@ -192,7 +235,7 @@ class _ConceptEmbeddings(nn.Module):
         super().__init__()
         self.counts = counts
         self.vectors = nn.ParameterList(torch.randn(count, width) for count in counts)
-        self.mlps = nn.ModuleList(mlp(width, width) for _ in counts)
+        self.mlps = nn.ModuleList(_mlp(width, width) for _ in counts)
 
     def forward(self, hot: Float[Tensor, "n k"]) -> Float[Tensor, "n d"]:
         parts = zip(hot.split(self.counts, dim=1), self.vectors, self.mlps, strict=True)
@@ -200,7 +243,7 @@ class _ConceptEmbeddings(nn.Module):
         return torch.stack(terms).sum(dim=0)
 
 
-class Sinusoids(nn.Module):
+class _Sinusoids(nn.Module):
     """Coordinates (n, k) → (n, k · width): sin and cos of 1, 2, 4, … turns over the span of a
     periodic coordinate, of half as many over that of any other, whose ends differ."""
 

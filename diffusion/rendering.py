@@ -17,73 +17,35 @@ its whole values; variances are of the vectors at length one; and the loss is a 
 the batch, where theirs is a sum over all values.
 """
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
-from diffusers.configuration_utils import register_to_config
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
-
-from diffusion.conditioning import Condition, NumberConditioner, NumberKind, mlp
 
 SPREAD = 0.1  # weight of the variances beside the entropy, as published
 
 
-class RenderingConditioner(NumberConditioner):
-    """Conditioner of `coordinates` that renders each of them, too.
+class Rendering(nn.Module):
+    """Layers that render one coordinate, encoded as (n, inputs) numbers.
 
-    Its Condition has h, as ever; `rendered`, an image of each coordinate, 0 of one that is null;
-    and `penalty`, the weighted loss of all that are not.
-
-    Args:
-        size: N, the side of an image in px.
-        weight: of the loss, above 0.
-        others: as of `NumberConditioner`.
+    width: of the layer between. size: N, the side of an image in px.
     """
 
-    @register_to_config
-    def __init__(
-        self,
-        kind: NumberKind,
-        width: int,
-        default: Sequence[float],
-        words: dict[str, dict[str, float]],
-        counts: Sequence[int] = (),
-        spans: Sequence[Sequence[float]] = (),
-        periodic: Sequence[bool] = (),
-        shift: Sequence[float] = (),
-        scale: Sequence[float] = (),
-        size: int = 16,
-        weight: float = 0.1,
-    ):
-        super().__init__(kind, width, default, words, counts, spans, periodic, shift, scale)
-        parts = size + 2 * size**2  # λ, u, v
-        self.renderers = nn.ModuleList(
-            mlp(self.encoding.width, width, parts) for _ in range(len(spans))
-        )
-        self.rendered_channels = len(spans)
+    def __init__(self, inputs: int, width: int, size: int):
+        super().__init__()
+        self.size, parts = size, size + 2 * size**2  # λ, u, v
+        self.layers = nn.Sequential(nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, parts))
 
-    def forward(self, numbers: Float[Tensor, "n k"]) -> Condition:
-        condition = super().forward(numbers)
-        encoded, outside = self.encoding.encode(numbers)
-        images, losses = zip(
-            *(self._render(i, encoded[:, i], ~outside[:, i]) for i in range(len(self.renderers))),
-            strict=True,
-        )
-        penalty = self.config.weight * torch.stack(losses).sum(0)
-        return Condition(condition.h, rendered=torch.stack(images, 1), penalty=penalty)
-
-    def _render(
-        self, i: int, encoded: Float[Tensor, "n e"], shown: Bool[Tensor, " n"]
+    def forward(
+        self, encoded: Float[Tensor, "n inputs"]
     ) -> tuple[Float[Tensor, "n size size"], Float[Tensor, " n"]]:
-        """Images and losses of one coordinate; both 0 where it is not shown."""
-        size = self.config.size
-        parts = self.renderers[i](encoded.to(self.null.dtype)).float()
-        strength, vectors = parts[:, :size], parts[:, size:].unflatten(1, (2, size, size))
-        left, right = F.normalize(vectors, dim=3).unbind(1)  # (n, r, entries)
+        """Return n images and `low_rank_loss` of each."""
+        parts = self.layers(encoded).float()
+        strength, vectors = parts[:, : self.size], parts[:, self.size :]
+        both = F.normalize(vectors.unflatten(1, (2, self.size, self.size)), dim=3)
+        left, right = both.unbind(1)  # (n, r, entries)
         images = torch.einsum("nr,nri,nrj->nij", strength, left, right)
-        return images * shown[:, None, None], low_rank_loss(strength, left, right) * shown
+        return images, low_rank_loss(strength, left, right)
 
 
 def low_rank_loss(

@@ -31,7 +31,7 @@ def outcome_figure(over_seeds: pd.DataFrame, single: pd.DataFrame) -> Figure:
         for panel, question in zip(panels, QUESTIONS, strict=True):
             means, runs = (t[t["question"] == question] for t in (over_seeds, single))
             _draw(panel, means, runs, variants)
-            panel.axvline({**BARS}.get(question, GATE), color="0.45", linestyle="--", linewidth=0.8)
+            panel.axvline(BARS.get(question, GATE), color="0.45", linestyle="--", linewidth=0.8)
             panel.set(title=question, xlim=(-0.03, 1.03), xticks=(0, 0.5, 1))
             panel.set(yticks=range(len(variants)), ylim=(len(variants) - 0.5, -0.5))
         panels[0].set_yticklabels(variants)

@@ -18,7 +18,7 @@ from data_gen.scenes import class_tables
 from data_gen.vectors import ENTRIES, class_vector, coordinates, one_hot, vector
 from data_gen.wording import Captioned
 from data_gen.world import World
-from diffusion.conditioning import NumberConditioner, TextConditioner
+from diffusion.conditioning import NumberConditioner, RenderingConditioner, TextConditioner
 from diffusion.model_config import ModelConfig
 from diffusion.prompts import (
     CoordinatePrompts,
@@ -27,7 +27,6 @@ from diffusion.prompts import (
     TextPrompts,
     build_tokenizer,
 )
-from diffusion.rendering import RenderingConditioner
 from diffusion.text_encoders import build_text_encoder, fit_length, load_text_encoder
 from ground import streams
 from ground.endings import Mistake

@@ -11,13 +11,13 @@ import torch.nn.functional as F
 
 from data_gen.bumps.config import BumpsConfig, HeldOut
 from data_gen.bumps.world import BumpWorld
-from diffusion.conditioning import NumberConditioner
+from diffusion.conditioning import NumberConditioner, RenderingConditioner
 from diffusion.model import DiffusionModel, build_model
 from diffusion.model_config import ModelConfig
 from diffusion.objective_config import ObjectiveConfig
 from diffusion.pipeline import ConceptPipeline
 from diffusion.processes import Processes, build_accelerator
-from diffusion.rendering import RenderingConditioner, low_rank_loss
+from diffusion.rendering import low_rank_loss
 from diffusion.snapshots import find_snapshot
 from diffusion.train import Trainer
 from diffusion.train_config import TrainConfig
@@ -170,7 +170,7 @@ def test_a_snapshot_draws_as_the_model_did(straight):
 
 def test_training_lowers_the_rank(tmp_path):
     """A weight of 1 brings what is rendered near rank one within some steps."""
-    own = trainer(tmp_path / "run", 1.0, replace(TRAIN, max_steps=60, state_every=60))
+    own = trainer(tmp_path / "run", 1.0, replace(TRAIN, max_steps=30, state_every=30))
     shown = ROWS[:3]
     before = own.raw.encode(shown).penalty.mean().item()
     own.run()
