@@ -134,7 +134,7 @@ def _check_numbers(config: BumpsConfig) -> None:
     size = config.image_size_px
     for key, value, low, high in (
         ("seed", config.seed, 0, 2**64 - 1),
-        ("image_size_px", size, 8, 512),
+        ("image_size_px", size, 6, 512),
         ("dx", config.dx, size / MAX_LABELS, size),
         ("dy", config.dy, size / MAX_LABELS, size),
         ("margin", config.margin, 0, size),
