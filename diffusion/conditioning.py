@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from diffusion.prompts import SPECIAL
+from diffusion.rendering import Rendering
 from diffusion.text_encoders import hidden_size
 
 NUM_FREQUENCIES = 6  # the finest of 32 (half) periods to a span: an image of 32 px has one a pixel
@@ -28,11 +29,15 @@ class Condition:
         h: float32 (n, d), the one embedding beside that of the time.
         tokens: float32 (n, l, c), for cross-attention; None: there is none.
         mask: bool (n, l), False at padding.
+        rendered: float32 (n, k, size, size), channels beside the noisy image; None: there are none.
+        penalty: float32 (n,), what training adds to the loss of each image; None: nothing.
     """
 
     h: Float[Tensor, "n d"]
     tokens: Float[Tensor, "n l c"] | None = None
     mask: Bool[Tensor, "n l"] | None = None
+    rendered: Float[Tensor, "n k size size"] | None = None
+    penalty: Float[Tensor, " n"] | None = None
 
 
 class TextConditioner(nn.Module):
@@ -45,6 +50,8 @@ class TextConditioner(nn.Module):
     A frozen encoder has no gradients, never leaves eval mode, and encodes each different row of
     ids once for as long as its weights stay as they are.
     """
+
+    rendered_channels = 0
 
     def __init__(self, text_encoder: Any, frozen: bool = False):
         super().__init__()
@@ -129,6 +136,7 @@ class NumberConditioner(ModelMixin, ConfigMixin):
     """
 
     token_width = None  # no cross-attention
+    rendered_channels = 0  # beside the noisy image
 
     @register_to_config
     def __init__(
@@ -149,10 +157,17 @@ class NumberConditioner(ModelMixin, ConfigMixin):
         if kind == "embeddings":
             self.layers = _ConceptEmbeddings(tuple(counts), width)
         elif kind == "coordinates":
-            encoding = _Sinusoids(spans, periodic)
-            self.layers = nn.Sequential(encoding, _mlp(encoding.null.numel(), width))
+            self.layers = nn.Sequential(
+                _Sinusoids(spans, periodic), _mlp(len(spans) * _Sinusoids.width, width)
+            )
         else:
             self.layers = _mlp(len(default), width)
+
+    @property
+    def encoding(self) -> "_Sinusoids":
+        """How coordinates are encoded; of that kind alone."""
+        assert isinstance(self.layers, nn.Sequential) and isinstance(self.layers[0], _Sinusoids)
+        return self.layers[0]
 
     def forward(self, numbers: Float[Tensor, "n k"]) -> Condition:
         null = numbers.isnan().all(dim=1, keepdim=True)
@@ -164,6 +179,49 @@ class NumberConditioner(ModelMixin, ConfigMixin):
         if self.config.kind != "coordinates":  # which bf16 would move: their encoding is rounded
             numbers = numbers.to(self.null.dtype)
         return Condition(torch.where(null, self.null, self.layers(numbers)))
+
+
+class RenderingConditioner(NumberConditioner):
+    """Conditioner of `coordinates` that renders each of them alone, too (arXiv:2501.18797).
+
+    Its Condition has h, as ever; `rendered`, an image of each coordinate, 0 of one that is null;
+    and `penalty`, the weighted loss of those that are not (`rendering.low_rank_loss`).
+
+    Args:
+        size: of an image, in px.
+        weight: of the loss, above 0.
+        others: as of `NumberConditioner`.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        kind: NumberKind,
+        width: int,
+        default: Sequence[float],
+        words: dict[str, dict[str, float]],
+        counts: Sequence[int] = (),
+        spans: Sequence[Sequence[float]] = (),
+        periodic: Sequence[bool] = (),
+        shift: Sequence[float] = (),
+        scale: Sequence[float] = (),
+        size: int = 16,
+        weight: float = 0.1,
+    ):
+        super().__init__(kind, width, default, words, counts, spans, periodic, shift, scale)
+        self.rendered_channels = len(spans)
+        self.renderings = nn.ModuleList(Rendering(_Sinusoids.width, width, size) for _ in spans)
+
+    def forward(self, numbers: Float[Tensor, "n k"]) -> Condition:
+        encoded, null = self.encoding.encode(numbers)
+        parts = zip(self.renderings, encoded.to(self.null.dtype).unbind(1), strict=True)
+        made = [rendering(own) for rendering, own in parts]
+        images, losses = (torch.stack(each, dim=1) for each in zip(*made, strict=True))
+        return Condition(
+            super().forward(numbers).h,
+            rendered=images * ~null[..., None, None],
+            penalty=self.config.weight * (losses * ~null).sum(dim=1),
+        )
 
 
 def _mlp(inputs: int, width: int) -> nn.Sequential:
@@ -186,20 +244,27 @@ class _ConceptEmbeddings(nn.Module):
 
 
 class _Sinusoids(nn.Module):
-    """Coordinates (n, k) → (n, k · 2 · NUM_FREQUENCIES): sin and cos of 1, 2, 4, … turns over the
-    span of a periodic coordinate, of half as many over that of any other, whose ends differ."""
+    """Coordinates (n, k) → (n, k · width): sin and cos of 1, 2, 4, … turns over the span of a
+    periodic coordinate, of half as many over that of any other, whose ends differ."""
+
+    width = 2 * NUM_FREQUENCIES  # of one coordinate
 
     def __init__(self, spans: Sequence[Sequence[float]], periodic: Sequence[bool]):
         super().__init__()
         self.spans, self.periodic = spans, periodic or [False] * len(spans)
-        self.null = nn.Parameter(torch.zeros(len(spans), 2 * NUM_FREQUENCIES))
+        self.null = nn.Parameter(torch.zeros(len(spans), self.width))
 
     def forward(self, x: Float[Tensor, "n k"]) -> Float[Tensor, "n e"]:
+        encoded, outside = self.encode(x)
+        return torch.where(outside[..., None], self.null, encoded).flatten(1).to(self.null.dtype)
+
+    def encode(self, x: Float[Tensor, "n k"]) -> tuple[Tensor, Bool[Tensor, "n k"]]:
+        """Encode each coordinate, (n, k, width), and say which ones are null: outside their
+        span."""
         low, high = x.new_tensor(self.spans).unbind(dim=1)
         u = (x - low) / (high - low)
         outside = ~((u >= -ROUNDING) & (u <= 1 + ROUNDING))  # NaN too
         turns = 2.0 ** torch.arange(NUM_FREQUENCIES, device=x.device)
         turns = turns * torch.where(torch.tensor(self.periodic, device=x.device), 1.0, 0.5)[:, None]
         angle = 2 * math.pi * u.masked_fill(outside, 0.0)[..., None] * turns
-        encoded = torch.cat((angle.sin(), angle.cos()), dim=2)
-        return torch.where(outside[..., None], self.null, encoded).flatten(1).to(self.null.dtype)
+        return torch.cat((angle.sin(), angle.cos()), dim=2), outside

@@ -42,12 +42,14 @@ class Denoiser(nn.Module):
 
         Weights in another precision compute in that; samplers go on in that of x_t.
         """
-        dtype = self.unet.dtype
+        dtype, looked_at = self.unet.dtype, x_t
+        if condition.rendered is not None:
+            looked_at = torch.cat((x_t, condition.rendered.to(x_t.dtype)), dim=1)
         told: dict[str, Any] = {"class_labels": condition.h.to(dtype)}
         if condition.tokens is not None:
             told["encoder_hidden_states"] = condition.tokens.to(dtype)
             told["encoder_attention_mask"] = condition.mask
-        return self.unet(x_t.to(dtype), t, **told).sample.to(x_t.dtype)
+        return self.unet(looked_at.to(dtype), t, **told).sample.to(x_t.dtype)
 
 
 class DiffusionModel(Denoiser):
@@ -64,13 +66,14 @@ class DiffusionModel(Denoiser):
         t: Tensor,
         inputs: Tensor,
     ) -> Float[Tensor, " n"]:
-        """The loss of each image."""
+        """The loss of each image, with what its condition adds."""
         condition = self.encode(inputs)
 
         def predict(x_t: Tensor, t: Tensor) -> Tensor:
             return self.predict(x_t, t, condition).float()
 
-        return self.objective.loss(predict, x_0, eps, t)
+        loss = self.objective.loss(predict, x_0, eps, t)
+        return loss if condition.penalty is None else loss + condition.penalty
 
 
 def networks(model: Denoiser) -> dict[str, nn.Module]:
@@ -105,21 +108,25 @@ def build_model(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(streams.torch_seed(seed))
         conditioner = build_conditioner(4 * config.widths.channels[0])
-        unet = build_unet(config, image_shape, conditioner.token_width)
+        shown = conditioner.rendered_channels
+        unet = build_unet(config, image_shape, conditioner.token_width, shown)
         return DiffusionModel(unet, conditioner, build_objective(objective))
 
 
-def build_unet(config: ModelConfig, image_shape: Sequence[int], tokens: int | None) -> UNet:
+def build_unet(
+    config: ModelConfig, image_shape: Sequence[int], tokens: int | None, shown: int = 0
+) -> UNet:
     """Build diffusers' U-Net for images (channels, size, size).
 
     tokens: width of what is read by cross-attention, and of h, which then passes an MLP into the
         time embedding; None: h alone, added to the time embedding as it is.
+    shown: channels that it sees beside those of the noisy image.
     """
     size = config.widths
     attends = [level in size.attention_levels for level in range(len(size.channels))]
     shared = dict(
         sample_size=image_shape[-1],
-        in_channels=image_shape[0],
+        in_channels=image_shape[0] + shown,
         out_channels=image_shape[0],
         block_out_channels=size.channels,
         layers_per_block=size.layers_per_block,

@@ -89,6 +89,10 @@ class ModelConfig:
             less its mean over the combinations' class means, divided by its standard deviation
             over them, so that two values lie 2 apart whatever their signal (ours).
         numbers_scale: what standardized numbers are multiplied by: at 0.1 two values lie 0.2 apart.
+        rendering: of worlds of bumps. Above 0, each coordinate alone becomes an image that the
+            network sees beside the noisy one, and a loss of this weight keeps its rank low
+            (arXiv:2501.18797; `diffusion/rendering.py`); the losses that are logged hold it. 0:
+            none.
     """
 
     size: SizeName = "nano"
@@ -98,6 +102,7 @@ class ModelConfig:
     text_encoder: TextEncoderConfig = field(default_factory=TextEncoderConfig)
     numbers: Literal["raw", "standardized"] = "raw"
     numbers_scale: float = 1.0
+    rendering: float = 0.0
 
     @property
     def widths(self) -> Size:
@@ -116,6 +121,8 @@ def check_model(config: ModelConfig, image_size_px: int) -> None:
             "then; a directory or a name on the hub"
         )
     _check_numbers(config)
+    if config.rendering < 0:
+        raise Mistake(f"model.rendering: got {config.rendering}, allowed 0 or more")
     if config.size == "custom":
         _check_size(config.custom)
         _check_heads(config.custom, config.conditioning)

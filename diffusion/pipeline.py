@@ -135,7 +135,7 @@ class ConceptPipeline(DiffusionPipeline):
     @property
     def image_shape(self) -> tuple[int, int, int]:
         size = self.unet.config.sample_size
-        return (self.unet.config.in_channels, size, size)
+        return (self.unet.config.out_channels, size, size)
 
     @torch.no_grad()
     def __call__(

@@ -1,6 +1,7 @@
 """Confidence intervals: shares, differences of shares, means over seeds."""
 
 import warnings
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -54,6 +55,16 @@ def newcombe(
     return Interval(
         float(difference - np.hypot(share[0] - low[0], high[1] - share[1])),
         float(difference + np.hypot(high[0] - share[0], share[1] - low[1])),
+    )
+
+
+def from_independent(estimates: Sequence[float], intervals: Sequence[Interval]) -> Interval:
+    """Interval of the first estimate minus the second, which are independent: distances to the ends
+    of theirs are squared and added (Zou and Donner 2008). NaN and infinite ends stay so."""
+    (a, b), (of_a, of_b) = estimates, intervals
+    return Interval(
+        float(a - b - np.hypot(a - of_a.low, of_b.high - b)),
+        float(a - b + np.hypot(of_a.high - a, b - of_b.low)),
     )
 
 

@@ -6,7 +6,7 @@ The world of Liang, Liu, Ostrow and Fiete, "How Diffusion Models Learn to Factor
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from ground.endings import Mistake
 
@@ -36,6 +36,14 @@ class HeldOut:
     region: Literal["none", "bands", "interior", "exterior", "lesion"] = "bands"
     low: float = 13.0
     high: float = 19.0
+
+    def is_new(self, px: Any) -> Any:
+        """Whether no 2-D example shows a coordinate of this value, elementwise of an array: one in
+        I or, of exterior, outside it. Of an interior each value is shown, beside others."""
+        inside = (self.low <= px) & (px <= self.high)
+        if self.region in ("bands", "lesion"):
+            return inside
+        return ~inside & (self.region == "exterior")
 
 
 @dataclass(frozen=True)
@@ -126,7 +134,7 @@ def _check_numbers(config: BumpsConfig) -> None:
     size = config.image_size_px
     for key, value, low, high in (
         ("seed", config.seed, 0, 2**64 - 1),
-        ("image_size_px", size, 8, 512),
+        ("image_size_px", size, 6, 512),
         ("dx", config.dx, size / MAX_LABELS, size),
         ("dy", config.dy, size / MAX_LABELS, size),
         ("margin", config.margin, 0, size),

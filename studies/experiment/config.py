@@ -148,6 +148,9 @@ def _check_conditioning(config: Config) -> None:
     if kind not in world.conditionings:
         allowed = ", ".join(world.conditionings)
         raise Mistake(f"model.conditioning: got {kind!r}, allowed {allowed}: {world.why}")
+    if config.model.rendering and world.has_words:
+        got = config.model.rendering
+        raise Mistake(f"model.rendering: got {got}, allowed 0: it renders the centres of bumps")
 
 
 def _check_evaluate(config: Config) -> None:

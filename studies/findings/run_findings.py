@@ -34,6 +34,7 @@ from studies.findings.denoiser_findings import denoiser_figures, denoiser_tables
 from studies.findings.elicitation_findings import LEGENDS as ELICITATION_LEGENDS
 from studies.findings.elicitation_findings import elicitation_figures
 from studies.findings.instruments import LEGENDS, instrument_figures
+from studies.findings.outcomes import outcomes_of_runs
 from studies.findings.prompt_findings import curves_of_prompts, other_sets
 from studies.findings.readouts import Readouts
 from studies.run.opened import Experiment
@@ -216,6 +217,8 @@ class Findings:
         tables = {"accuracy": self.curves_over_seeds if self._is_several else self.curves}
         tables |= {"trajectories": self.paths} if "trajectories" in figures else {}
         tables |= {"prompts": self.prompt_curves} if "prompts" in figures else {}
+        outcomes, _ = outcomes_of_runs(self.experiments, self.about)
+        tables |= {"outcomes": outcomes} if len(outcomes) else {}
         return {**tables, **self.readouts.tables(), **measured}
 
     @property

@@ -15,6 +15,8 @@ from analysis.tables.trajectory import final_accuracy
 from ground.endings import Mistake
 from studies.findings.elicited_section import elicited_of_runs, elicited_section
 from studies.findings.expected_section import expected_section
+from studies.findings.outcome_section import outcome_sections, outcome_tables
+from studies.findings.outcomes import outcomes_of_runs
 from studies.findings.run_findings import Findings, colored, write_csv
 from studies.findings.seed_sections import lead_section, middle_level, seed_sections_of
 from studies.findings.seed_tables import SeedTables
@@ -64,6 +66,8 @@ class _More(NamedTuple):
     seeds: SeedTables | None
     elicited: pd.DataFrame
     unread: dict[str, str]
+    outcomes: pd.DataFrame
+    without: dict[str, str]
 
 
 def _more(run_set: RunSet, tables: StudyTables, kept: Path) -> _More:
@@ -71,7 +75,8 @@ def _more(run_set: RunSet, tables: StudyTables, kept: Path) -> _More:
     read = run_set.only([member for member in run_set.members if member.name in begun])
     experiments = Findings.of(read).experiments
     found = elicited_of_runs(experiments, tables.about)
-    return _More(experiments, SeedTables.of(read, tables, kept), *found)
+    outcomes = outcomes_of_runs(experiments, tables.about)
+    return _More(experiments, SeedTables.of(read, tables, kept), *found, *outcomes)
 
 
 def _named(tables: StudyTables | None, more: _More | None) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -81,6 +86,8 @@ def _named(tables: StudyTables | None, more: _More | None) -> Iterator[tuple[str
             yield from one.named()
     if more is not None and len(more.elicited):
         yield "elicited", more.elicited
+    if more is not None:
+        yield from outcome_tables(more.outcomes)
 
 
 def _sections(tables: StudyTables | None, more: _More | None) -> Iterator[Section]:
@@ -88,6 +95,8 @@ def _sections(tables: StudyTables | None, more: _More | None) -> Iterator[Sectio
     level = middle_level(seeds) if seeds is not None else None
     lead = lead_section(seeds) if seeds is not None else None
     yield from [lead] if lead is not None else []
+    if more is not None:
+        yield from outcome_sections(more.outcomes, more.without)
     if tables is not None:
         yield from sections_of(tables)
     if seeds is not None:

@@ -18,7 +18,7 @@ from data_gen.scenes import class_tables
 from data_gen.vectors import ENTRIES, class_vector, coordinates, one_hot, vector
 from data_gen.wording import Captioned
 from data_gen.world import World
-from diffusion.conditioning import NumberConditioner, TextConditioner
+from diffusion.conditioning import NumberConditioner, RenderingConditioner, TextConditioner
 from diffusion.model_config import ModelConfig
 from diffusion.prompts import (
     CoordinatePrompts,
@@ -78,18 +78,23 @@ def make_conditioning(world: Captioned, model: ModelConfig) -> Conditioning:
     )
 
 
-def bump_conditioning(config: BumpsConfig) -> Conditioning:
+def bump_conditioning(config: BumpsConfig, rendering: float = 0.0) -> Conditioning:
     """Return the conditioning on the centre (x, y) in px, by sinusoidal encodings. The images of a
-    world of bumps are told their labels as they are, and prompts are two numbers."""
+    world of bumps are told their labels as they are, and prompts are two numbers.
+
+    rendering: as in `ModelConfig`.
+    """
     spans, periodic = [(0.0, float(config.image_size_px))] * 2, [config.periodic] * 2
     prompts = CoordinatePrompts(spans, periodic)
-    return Conditioning(
-        "coordinates",
-        prompts,
-        lambda width: NumberConditioner(
-            "coordinates", width, prompts.nulls, {}, spans=spans, periodic=periodic
-        ),
-    )
+
+    def build(width: int) -> NumberConditioner:
+        told: dict[str, Any] = dict(spans=spans, periodic=periodic)
+        if rendering == 0:
+            return NumberConditioner("coordinates", width, prompts.nulls, {}, **told)
+        told |= dict(size=config.image_size_px, weight=rendering)
+        return RenderingConditioner("coordinates", width, prompts.nulls, {}, **told)
+
+    return Conditioning("coordinates", prompts, build)
 
 
 def condition_rows(

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from analysis.figures.centres import centre_figure
 from analysis.tables.centres import median_distances
+from analysis.tables.outcomes import outcome_table
 from data_gen.bumps.config import BumpsConfig
 from data_gen.bumps.sections import Section, sections
-from data_gen.bumps.world import BumpWorld, in_frame
+from data_gen.bumps.world import EXAMPLES, BumpWorld, in_frame
 from diffusion.prompts import NULL_COORDINATE
 from studies.worlds.prompt_sets import PLAIN, prompts_of
 
@@ -64,9 +65,10 @@ class BumpExam:
     templates: Mapping[str, str] = {}
 
     def __init__(self, config: BumpsConfig, seed: int):
-        self.config, world = config, BumpWorld(config)
+        self.config, self.world = config, BumpWorld(config)
         self.centres = tuple(
-            CentreQuestion(world, section, i, seed) for i, section in enumerate(sections(world))
+            CentreQuestion(self.world, section, i, seed)
+            for i, section in enumerate(sections(self.world))
         )
         self.questions = {PLAIN: self.centres}
         self.image_shape = (1, config.image_size_px, config.image_size_px)
@@ -98,7 +100,19 @@ class BumpExam:
     def facts(self, scores: pd.DataFrame) -> dict[str, str]:
         medians = median_distances(scores)
         text = ", ".join(f"{section} {px:.2f}" for section, px in medians.items())
-        return {"median distance from the centre asked for, px": text}
+        told = {"median distance from the centre asked for, px": text}
+        for row in self.outcomes(scores).to_dict("records"):
+            ends = f"[{row['low']:.2f}, {row['high']:.2f}]"
+            told[row["question"]] = f"{row['accuracy']:.2f} {ends}: {row['word']}"
+        return told
+
+    def outcomes(self, scores: pd.DataFrame) -> pd.DataFrame:
+        """Return `outcome_table` of one run, and of how many crossings and images in all it
+        learned (`crossings`, `shown`)."""
+        train = self.world.example[self.world.select("train")]
+        crossings = int((train == EXAMPLES.index("2d")).sum())
+        found = outcome_table(scores, self.config.held_out.is_new)
+        return found.assign(crossings=crossings, shown=len(train))
 
     def distance(
         self, shown: Float[Tensor, "m 2"], asked: Float[Tensor, " 2"]

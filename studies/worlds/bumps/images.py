@@ -66,7 +66,7 @@ class BumpImages(WorldImages):
 
     def task(self, model: ModelConfig) -> Task:
         """Return one gray image of every training label, told its coordinates."""
-        return bump_task(self.labelled)
+        return bump_task(self.labelled, model.rendering)
 
     def describe(self) -> list[str]:
         return [*describe_bumps(self.labelled), *percolation_lines(self.labelled)]
@@ -111,9 +111,10 @@ class BumpImages(WorldImages):
         return BumpContrasts(self.world, seed, settings)
 
 
-def bump_task(world: BumpWorld) -> Task:
-    """Return one gray image of every training label, told its coordinates."""
-    size, conditioning = world.config.image_size_px, bump_conditioning(world.config)
+def bump_task(world: BumpWorld, rendering: float = 0.0) -> Task:
+    """Return one gray image of every training label, told its coordinates. rendering: as in
+    `ModelConfig`."""
+    size, conditioning = world.config.image_size_px, bump_conditioning(world.config, rendering)
     index = world.select("train")
 
     def load() -> tuple[TrainingData, list[str]]:

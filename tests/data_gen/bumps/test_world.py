@@ -343,7 +343,7 @@ def test_no_config_gives_values_out_of_range_or_leaks(config):
         ({"dx": 0.0}, "world.dx: got 0.0, allowed 0.03125 to 32"),
         ({"dy": 33.0}, "world.dy: got 33.0, allowed 0.03125 to 32"),
         ({"seed": -1}, "world.seed: got -1, allowed 0 to"),
-        ({"image_size_px": 7}, "world.image_size_px: got 7, allowed 8 to 512"),
+        ({"image_size_px": 5}, "world.image_size_px: got 5, allowed 6 to 512"),
         ({"examples": "1d", "margin": 2.0}, r"world.margin: got 2.0, allowed from 3: .*sigma_x"),
         (
             {"examples": "both", "sigma_y": 2.0, "dy": 3.5},

@@ -97,7 +97,7 @@ def test_every_world_of_bumps_can_be_trained_on(path, tmp_path):
 
 def test_the_papers_worlds_share_one_training():
     configs = [read_config(path) for path in CONFIGS if path.parent.name == "worlds"]
-    assert len(configs) == 8
+    assert len(configs) == 9
     assert len({str((c.model, c.objective, c.train, c.evaluate, c.seed)) for c in configs}) == 1
     widths = configs[0].model.widths
     assert len(widths.channels) == len(widths.attention_levels) == 3
