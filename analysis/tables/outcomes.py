@@ -57,7 +57,7 @@ def outcome_table(scores: pd.DataFrame, is_new: Callable[[np.ndarray], np.ndarra
     right, asked, unsure = (_by_image(last, value) for value in (_right(last), *_asked(last)))
     shown = asked.index.get_level_values("combination").str.startswith(SHOWN)
     counted = _counted(right.to_numpy(), asked.to_numpy(), shown, is_new)
-    blind = unsure.to_numpy().any(axis=1)
+    blind: np.ndarray = np.asarray(unsure.to_numpy().any(axis=1))
     rows = [
         {"question": question, **_share(values, blind)}
         for question, values in zip(QUESTIONS, counted, strict=True)

@@ -105,14 +105,14 @@ def _rows(found: DataNeeded) -> Iterator[dict[str, str]]:
             }
 
 
-def _needed(row: Mapping[str, Any]) -> str:
+def _needed(row: Any) -> str:
     if pd.isna(row["needed"]):
         return f"censored: {row['censored']} of {row['runs']}"
     ends = f" [{row['low']:.0f}, {row['high']:.0f}]" if pd.notna(row["low"]) else ""
     return f"{row['needed']:.0f}{ends}"
 
 
-def _exponent(law: Mapping[str, Any], name: str = "exponent") -> str:
+def _exponent(law: Any, name: str = "exponent") -> str:
     if pd.isna(law[name]):
         return "not known: too many censored"
     return f"{law[name]:.2f} [{law['low']:.2f}, {law['high']:.2f}]"

@@ -1,6 +1,6 @@
 """Sections of a study's report on bumps: which variants compose, which interpolate, on how much?"""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -68,7 +68,7 @@ def _rows(over_seeds: pd.DataFrame) -> Iterator[dict[str, str]]:
         yield {"variant": str(variant), **told, "seeds": str(own["seeds"].max())}
 
 
-def _told(found: Mapping[str, Any]) -> str:
+def _told(found: Any) -> str:
     share = f"{found['accuracy']:.2f} [{found['low']:.2f}, {found['high']:.2f}]"
     if found["question"] == GATED:
         return share
