@@ -9,6 +9,7 @@ const COLORS = [["#0072b2", "#fff"], ["#d55e00", "#000"], ["#009e73", "#000"], [
 const PARTS = ["value", "low", "high", "unsure"];
 const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
 const state = {at: steps.length - 1, view: 0, by: 0, x: 0, y: Math.min(1, concepts.length - 1), of: 0, sure: false, on: firstOn(), picked: null};
+const side = data.px * Math.max(1, Math.round(48 / data.px));  // of a tile on the page, in px
 let shown = {};  // what the last choice has put on the page, to be moved
 let due = false, timer = null;
 
@@ -76,6 +77,7 @@ function lay() {
   $("chosen").textContent = `(${state.on.size} of ${combos.length})`;
   $("reader").textContent = reading().name;
   $("explorer").dataset.view = state.view;
+  mark();
   move();
 }
 
@@ -84,6 +86,7 @@ function laySamples() {
     const tiles = Array.from({length: data.images}, (_, k) => {
       const tile = make("button", {type: "button", className: "tile", onclick: () => pick(c, k)});
       tile.setAttribute("aria-label", `image ${k + 1} of ${promptOf(c, k)}`);
+      put(tile, c, k);
       shown.tiles.push({tile, c, k});
       return tile;
     });
@@ -118,17 +121,18 @@ function move() {
   $("at").setAttribute("aria-valuetext", said);
   $("when").textContent = said;
   $("now-title").textContent = `At ${step}: ${readout().title}`;
+  const one = reading(), up = `${-imagesAt(s) * side}px`;
   for (const {tile, c, k} of shown.tiles) {
-    place(tile, c, k);
-    const verdict = judge(c, k);
-    if (tile.dataset.is !== verdict) tile.dataset.is = verdict;
+    const verdict = judge(one, c, k);
+    tile.style.backgroundPositionY = up;
+    if (tile.dataset.is === verdict) continue;  // writing what is there would cost as much
+    tile.dataset.is = verdict;
     tile.hidden = state.sure && verdict === "?";
-    tile.setAttribute("aria-pressed", state.picked?.c === c && state.picked?.k === k);
   }
   for (const {all, counting, trail, line, ends, mark} of shown.points) {
     trail.setAttribute("d", line.slice(0, ends[s]));
     mark.setAttribute("transform", all[s] ? `translate(${all[s].join(" ")})` : "translate(-99 -99)");
-    mark.setAttribute("opacity", counting[s] ? 1 : 0.4);
+    mark.setAttribute("class", counting[s] ? "" : "faint");
   }
   shown.cursor.setAttribute("x1", atStep(s));
   shown.cursor.setAttribute("x2", atStep(s));
@@ -141,10 +145,8 @@ function move() {
   tell();
 }
 
-function place(tile, c, k, times = 1) {
-  const side = Number($("explorer").dataset.tile) * times;
-  tile.style.backgroundSize = `${combos.length * data.images * side}px ${data.shown.length * side}px`;
-  tile.style.backgroundPosition = `${-(c * data.images + k) * side}px ${-imagesAt(state.at) * side}px`;
+function put(tile, c, k, times = 1) {  // the image of the sheet that it shows
+  tile.style.backgroundPosition = `${-(c * data.images + k) * side * times}px ${-imagesAt(state.at) * side * times}px`;
 }
 
 function fill({row, m, value, interval, unsure}, s) {
@@ -158,10 +160,15 @@ function fill({row, m, value, interval, unsure}, s) {
 const askedAt = (c, k, i) => (c * data.images + k) * concepts.length + i;
 const readAt = (c, k, i) => imagesAt(state.at) * combos.length * data.images * concepts.length + askedAt(c, k, i);
 
-function judge(c, k) {
-  const read = concepts.map((_, i) => reading().read?.[readAt(c, k, i)] ?? NaN);
-  if (read.some(Number.isNaN)) return "?";
-  return concepts.every((_, i) => read[i] === data.asked[askedAt(c, k, i)]) ? "" : "✕";
+function judge(one, c, k) {
+  const at = readAt(c, k, 0), asked = askedAt(c, k, 0);
+  let verdict = "";
+  for (const i of concepts.keys()) {
+    const read = one.read?.[at + i] ?? NaN;
+    if (Number.isNaN(read)) return "?";
+    if (read !== data.asked[asked + i]) verdict = "✕";
+  }
+  return verdict;
 }
 
 function says(one, c, k, i) {  // what an instrument reads of a concept, with its certainty
@@ -181,7 +188,7 @@ function tell() {  // of the picked image
   const image = make("span", {className: "tile"}), of = data.shown[imagesAt(s)];
   image.setAttribute("role", "img");
   image.setAttribute("aria-label", `image ${k + 1}, enlarged`);
-  place(image, c, k, 3);
+  put(image, c, k, 3);
   const head = make("tr", {}, ...["", "asked", ...readers.map((one) => one.name)].map((text) => make("th", {scope: "col"}, text)));
   const body = concepts.map((concept, i) => make("tr", {}, make("th", {scope: "row"}, concept), make("td", {}, data.words[data.asked[askedAt(c, k, i)]] ?? "–"), ...readers.map((one) => make("td", {}, says(one, c, k, i)))));
   const near = 2 * (imagesAt(s) * combos.length * data.images + c * data.images + k), [first, second] = [0, 1].map((i) => view().copies?.[near + i] ?? NaN);
@@ -205,7 +212,12 @@ function go(s) {
 function pick(c, k) {
   const again = state.picked?.c === c && state.picked?.k === k;
   state.picked = again ? null : {c, k};
+  mark();
   move();
+}
+
+function mark() {
+  for (const {tile, c, k} of shown.tiles) tile.setAttribute("aria-pressed", state.picked?.c === c && state.picked?.k === k);
 }
 
 function stop() {
@@ -274,10 +286,7 @@ state.picked = {c: Math.max(0, combos.findIndex((combo) => combo.split !== "trai
 $("space-figure").hidden = concepts.length < 2;
 $("at").max = steps.length - 1;
 $("notes").textContent = data.notes.map((note) => ` ${note}`).join("");
-const side = data.px * Math.max(1, Math.round(48 / data.px));
-$("explorer").dataset.tile = side;
-$("explorer").style.setProperty("--tile", `${side}px`);
-$("explorer").style.setProperty("--large", `${3 * side}px`);
+for (const [name, value] of [["--tile", `${side}px`], ["--large", `${3 * side}px`], ["--columns", combos.length * data.images], ["--rows", data.shown.length]]) $("explorer").style.setProperty(name, value);
 $("at").addEventListener("input", () => { stop(); go(Number($("at").value)); });
 $("at").addEventListener("change", keep);
 $("play").addEventListener("click", play);

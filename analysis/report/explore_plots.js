@@ -60,12 +60,13 @@ function laySpace() {
       return place.some(Number.isNaN) ? null : [x(place[0]), y(place[1])];
     });
     const counting = all.map((place, s) => counts(row, state.x, s) && counts(row, state.y, s) ? place : null);
-    draw(svg, "path", {d: pieces(all.filter(Boolean)).line, fill: "none", stroke: fill, opacity: 0.3});
-    const trail = draw(svg, "path", {fill: "none", stroke: fill, "stroke-width": 2.5, "stroke-linejoin": "round"});
-    shown.points.push({c, all, counting, trail, ...pieces(counting), fill, text});
+    draw(svg, "path", {d: pieces(all.filter(Boolean)).line, fill: "none", stroke: fill, "stroke-opacity": 0.35, "stroke-linejoin": "bevel"});
+    shown.points.push({c, all, counting, ...pieces(counting), fill, text});
   }
+  $("moving").replaceChildren();
+  for (const point of shown.points) point.trail = draw($("moving"), "path", {fill: "none", stroke: point.fill, "stroke-width": 2.5, "stroke-linejoin": "bevel"});
   for (const point of shown.points) {
-    point.mark = draw(svg, "g", {});
+    point.mark = draw($("moving"), "g", {});
     draw(point.mark, "circle", {r: 9, fill: point.fill, stroke: "var(--page)"});
     draw(point.mark, "text", {class: "badge-text", style: `fill:${point.text}`}, String(point.c + 1));
   }
@@ -89,8 +90,8 @@ function layTime() {
     const look = {fill: "none", stroke: measures[m] === "joint" ? "var(--text)" : color(m)[0], "stroke-dasharray": DASHES[m % DASHES.length]};
     const keep = (points) => points.map((point, s) => counts(state.of, m, s) ? point : null);
     const [value, under, over] = ["value", "low", "high"].map((part) => keep(line(part, m)));
-    draw(svg, "path", {d: band(under, over), fill: look.stroke, opacity: 0.15});
-    draw(svg, "path", {d: pieces(line("value", m).filter(Boolean)).line, ...look, opacity: 0.3});
+    draw(svg, "path", {d: band(under, over), fill: look.stroke, "fill-opacity": 0.15});
+    draw(svg, "path", {d: pieces(line("value", m).filter(Boolean)).line, ...look, "stroke-opacity": 0.35});
     draw(svg, "path", {d: pieces(value).line, ...look, "stroke-width": 2});
     shown.dots.push({m, y, dot: draw(svg, "circle", {r: 4, fill: look.stroke, stroke: "var(--page)"})});
     const key = make("span", {className: "key"}), sample = document.createElementNS(svg.namespaceURI, "svg");
@@ -134,6 +135,7 @@ function goOnPath(event) {
   if (!away.length) return;
   const i = nearest(away.map((own) => Math.min(...own)));
   state.picked = {c: shown.points[i].c, k: state.picked?.k ?? 0};
+  mark();
   stop();
   go(nearest(away[i]));
 }
