@@ -2,7 +2,7 @@
 // Draws paths through concept space and curves over training, and says where in them one points.
 const DASHES = ["", "7 3", "2 3", "9 3 2 3", "4 2"];
 const SPACE = {left: 48, right: 348, top: 10, bottom: 290};
-const TIME = {left: 40, right: 470, top: 10, bottom: 255};
+const TIME = {left: 36, right: 402, top: 10, bottom: 250};
 
 function range() {  // of the readout: [0, 1], or as far beyond as obedience goes
   let [low, high] = [0, 1];

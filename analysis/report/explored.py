@@ -19,7 +19,7 @@ from PIL import Image
 from analysis.tables.readouts import ARGMAX, OBEDIENCE, ORACLE, PLACE, SOFTMAX, readout_curves
 from analysis.tables.trajectory import accuracy_curves, in_reading_order
 
-MOST_PIXELS = 480_000  # of all sprites together: about 1.4 MB as PNG in the page
+MOST_PIXELS = 560_000  # of all sprites together: about 1.1 MB as PNG in the page
 MOST_IMAGES, MOST_COMBINATIONS, MOST_PX = 12, 48, 32  # per combination; rows; side of a sprite
 ACCURACY = "accuracy"
 TITLES = {
@@ -27,8 +27,8 @@ TITLES = {
     SOFTMAX: "probe: mean probability of the asked value",
     ARGMAX: "probe: share read as asked, of sure images",
     ORACLE: "oracle: share read as asked, of sure images",
-    PLACE: "oracle: place, 1 at the asked value, 0 at the next",
-    OBEDIENCE: "denoiser: {}, 1 follows the word, 0 ignores it",
+    PLACE: "oracle: place (1: at the asked value, 0: at the next)",
+    OBEDIENCE: "denoiser: obedience at level {} (1: follows the word, 0: ignores it)",
 }
 FIELDS = ("value", "low", "high", "unsure")
 ABSENT, LARGEST = -32768, 32767
@@ -188,7 +188,7 @@ def _readouts(
     index = pd.MultiIndex.from_tuples([(*r, m, s) for r in rows for m in measures for s in steps])
     for name, own in table.groupby("readout", sort=False):
         found = own.set_index(["by", "row", "concept", "step"])[[*FIELDS]].reindex(index)
-        title = TITLES.get(str(name), TITLES[OBEDIENCE].format(name))
+        title = TITLES.get(str(name)) or TITLES[OBEDIENCE].format(str(name).split()[-1])
         packed = {field: pack(found[field].to_numpy(np.float64)) for field in FIELDS}
         yield {"name": name, "title": title, **packed}
 
@@ -297,7 +297,8 @@ def _smaller(images: np.ndarray, factor: int) -> np.ndarray:
 
 
 def _strip(images: np.ndarray) -> np.ndarray:
-    """uint8 (H, combinations · n · W, 3) of (combinations, n, H, W, 3)."""
+    """uint8 (H, combinations · n · W, 3) of (combinations, n, H, W, 3); colors are rounded to 32
+    levels each, which takes a third off the PNG."""
     height, width = images.shape[2:4]
     flat = images.reshape(-1, height, width, 3)
-    return flat.transpose(1, 0, 2, 3).reshape(height, -1, 3)
+    return (flat.transpose(1, 0, 2, 3).reshape(height, -1, 3) & 0xF8) | 4

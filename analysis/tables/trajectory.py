@@ -152,6 +152,29 @@ def final_accuracy(curves: pd.DataFrame) -> pd.DataFrame:
     return curves[curves["step"] == last].reset_index(drop=True)
 
 
+def accuracy_sentence(final: pd.DataFrame) -> str:
+    """Say in how many images all is read as asked at the last snapshot, with intervals.
+
+    final: as `final_accuracy` returns it, of one run.
+    """
+    joint = final[final["measure"] == "joint"].set_index("split")
+    names = {"train": "training combinations", "held_out": "held-out combinations"}
+    order = in_reading_order(joint.index)
+    shares = [f"{names.get(split, split)} {_short(joint.loc[split])}" for split in order]
+    return (
+        f"Share of images in which all is read as asked at step {final['step'].iloc[0]:,}: "
+        f"{', '.join(shares)}."
+    )
+
+
+def _short(row: pd.Series) -> str:
+    """Such as ".987 [.970, .996]"."""
+    value, low, high = (
+        f"{row[name]:.3f}".replace("0.", ".", 1) for name in ("accuracy", "low", "high")
+    )
+    return f"{value} [{low}, {high}]"
+
+
 def mean_over_runs(table: pd.DataFrame, keys: list[str], value: str) -> pd.Series:
     """Mean of the column `value` by `keys`, where every run has it: no jump where a run ends."""
     groups = table.groupby(keys, sort=True)[value]

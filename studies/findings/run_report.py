@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from analysis.report.build import Neighbour, Report, write_report
-from analysis.tables.trajectory import final_accuracy
+from analysis.tables.trajectory import accuracy_sentence, final_accuracy
 from ground.endings import Mistake
 from ground.files import hash_file, hash_json, read_json, read_rows, write_json
 from ground.unchanged import read_once
@@ -72,7 +72,7 @@ def write_run_report(findings: Findings, figures: Mapping[str, Any]) -> None:
         prompts=findings.prompt_rows(),
         learned=learned_rows(experiment),
         times=findings.readouts.learned_rows(),
-        said=[*findings.readouts.sentences()],
+        said=[accuracy_sentence(final_accuracy(findings.curves)), *findings.readouts.sentences()],
         explored=explored_run(experiment),
         agree=findings.readouts.agree_rows(),
         instrument_figures=_captioned(figures, legends(experiment)),

@@ -48,9 +48,9 @@ def probe(make_scores) -> pd.DataFrame:
 def images(step: int, side: int = 4) -> np.ndarray:
     """Images that say which they are: step, combination and sample."""
     made = np.zeros((len(NAMES), IMAGES, side, side, 3), np.uint8)
-    made[..., 0] = 50 + step
-    made[..., 1] = np.arange(len(NAMES)).reshape(-1, 1, 1, 1)
-    made[..., 2] = np.arange(IMAGES).reshape(1, -1, 1, 1)
+    made[..., 0] = 20 * step
+    made[..., 1] = 20 * np.arange(len(NAMES)).reshape(-1, 1, 1, 1)
+    made[..., 2] = 20 * np.arange(IMAGES).reshape(1, -1, 1, 1)
     return made
 
 
@@ -102,7 +102,7 @@ def test_sprites_are_the_images_in_their_places(probe):
     found = explored([View("raw", probe, images)], NAMES)
     sheet = np.asarray(Image.open(io.BytesIO(found.sheets[0])))
     tiles = sheet.reshape(STEPS, 4, len(NAMES), IMAGES, 4, 3).transpose(0, 2, 3, 1, 4, 5)
-    np.testing.assert_array_equal(tiles, np.stack([images(step) for step in range(STEPS)]))
+    assert np.abs(tiles.astype(int) - np.stack([*map(images, range(STEPS))])).max() <= 4
 
 
 def test_the_denoiser_is_read_where_it_was_measured(probe, denoiser_rows):
