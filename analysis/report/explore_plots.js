@@ -17,7 +17,7 @@ function along(box, low, high, upward) {
 
 function atStep(s) {  // logarithmic from the first step after 0 on, which stands left of it
   const first = steps.find((step) => step > 0) ?? 1, last = Math.max(steps.at(-1), first + 1);
-  const start = steps[0] === 0 ? 0.12 : 0;
+  const start = steps[0] === 0 ? 0.14 : 0;
   const place = steps[s] === 0 ? 0 : start + (1 - start) * Math.log(steps[s] / first) / Math.log(last / first);
   return TIME.left + 8 + (TIME.right - TIME.left - 16) * place;
 }

@@ -1,26 +1,22 @@
 """What the explorable part of a report shows: tables and samples in, compact data and sprites out.
 
-The page has numbers of all snapshots, packed as 16-bit integers, and images of as many as fit into
-MOST_PIXELS; what was left out is said in a note. Everything is one PNG per view and one JSON text.
+The page has numbers of all snapshots, packed as 16-bit integers, and sprites of as many images as
+fit (sprites.py). Everything is one PNG per view and one JSON text.
 """
 
 import base64
-import io
 import json
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
+from analysis.report.sprites import Thinned, sheet, thin
 from analysis.tables.readouts import ARGMAX, OBEDIENCE, ORACLE, PLACE, SOFTMAX, readout_curves
 from analysis.tables.trajectory import accuracy_curves, in_reading_order
 
-MOST_PIXELS = 560_000  # of all sprites together: about 1.1 MB as PNG in the page
-MOST_IMAGES, MOST_COMBINATIONS, MOST_PX = 12, 48, 32  # per combination; rows; side of a sprite
 ACCURACY = "accuracy"
 TITLES = {
     ACCURACY: "probe: share read as asked, unsure is wrong",
@@ -59,19 +55,6 @@ class Explored:
 
     json: str
     sheets: Sequence[bytes]
-    notes: Sequence[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Thinned:
-    """What of the images is shown: `combinations`, `steps` and `images` of each; a sprite is a
-    factor smaller than its image. notes say what was left out."""
-
-    combinations: Sequence[str]
-    steps: Sequence[int]
-    images: int
-    factor: int
-    notes: Sequence[str]
 
 
 def explored(views: Sequence[View], combinations: Sequence[str]) -> Explored:
@@ -84,10 +67,11 @@ def explored(views: Sequence[View], combinations: Sequence[str]) -> Explored:
     seen = probe.drop_duplicates("step").set_index("step")["images_seen"]
     side = views[0].samples(int(steps[0])).shape[2]
     images = int(probe.groupby("step")["sample"].max().min()) + 1
-    splits = probe.drop_duplicates("combination").set_index("combination")["split"]
+    asked = probe.drop_duplicates("combination")
+    splits = dict(zip(asked["combination"], asked["split"], strict=True))
     thinned = thin(combinations, splits, [*map(int, steps)], images, side, len(views))
     measures = [*probe["concept"].unique()]
-    groups = in_reading_order(splits)
+    groups = in_reading_order(splits.values())
     rows = [*(("split", g) for g in groups), *(("combination", c) for c in thinned.combinations)]
     words = _words(views)
     data = {
@@ -95,7 +79,7 @@ def explored(views: Sequence[View], combinations: Sequence[str]) -> Explored:
         "steps": [*map(int, steps)],
         "seen": [int(seen[step]) for step in steps],
         "splits": groups,
-        "combinations": [{"name": c, "split": str(splits[c])} for c in thinned.combinations],
+        "combinations": [{"name": c, "split": splits[c]} for c in thinned.combinations],
         "prompts": _prompts(probe, thinned),
         "shown": [int(np.searchsorted(steps, step)) for step in thinned.steps],
         "images": thinned.images,
@@ -113,43 +97,8 @@ def explored(views: Sequence[View], combinations: Sequence[str]) -> Explored:
             for view in views
         ],
     }
-    sheets = [_sheet(view, thinned, combinations) for view in views]
-    return Explored(_safe(data), sheets, thinned.notes)
-
-
-def thin(
-    combinations: Sequence[str],
-    splits: Mapping[str, str],
-    steps: Sequence[int],
-    images: int,
-    side: int,
-    views: int,
-) -> Thinned:
-    """Choose what is shown of `images` of `side` px per combination, step and view.
-
-    Beyond MOST_COMBINATIONS those that are held out come first. Of images there are at least one,
-    and at most MOST_IMAGES; where one of every step does not fit, steps are thinned, but never the
-    first and the last.
-    """
-    held_out = [c for c in combinations if splits[c] != "train"]
-    kept = {*[*held_out, *(c for c in combinations if c not in held_out)][:MOST_COMBINATIONS]}
-    chosen = [c for c in combinations if c in kept]
-    factor = math.ceil(side / MOST_PX)
-    sprite = (side // factor) ** 2
-    room = max(2, MOST_PIXELS // (views * len(chosen) * sprite))  # steps × images
-    count = min(max(1, room // len(steps)), images, MOST_IMAGES)
-    places = np.linspace(0, len(steps) - 1, min(len(steps), room // count)).round().astype(int)
-    notes = [
-        (len(chosen) < len(combinations), f"{len(chosen)} of {len(combinations)} combinations are "
-         "shown, held-out ones first; curves of a split are of all."),
-        (count < images, f"{count} of {images} images of each combination are shown; every number "
-         "is of all."),
-        (len(places) < len(steps), f"Images of {len(places)} of {len(steps)} snapshots are shown, "
-         "the one before stands for those between; every number is of all."),
-        (factor > 1, f"Images are shown at 1/{factor} of their width."),
-    ]  # fmt: skip
-    said = [text for is_so, text in notes if is_so]
-    return Thinned(chosen, [steps[i] for i in np.unique(places)], count, factor, said)
+    sheets = [sheet(view.samples, thinned, combinations) for view in views]
+    return Explored(_safe(data), sheets)
 
 
 def pack(values: np.ndarray) -> dict[str, Any] | None:
@@ -178,16 +127,16 @@ def _readouts(
     """Yield each readout with its numbers, packed (rows, measures, steps) each."""
     pooled = {}
     for by in ("split", "combination"):
-        probe, oracle, denoiser = (
-            table if table is None or by == "split" else _of(table, thinned)
-            for table in (view.probe, view.oracle, view.denoiser)
-        )
-        curves = [_accuracy(probe, by), readout_curves(probe, oracle, denoiser, by)]
+        own = view if by == "split" else _only(view, thinned)
+        curves = [
+            _accuracy(own.probe, by),
+            readout_curves(own.probe, own.oracle, own.denoiser, by),
+        ]
         pooled[by] = pd.concat(curves, ignore_index=True).rename(columns={by: "row"})
     table = pd.concat(pooled, names=["by"]).reset_index("by")
     index = pd.MultiIndex.from_tuples([(*r, m, s) for r in rows for m in measures for s in steps])
-    for name, own in table.groupby("readout", sort=False):
-        found = own.set_index(["by", "row", "concept", "step"])[[*FIELDS]].reindex(index)
+    for name, one in table.groupby("readout", sort=False):
+        found = one.set_index(["by", "row", "concept", "step"])[[*FIELDS]].reindex(index)
         title = TITLES.get(str(name)) or TITLES[OBEDIENCE].format(str(name).split()[-1])
         packed = {field: pack(found[field].to_numpy(np.float64)) for field in FIELDS}
         yield {"name": name, "title": title, **packed}
@@ -195,6 +144,14 @@ def _readouts(
 
 def _of(table: pd.DataFrame, thinned: Thinned) -> pd.DataFrame:
     return table[table["combination"].isin(thinned.combinations)]
+
+
+def _only(view: View, thinned: Thinned) -> View:
+    """The view of the combinations that are shown."""
+    oracle, denoiser = (
+        table if table is None else _of(table, thinned) for table in (view.oracle, view.denoiser)
+    )
+    return replace(view, probe=_of(view.probe, thinned), oracle=oracle, denoiser=denoiser)
 
 
 def _accuracy(probe: pd.DataFrame, by: str) -> pd.DataFrame:
@@ -274,31 +231,3 @@ def _distances(copies: pd.DataFrame | None, thinned: Thinned) -> dict[str, Any] 
     own = copies.drop_duplicates(keys).set_index(keys)[["nearest", "second_nearest"]]
     index = pd.MultiIndex.from_product([thinned.steps, thinned.combinations, range(thinned.images)])
     return pack(own.reindex(index).to_numpy(np.float64))
-
-
-def _sheet(view: View, thinned: Thinned, combinations: Sequence[str]) -> bytes:
-    """A PNG of all sprites: a row per step, in it the images of one combination after another."""
-    places = [[*combinations].index(c) for c in thinned.combinations]
-    strips = [
-        _strip(_smaller(view.samples(step)[places, : thinned.images], thinned.factor))
-        for step in thinned.steps
-    ]
-    buffer = io.BytesIO()
-    Image.fromarray(np.concatenate(strips)).save(buffer, format="PNG", optimize=True)
-    return buffer.getvalue()
-
-
-def _smaller(images: np.ndarray, factor: int) -> np.ndarray:
-    """Means over squares of factor × factor pixels; what is left at an edge is cut off."""
-    height, width = (side // factor for side in images.shape[2:4])
-    cut = images[:, :, : height * factor, : width * factor]
-    squares = cut.reshape(*images.shape[:2], height, factor, width, factor, 3)
-    return squares.mean(axis=(3, 5)).round().astype(np.uint8)
-
-
-def _strip(images: np.ndarray) -> np.ndarray:
-    """uint8 (H, combinations · n · W, 3) of (combinations, n, H, W, 3); colors are rounded to 32
-    levels each, which takes a third off the PNG."""
-    height, width = images.shape[2:4]
-    flat = images.reshape(-1, height, width, 3)
-    return (flat.transpose(1, 0, 2, 3).reshape(height, -1, 3) & 0xF8) | 4

@@ -8,7 +8,8 @@ of a run start from the same noise: their intervals may overlap though their dif
 (`joint_differences`, `analysis/tables/paired.py`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -157,17 +158,18 @@ def accuracy_sentence(final: pd.DataFrame) -> str:
 
     final: as `final_accuracy` returns it, of one run.
     """
-    joint = final[final["measure"] == "joint"].set_index("split")
+    rows = final[final["measure"] == "joint"].to_dict("records")
+    joint = {str(row["split"]): row for row in rows}
     names = {"train": "training combinations", "held_out": "held-out combinations"}
-    order = in_reading_order(joint.index)
-    shares = [f"{names.get(split, split)} {_short(joint.loc[split])}" for split in order]
+    order = in_reading_order(joint)
+    shares = [f"{names.get(split, split)} {_short(joint[split])}" for split in order]
     return (
         f"Share of images in which all is read as asked at step {final['step'].iloc[0]:,}: "
         f"{', '.join(shares)}."
     )
 
 
-def _short(row: pd.Series) -> str:
+def _short(row: Mapping[Any, Any]) -> str:
     """Such as ".987 [.970, .996]"."""
     value, low, high = (
         f"{row[name]:.3f}".replace("0.", ".", 1) for name in ("accuracy", "low", "high")

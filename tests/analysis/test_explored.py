@@ -10,16 +10,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from analysis.report.explored import (
-    MOST_COMBINATIONS,
-    MOST_IMAGES,
-    MOST_PIXELS,
-    Explored,
-    View,
-    explored,
-    pack,
-    thin,
-)
+from analysis.report.explored import Explored, View, explored, pack
+from analysis.report.sprites import MOST_COMBINATIONS, MOST_IMAGES, MOST_PIXELS, thin
 from analysis.tables.readouts import readout_curves
 from analysis.tables.trajectory import accuracy_curves
 
