@@ -7,6 +7,7 @@ e-mail or an archive alike, on a phone, in dark and on paper.
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import os
 from collections.abc import Mapping, Sequence
@@ -17,13 +18,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from PIL import Image
 
 from analysis.figures.style import write_figure
+from analysis.report.explored import Explored
 from analysis.tables.trajectory import in_reading_order
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+SCRIPTS = ("explore_plots.js", "explore.js")
 
 
 @dataclass(frozen=True)
@@ -53,8 +58,9 @@ class Report:
     probe, environment: label -> value; a value may be a mapping itself.
     prompts: column -> text, for each row of the table that sets other prompts beside the captions.
     learned: column -> text, for each row of the table that says when each concept is read right.
-    times: column -> text, for each concept and instrument: when it is learned. said: sentences of
-        the same. agree: column -> text, of ways of evaluating compared.
+    times: column -> text, for each concept and instrument: when it is learned. agree: column ->
+        text, of ways of evaluating compared.
+    said: findings, a sentence each, which come first. explored: what the page moves through time.
     leak_check: one finding per line.
     """
 
@@ -70,6 +76,7 @@ class Report:
     learned: Sequence[Mapping[str, str]] = ()
     times: Sequence[Mapping[str, str]] = ()
     said: Sequence[str] = ()
+    explored: Explored | None = None
     agree: Sequence[Mapping[str, str]] = ()
     leak_check: Sequence[str] = ()
     neighbours: Sequence[Neighbour] = ()
@@ -91,9 +98,28 @@ def write_report(path: Path, report: Report) -> None:
             accuracy_rows=_accuracy_rows(report.accuracy),
             figures=figure_uris(report.figures),
             instrument_figures=figure_uris(report.instrument_figures),
+            explored=_explored(report.explored) if report.explored else None,
         )
     )
     write_page(path, html)
+
+
+def _explored(explored: Explored) -> dict[str, Any]:
+    """Data, sprites and script of the page, and the source that its policy allows."""
+    files = [Path(__file__).with_name(name) for name in SCRIPTS]
+    script = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    return {
+        "json": Markup(explored.json),
+        "uris": [data_uri(sheet) for sheet in explored.sheets],
+        "script": Markup(script),
+        "script_source": Markup(script_source(script)),
+    }
+
+
+def script_source(script: str) -> str:
+    """Return the source of a script that a content security policy allows."""
+    digest = hashlib.sha256(script.encode("utf-8")).digest()
+    return f"sha256-{base64.b64encode(digest).decode('ascii')}"
 
 
 def page_maker() -> Environment:

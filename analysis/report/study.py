@@ -6,8 +6,6 @@ policy allows: it names its hash. Without scripts all is there too, failures fir
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
-from analysis.report.build import data_uri, figure_uris, page_maker, write_page
+from analysis.report.build import data_uri, figure_uris, page_maker, script_source, write_page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -108,7 +106,7 @@ def write_study_page(path: Path, report: StudyReport) -> None:
         report={**vars(report), "runs": runs, "sections": _sections(report.sections)},
         states=list(dict.fromkeys(run.state for run in runs)),
         script=Markup(script),
-        script_hash=Markup(_hash(script)),
+        script_hash=Markup(script_source(script)),
     )
     write_page(path, html)
 
@@ -125,12 +123,6 @@ def _sections(sections: Sequence[Section]) -> list[dict[str, Any]]:
         told.append({**vars(section), **shown})
         before += len(section.figures)
     return told
-
-
-def _hash(script: str) -> str:
-    """The source that a content security policy allows."""
-    digest = hashlib.sha256(script.encode("utf-8")).digest()
-    return f"sha256-{base64.b64encode(digest).decode('ascii')}"
 
 
 def _cell(value: Cell) -> str:

@@ -8,7 +8,8 @@ of a run start from the same noise: their intervals may overlap though their dif
 (`joint_differences`, `analysis/tables/paired.py`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -150,6 +151,30 @@ def final_accuracy(curves: pd.DataFrame) -> pd.DataFrame:
     """The rows of `accuracy_curves` that belong to the last step of each run."""
     last = curves.groupby("run")["step"].transform("max")
     return curves[curves["step"] == last].reset_index(drop=True)
+
+
+def accuracy_sentence(final: pd.DataFrame) -> str:
+    """Say in how many images all is read as asked at the last snapshot, with intervals.
+
+    final: as `final_accuracy` returns it, of one run.
+    """
+    rows = final[final["measure"] == "joint"].to_dict("records")
+    joint = {str(row["split"]): row for row in rows}
+    names = {"train": "training combinations", "held_out": "held-out combinations"}
+    order = in_reading_order(joint)
+    shares = [f"{names.get(split, split)} {_short(joint[split])}" for split in order]
+    return (
+        f"Share of images in which all is read as asked at step {final['step'].iloc[0]:,}: "
+        f"{', '.join(shares)}."
+    )
+
+
+def _short(row: Mapping[Any, Any]) -> str:
+    """Such as ".987 [.970, .996]"."""
+    value, low, high = (
+        f"{row[name]:.3f}".replace("0.", ".", 1) for name in ("accuracy", "low", "high")
+    )
+    return f"{value} [{low}, {high}]"
 
 
 def mean_over_runs(table: pd.DataFrame, keys: list[str], value: str) -> pd.Series:

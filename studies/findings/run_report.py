@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from analysis.report.build import Neighbour, Report, write_report
-from analysis.tables.trajectory import final_accuracy
+from analysis.tables.trajectory import accuracy_sentence, final_accuracy
 from ground.endings import Mistake
 from ground.files import hash_file, hash_json, read_json, read_rows, write_json
 from ground.unchanged import read_once
@@ -16,6 +16,7 @@ from studies.findings.certificate_facts import certificate_facts
 from studies.findings.denoiser_findings import LEGENDS, clock_facts, measured_files
 from studies.findings.elicitation_findings import LEGENDS as ELICITATION_LEGENDS
 from studies.findings.elicitation_findings import elicitation_facts
+from studies.findings.explored_run import explored_run
 from studies.findings.instruments import learned_rows, legends
 from studies.findings.readouts import LEGENDS as READOUT_LEGENDS
 from studies.findings.run_findings import Findings, colored
@@ -26,7 +27,7 @@ from studies.scoring.sampler_certificate import sampler_facts
 from studies.scoring.units import planned_parts
 from studies.worlds.prompt_sets import PLAIN, prompts_of
 
-REPORT_VERSION = 6  # raise it when figures or report change
+REPORT_VERSION = 7  # raise it when figures or report change
 SOURCES = "sources.json"
 COMPARED = 4096  # training images beside a sample at once
 
@@ -71,7 +72,8 @@ def write_run_report(findings: Findings, figures: Mapping[str, Any]) -> None:
         prompts=findings.prompt_rows(),
         learned=learned_rows(experiment),
         times=findings.readouts.learned_rows(),
-        said=[*findings.readouts.learned_sentences()],
+        said=[accuracy_sentence(final_accuracy(findings.curves)), *findings.readouts.sentences()],
+        explored=explored_run(experiment),
         agree=findings.readouts.agree_rows(),
         instrument_figures=_captioned(figures, legends(experiment)),
         probe=certificate_facts(experiment.certificate),

@@ -1,6 +1,9 @@
 import base64
+import hashlib
 import io
+import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -10,6 +13,7 @@ from PIL import Image
 
 from analysis.figures.run import accuracy_figure
 from analysis.report.build import Neighbour, Report, write_report
+from analysis.report.explored import Explored
 from analysis.tables.trajectory import accuracy_curves, final_accuracy
 
 NASTY = "<script>alert('a & b')</script>"
@@ -125,6 +129,23 @@ def test_empty_sections_are_left_out(tmp_path, curves):
     page = Tags((tmp_path / "bare.html").read_text(encoding="utf-8"))
     assert [tag for tag, _ in page.tags].count("h2") == 1
     assert "img" not in {tag for tag, _ in page.tags}
+
+
+def test_an_explorable_page_runs_its_own_script_alone(tmp_path, report):
+    data = Explored(json.dumps({"run": "\\u003cscript>"}), [png(np.zeros((4, 4, 3), np.uint8))])
+    said = [f"A finding {NASTY}."]
+    write_report(tmp_path / "report.html", replace(report, explored=data, said=said))
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    (script,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', html)
+    assert f"script-src 'sha256-{digest}'" in policy and "default-src 'none'" in policy
+    assert "innerHTML" not in script and not re.search(r"https?://|<link|<iframe", html)
+    page = Tags(html.replace(script, ""))
+    assert [tag for tag, _ in page.tags].count("script") == 2  # data and script
+    assert page.text.index("Findings") < page.text.index("Explore") < page.text.index("Accuracy")
+    assert f"A finding {NASTY}." in page.text
+    assert not [a for _, attributes in page.tags for a in attributes if a.startswith("on")]
 
 
 def test_several_runs_are_named(tmp_path, curves):

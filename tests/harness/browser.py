@@ -25,7 +25,10 @@ FLAGS = (
 )
 MOST_SECONDS = 120  # until an answer: two cores may be busy
 WELL_ABOVE = 10  # files 3 and 4 of this process may be its own
-KEYS = {"Tab": 9, "Enter": 13, "End": 35, "Home": 36, "ArrowDown": 40}  # by Windows' numbers
+KEYS = {  # by Windows' numbers
+    **{"Tab": 9, "Enter": 13, "End": 35, "Home": 36},
+    **{"ArrowLeft": 37, "ArrowRight": 39, "ArrowDown": 40},
+}
 TEXTS = {"Enter": "\r"}
 CENTRE = """(() => {
   const element = document.querySelector(%s);
@@ -143,6 +146,13 @@ class Page:
         self.ask("Emulation.setDeviceMetricsOverride", **size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.ask("Emulation.setEmulatedMedia", features=[scheme])
+
+    def processor_seconds(self) -> float:
+        """Seconds that all threads of the page's process have worked so far, drawing too: unlike a
+        clock's, these do not grow while others use the machine."""
+        self.ask("Performance.enable")
+        metrics = self.ask("Performance.getMetrics")["metrics"]
+        return {one["name"]: one["value"] for one in metrics}["ProcessTime"]
 
     def save_picture(self, path: Path) -> None:
         """Save what the window shows as PNG."""

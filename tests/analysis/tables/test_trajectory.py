@@ -4,6 +4,7 @@ import pytest
 
 from analysis.tables.trajectory import (
     accuracy_curves,
+    accuracy_sentence,
     concept_trajectories,
     final_accuracy,
     format_accuracy,
@@ -126,6 +127,16 @@ def test_runs_are_kept_apart_whatever_the_order_of_rows(make_scores):
         "concept", key=lambda c: c.map({"shape": 0, "color": 1, "size": 2})
     )
     pd.testing.assert_frame_equal(curves, accuracy_curves(shuffled))
+
+
+def test_a_sentence_says_the_last_accuracy_with_its_interval(make_scores):
+    right = np.ones((2, 2, 8, 3), bool)
+    right[1, 1, :4, 0] = False
+    scores = make_scores(right, splits=("train", "held_out"))
+    assert accuracy_sentence(final_accuracy(accuracy_curves(scores))) == (
+        "Share of images in which all is read as asked at step 1: "
+        "training combinations 1.000 [.631, 1.000], held-out combinations .500 [.157, .843]."
+    )
 
 
 def test_final_accuracy_is_the_last_step_of_each_run(make_scores):
