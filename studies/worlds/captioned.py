@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ground.endings import Mistake
-from studies.worlds.asked import Asked, Terms, what_is_asked
+from studies.worlds.asked import Asked, Terms, told, what_is_asked
 from studies.worlds.condition_grid import ConditionGrid, Feature
 from studies.worlds.intervention_config import Intervention
 from studies.worlds.kind import KindOfWorld
@@ -29,6 +29,9 @@ class CaptionedWorld(KindOfWorld):
 
     def what_is_asked(self, prompt: str) -> Asked:
         return what_is_asked(self.terms, prompt)
+
+    def told(self, prompt: str) -> str:
+        return told(self.terms, prompt)
 
     def condition_grid(self, places: int) -> ConditionGrid:
         varied = tuple(

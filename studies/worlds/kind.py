@@ -90,6 +90,11 @@ class KindOfWorld(ABC):
     def what_is_asked(self, prompt: str) -> Asked | None:
         """Return what a prompt asks to see; None if prompts are numbers. Raises Mistake."""
 
+    def told(self, prompt: str) -> str:
+        """Return a prompt as the model is told it, which may be typed in other words. Raises
+        Mistake."""
+        return prompt
+
     @abstractmethod
     def exam(
         self, prompts: Mapping[str, str], seed: int, interventions: Sequence[Intervention] = ()
