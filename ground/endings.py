@@ -15,7 +15,7 @@ class Mistake(ValueError):
     @property
     def lines(self) -> list[str]:
         """The mistakes, each on its line."""
-        return str(self).splitlines()
+        return str(self).split("\n")
 
     def at(self, place: str) -> "Mistake":
         """The same mistakes, each headed by where they stand."""
