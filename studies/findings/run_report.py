@@ -26,7 +26,7 @@ from studies.scoring.sampler_certificate import sampler_facts
 from studies.scoring.units import planned_parts
 from studies.worlds.prompt_sets import PLAIN, prompts_of
 
-REPORT_VERSION = 6  # raise it when figures or report change
+REPORT_VERSION = 7  # raise it when figures or report change
 SOURCES = "sources.json"
 COMPARED = 4096  # training images beside a sample at once
 
