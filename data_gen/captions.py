@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from data_gen.concepts import ConceptSpace
-from data_gen.reserved import check_word, is_word
+from data_gen.reserved import AND, NOT, WORDS, check_word, is_word
+from data_gen.typed import AGREEING, ARTICLES, agreeing, told
 from ground.endings import Mistake, nearest
 from ground.text import composed
 
-AGREEING = ("a", "an")
-ARTICLES = (*AGREEING, "the")
 ORDER = ("size", "style", "rotation", "color", "shape", "x", "y", "background")  # of plain English
 
 
@@ -62,6 +61,7 @@ class Captioner:
         self.meaning = {word: value for value, words in self.words.items() for word in words}
         self.fillers += _other_articles(self, config)
         self.vocabulary = tuple(sorted({*self.fillers, *self.meaning}))
+        self.known = frozenset(self.vocabulary)
         self.max_words = max(map(len, self.templates))
 
     def write(
@@ -86,7 +86,7 @@ class Captioner:
         kept = [(written, word) for written, word in filled if word is not None]
         after = [*(word for _, word in kept[1:]), ""]
         return " ".join(
-            _article(following) if written in AGREEING and following else word
+            agreeing(following) if written in AGREEING and following else word
             for (written, word), following in zip(kept, after, strict=True)
         )
 
@@ -97,20 +97,22 @@ class Captioner:
         values = self.space.values[self.slots[word]]
         return tuple(said for value in values for said in self.words[value])
 
+    def told(self, prompt: str) -> str:
+        """Return a prompt as the model is told it: in words of captions, as far as they are such
+        (see `data_gen.typed.told`). One of known words alone stays as it is."""
+        return told(composed(prompt), self.known)
+
     def parse(self, caption: str) -> dict[str, str]:
         """Read a caption, its words in any order, as {concept: value}; partial captions name fewer.
+        It may be written as people type: see `told`.
 
         Raises Mistake for an unknown word, two values of one concept, more words than the
         longest template has, or none that names a value.
         """
-        words = composed(caption).split()
+        words = self.told(caption).split()
         for word in words:
-            if word not in self.vocabulary:
-                hint = nearest(word, self.vocabulary)
-                raise Mistake(
-                    f"prompt {caption!r}: unknown word {word!r}{hint}; "
-                    f"known: {', '.join(self.vocabulary)}"
-                )
+            if word not in self.known:
+                raise Mistake(f"prompt {caption!r}: {self._unknown(word)}")
         values = [self.meaning[word] for word in words if word not in self.fillers]
         found: Mapping[str, str] = self.space.read_words(values, f"prompt {caption!r}")
         if not found:
@@ -121,6 +123,17 @@ class Captioner:
             raise Mistake(f"prompt {caption!r}: more than {self.max_words} words")
         return dict(found)
 
+    def _unknown(self, word: str) -> str:
+        """What to say of a word that no caption has: what is near, what is known, how to add it."""
+        hint = nearest(word, self.vocabulary, most=3)
+        known = f"unknown word {word!r}{hint}; known: {', '.join(self.vocabulary)}"
+        if word.upper() in WORDS:
+            return f"{known}; {AND} and {AND} {NOT}, in capitals, join terms"
+        return (
+            f"{known}. A model knows what it was trained on: captions.synonyms gives a value "
+            f"another word, world.concepts another value (spans: the place of one that has none)"
+        )
+
 
 def default_template(names: Sequence[str]) -> str:
     """Template 'a {size} {color} {shape}', for whatever concepts there are."""
@@ -128,15 +141,11 @@ def default_template(names: Sequence[str]) -> str:
     return " ".join(["a", *(f"{{{n}}}" for n in (*known, *(n for n in names if n not in ORDER)))])
 
 
-def _article(after: str) -> str:
-    return "an" if after[0].lower() in "aeiou" else "a"
-
-
 def _other_articles(captioner: Captioner, config: CaptionConfig) -> tuple[str, ...]:
     """What articles become that no template writes so. Mistake if that is a value."""
     written, words = captioner.fillers, {*captioner.fillers, *captioner.meaning}
-    needed = {_article(after) for after in _after_an(captioner, config)}
-    if "a" in written and any(_article(word) == "an" for word in words.difference(ARTICLES)):
+    needed = {agreeing(after) for after in _after_an(captioner, config)}
+    if "a" in written and any(agreeing(word) == "an" for word in words.difference(ARTICLES)):
         needed.add("an")
     for article in needed & {*captioner.meaning}:
         value = captioner.meaning[article]

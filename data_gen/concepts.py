@@ -1,14 +1,16 @@
 """Concepts, their values and words; a combination gives one value per concept. Imports no torch."""
 
 import itertools
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
 from data_gen.factors import FACTORS, Factor
+from data_gen.places import how_to_place, what_is_near
 from data_gen.reserved import check_value
-from ground.endings import Mistake, nearest
+from ground.endings import Mistake, check_all, nearest, refuse
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,8 @@ class Concept:
 
     Attributes:
         values: words, in the order of the probe's outputs.
-        signal: how far apart the class means lie: RGB units, half-frames or degrees.
+        signal: how far apart the class means lie: RGB units, half-frames or degrees. None: .7 of
+            color, .3 of size, .6 of x and y, .4 of background; of rotation it must be given.
         jitter: half-width of the uniform spread within a value, same unit. None: a share of the
             signal (1/8; 3/8 for size), as in arXiv:2406.19370.
         spans: places of its own for some values, instead of those of the table and the signal:
@@ -29,6 +32,20 @@ class Concept:
     signal: float | None = None
     jitter: float | None = None
     spans: dict[str, tuple[float, ...]] = field(default_factory=dict)
+
+
+def with_signals(concepts: Mapping[str, Concept]) -> dict[str, Concept]:
+    """The concepts, each with the signal of its factor where it needs one and gives none."""
+    return {
+        name: replace(concept, signal=FACTORS[name].signal)
+        if name in FACTORS and concept.signal is None and _needs_signal(FACTORS[name], concept)
+        else concept
+        for name, concept in concepts.items()
+    }
+
+
+def _needs_signal(factor: Factor, concept: Concept) -> bool:
+    return factor.channels > 0 and not set(concept.values) <= set(concept.spans)
 
 
 @dataclass(frozen=True)
@@ -107,14 +124,6 @@ class ConceptSpace:
                 raise Mistake(f"{key}: contradictory {concept}: {found[concept]!r} and {word!r}")
         return found
 
-    def read_combination(self, text: str, key: str) -> Combination:
-        """Read 'blue circle small' as one value per concept, in the order of the concepts."""
-        found = self.read_words(text.split(), key)
-        missing = [name for name in self.names if name not in found]
-        if missing:
-            raise Mistake(f"{key}: {text!r} gives no {', '.join(missing)}; {self.listing()}")
-        return tuple(found[name] for name in self.names)
-
     def read_pattern(self, text: str, key: str) -> frozenset[Combination]:
         """Read 'blue circle|square' as all combinations with these values, '' as all."""
         allowed: dict[str, set[str]] = {}
@@ -154,30 +163,39 @@ def check_values(values: Mapping[str, tuple[str, ...]]) -> None:
 
 def check_concepts(concepts: Mapping[str, Concept]) -> None:
     """Refuse unknown concepts and values, and places out of range or on top of each other."""
-    for name, concept in concepts.items():
-        if name not in FACTORS:
-            hint = nearest(name, tuple(FACTORS))
-            raise Mistake(f"world.concepts.{name}: unknown concept{hint}; {list(FACTORS)}")
-        factor, key = FACTORS[name], f"world.concepts.{name}"
-        _check_words(key, factor, concept)
-        if factor.channels:
-            _check_spans(key, factor, concept)
-            _check_signal(key, factor, concept)
+    check_all(*(partial(_check_concept, name, concept) for name, concept in concepts.items()))
     check_values({name: concept.values for name, concept in concepts.items()})
-    for name, concept in concepts.items():
-        if FACTORS[name].channels:
-            _check_range(name, concept)
+    ranged = [name for name in concepts if FACTORS[name].channels]
+    check_all(*(partial(_check_range, name, concepts[name]) for name in ranged))
+
+
+def _check_concept(name: str, concept: Concept) -> None:
+    key = f"world.concepts.{name}"
+    if name not in FACTORS:
+        hint = nearest(name, tuple(FACTORS))
+        raise Mistake(f"{key}: unknown concept{hint}; {list(FACTORS)}")
+    factor = FACTORS[name]
+    checks = [_check_words, *([_check_spans, _check_signal] if factor.channels else [])]
+    check_all(*(partial(check, key, factor, concept) for check in checks))
 
 
 def _check_words(key: str, factor: Factor, concept: Concept) -> None:
+    refuse(_wrong_words(key, factor, concept))
+
+
+def _wrong_words(key: str, factor: Factor, concept: Concept) -> Iterator[str]:
     known = (*factor.words, *concept.spans)
-    for value in concept.values:
-        if value not in known:
-            raise Mistake(f"{key}: unknown value {value!r}{nearest(value, known)}; known: {known}")
+    unknown = tuple(value for value in concept.values if value not in known)
+    for value in unknown:
+        hint, place = what_is_near(value, factor, known), ""
+        if factor.channels:
+            name = key.rpartition(".")[2]
+            place = f"; or give it a place: {how_to_place(name, factor, concept, unknown)}"
+        yield f"{key}: unknown value {value!r}{hint}; known: {', '.join(known)}{place}"
     if not factor.channels and (concept.signal, concept.jitter) != (None, None):
-        raise Mistake(f"{key}: has neither signal nor jitter; leave them out")
+        yield f"{key}: has neither signal nor jitter; leave them out"
     if not factor.channels and concept.spans:
-        raise Mistake(f"{key}: has no spans; its values are {', '.join(factor.words)}")
+        yield f"{key}: has no spans; its values are {', '.join(factor.words)}"
 
 
 def _check_spans(key: str, factor: Factor, concept: Concept) -> None:
@@ -194,13 +212,15 @@ def _check_spans(key: str, factor: Factor, concept: Concept) -> None:
 
 
 def _check_signal(key: str, factor: Factor, concept: Concept) -> None:
-    if set(concept.values) <= set(concept.spans):
+    if not _needs_signal(factor, concept):
         if concept.signal is not None:
             raise Mistake(f"{key}.signal: does nothing, as every value has a span; leave it out")
         return
     widest = max(abs(d) for v in concept.values for d in factor.words.get(v, (0,)))
     highest = 2 * (factor.high - factor.centre) / max(widest, 1)
-    if concept.signal is None or not 0 <= concept.signal <= highest:
+    if concept.signal is None:
+        raise Mistake(f"{key}.signal: missing; allowed 0 to {highest:g} {factor.unit}")
+    if not 0 <= concept.signal <= highest:
         raise Mistake(f"{key}.signal: got {concept.signal}, allowed 0 to {highest:g}")
 
 

@@ -18,6 +18,7 @@ class Factor:
         column: its first column in the random stream of a scene. Changing one changes every scene.
         unit: of its numbers.
         centre, low, high: the middle and the range of each channel.
+        signal: of a concept that gives none; None: it must give one.
         jitter_share: half-width of the jitter within a value as a share of the signal.
         floor: values below are raised to it.
         nuisance: (low, high) of a factor that is no concept and is not configured; a factor of
@@ -31,6 +32,7 @@ class Factor:
     centre: float = 0.0
     low: float = 0.0
     high: float = 0.0
+    signal: float | None = None
     jitter_share: float = 0.125
     floor: float | None = None
 
@@ -72,12 +74,12 @@ FACTORS = {
         ),
         column=9,
     ),
-    "color": Factor(COLORS, 0, (0.0, 0.6), "RGB", centre=0.5, high=1.0),
+    "color": Factor(COLORS, 0, (0.0, 0.6), "RGB", centre=0.5, high=1.0, signal=0.7),
     # jitter and floor are those of arXiv:2406.19370's released images
-    "size": Factor(SIZES, 3, (0.45, 0.45), "half-frames", 0.45, 0.0, 1.0, 0.375, floor=0.1),
-    "x": Factor(ACROSS, 4, (-0.3, 0.3), "half-frames", low=-1.0, high=1.0),
-    "y": Factor(UPWARDS, 5, (-0.3, 0.3), "half-frames", low=-1.0, high=1.0),
-    "background": Factor(GREYS, 6, (0.9, 1.0), "RGB", centre=0.5, high=1.0),
+    "size": Factor(SIZES, 3, (0.45, 0.45), "half-frames", 0.45, 0.0, 1.0, 0.3, 0.375, floor=0.1),
+    "x": Factor(ACROSS, 4, (-0.3, 0.3), "half-frames", low=-1.0, high=1.0, signal=0.6),
+    "y": Factor(UPWARDS, 5, (-0.3, 0.3), "half-frames", low=-1.0, high=1.0, signal=0.6),
+    "background": Factor(GREYS, 6, (0.9, 1.0), "RGB", centre=0.5, high=1.0, signal=0.4),
     "rotation": Factor(ANGLES, 10, (0.0, 0.0), "degrees", low=-360.0, high=360.0),
     "style": Factor(_kinds("filled", "outlined"), 11),
 }

@@ -9,9 +9,10 @@ import unicodedata
 from ground.endings import Mistake
 from ground.text import composed
 
-AND, NOT = "AND", "NOT"  # join the terms of composed prompts
+AND, NOT, OR = "AND", "NOT", "OR"  # join the terms of composed prompts; nothing reads OR yet
 WORDS = {
-    word: "joins composed prompts, such as 'a circle AND NOT a red circle'" for word in (AND, NOT)
+    **dict.fromkeys((AND, NOT), "joins composed prompts, such as 'a circle AND NOT a red circle'"),
+    OR: "is kept for composed prompts",
 }
 VALUES = {
     **WORDS,

@@ -1,11 +1,13 @@
 """Sets of combinations, written as set algebra. Imports no torch until a set is drawn at random.
 
-    "blue small"                        all combinations with these values; a|b is either
+    blue small                          all combinations with these values; a|b is either
+    "blue small"                        the same, as a part of what follows
     hamming<=1 from "circle red large"  all that differ in at most one concept (hamming=1: exactly)
     random(0.25)  random(0.25, seed 3)  a quarter of all, such that the rest shows every value
     all   A - B   A + B   A & B   ( )   everything, without, union, both; read from left to right
 
-A text without quotes, operators and these words is one combination: circle blue small.
+A text without quotes, operators and these words needs no quotes: circle blue small is one
+combination, and blue small all that have both values.
 """
 
 import re
@@ -26,9 +28,12 @@ OPERATORS: dict[str, Callable[[CombinationSet, CombinationSet], CombinationSet]]
 
 def read_set(space: ConceptSpace, text: str, key: str) -> CombinationSet:
     """The combinations a text describes. Raises Mistake, naming `key` and what is allowed."""
-    named = all(word in space.words for word in text.split())  # a value may be called random
+    words = text.replace("|", " ").split()
+    if not words:
+        raise Mistake(f"{key}: got {text!r}, allowed values: {space.listing()}")
+    named = all(word in space.words for word in words)  # a value may be called random
     if named or not re.search(r"""["'<=()+&-]|\ball\b|\brandom\b""", text):
-        return frozenset([space.read_combination(text, key)])
+        return space.read_pattern(" ".join(dict.fromkeys(text.split())), key)
     return _Reader(space, text, key).read()
 
 
@@ -63,7 +68,7 @@ class _Reader:
 
     def _mistake(self, why: str) -> Mistake:
         return Mistake(
-            f'{self.key}: {self.text!r}: {why}; allowed: a combination, "blue small", all, '
+            f'{self.key}: {self.text!r}: {why}; allowed: values, or all, "blue small", '
             f'hamming<=1 from "…", random(0.25), joined by - + & and parentheses'
         )
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from data_gen.concepts import Combination, ConceptSpace
 from data_gen.sets import read_set
-from ground.endings import Mistake
+from ground.endings import Mistake, gather, refuse
 
 
 @dataclass(frozen=True)
@@ -24,18 +25,18 @@ def make_split(space: ConceptSpace, held_out: Sequence[str]) -> Split:
 
     Raises Mistake if a value is never seen in training: nothing could teach it.
     """
-    sets = [read_set(space, text, "world.held_out") for text in held_out]
-    removed: frozenset[Combination] = frozenset().union(*sets)
+    texts = dict.fromkeys(held_out)
+    sets = gather({text: partial(read_set, space, text, "world.held_out") for text in texts})
+    removed: frozenset[Combination] = frozenset().union(*sets.values())
     train = tuple(c for c in space.combinations if c not in removed)
     if not train:
         raise Mistake("world.held_out: takes every combination; leave some for training")
-    for place, (name, values) in enumerate(space.items()):
-        for value in values:
-            if all(combination[place] != value for combination in train):
-                raise Mistake(
-                    f"world.held_out: hides the {name} {value!r} completely; "
-                    f"leave at least one combination with it in training"
-                )
+    refuse(
+        f"world.held_out: hides the {space.words[value]} {value!r} completely; "
+        f"leave at least one combination with it in training"
+        for value in space.words
+        if not any(value in combination for combination in train)
+    )
     return Split(train, tuple(c for c in space.combinations if c in removed))
 
 

@@ -3,17 +3,25 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
 from data_gen.captions import CaptionConfig, Captioner
-from data_gen.concepts import Combination, Concept, ConceptSpace, check_concepts, place
+from data_gen.concepts import (
+    Combination,
+    Concept,
+    ConceptSpace,
+    check_concepts,
+    place,
+    with_signals,
+)
 from data_gen.factors import FACTORS
 from data_gen.looks import Lookalikes, period, seen_share
 from data_gen.splits import make_split, weigh
 from data_gen.word_rates import read_rates
-from ground.endings import Mistake, nearest
+from ground.endings import Mistake, check_all, nearest, refuse
 
 LEAST_SHARE = 0.05  # of a value that must be in a held-out range, and that must be left outside
 
@@ -77,25 +85,36 @@ class WorldConfig:
     blur_px: float = 0.0
     pixel_noise: float = 0.0
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "concepts", with_signals(self.concepts))
+
 
 class World:
-    """Concept space, split, weights and captioner of one config, checked."""
+    """Concept space, split, weights and captioner of one config, checked. Raises Mistake of all
+    that is wrong, as far as one part can be read without the others."""
 
     def __init__(self, config: WorldConfig, captions: CaptionConfig | None = None):
-        check_concepts(config.concepts)
-        _check_numbers(config)
+        check_all(partial(check_concepts, config.concepts), partial(_check_numbers, config))
         self.config, self.captions = config, captions or CaptionConfig()
         self.space = ConceptSpace({name: c.values for name, c in config.concepts.items()})
-        self.split = make_split(self.space, config.held_out)
-        self.weights = weigh(self.space, self.split, config.frequencies, config.correlations)
-        self.captioner = Captioner(self.space, self.captions)
-        self.rates = read_rates(self.space, self.captions)
-        self.nuisances = complete_nuisances(config)
+        check_all(self._read_split, self._read_captions, self._read_nuisances)
         self.lookalikes = Lookalikes(self.space, config.concepts, shapes(self), config.triangle)
         _check_looks(self)
         for name, limits in config.held_out_ranges.items():
             _check_range(name, limits, self)
         _check_what_is_left(self)
+
+    def _read_split(self) -> None:
+        config = self.config
+        self.split = make_split(self.space, config.held_out)
+        self.weights = weigh(self.space, self.split, config.frequencies, config.correlations)
+
+    def _read_captions(self) -> None:
+        self.captioner = Captioner(self.space, self.captions)
+        self.rates = read_rates(self.space, self.captions)
+
+    def _read_nuisances(self) -> None:
+        self.nuisances = complete_nuisances(self.config)
 
     @property
     def seed(self) -> int:
@@ -113,8 +132,7 @@ class World:
 
 def complete_nuisances(config: WorldConfig) -> Mapping[str, Nuisance]:
     """Factor → distribution, for every factor that is no concept."""
-    for name, nuisance in config.nuisances.items():
-        _check_nuisance(name, nuisance, config)
+    check_all(*(partial(_check_nuisance, n, one, config) for n, one in config.nuisances.items()))
     return {
         name: config.nuisances.get(name) or _default(name)
         for name in FACTORS
@@ -245,7 +263,7 @@ def _check_what_is_left(world: World) -> None:
 
 def _check_numbers(config: WorldConfig) -> None:
     """Ranges of the plain fields: (key, value, lowest, highest)."""
-    for key, value, low, high in (
+    ranges = (
         ("seed", config.seed, 0, 2**63 - 1),
         ("image_size_px", config.image_size_px, 8, 512),
         ("num_images", config.num_images, 1, 2**31),
@@ -253,9 +271,12 @@ def _check_numbers(config: WorldConfig) -> None:
         ("line_width", config.line_width, 0.01, 1),
         ("blur_px", config.blur_px, 0, 16),
         ("pixel_noise", config.pixel_noise, 0, 1),
-    ):
-        if not low <= value <= high:
-            raise Mistake(f"world.{key}: got {value}, allowed {low} to {high}")
+    )
+    refuse(
+        f"world.{key}: got {value}, allowed {low} to {high}"
+        for key, value, low, high in ranges
+        if not low <= value <= high
+    )
     if 0 < config.blur_px < 0.1:
         raise Mistake(f"world.blur_px: got {config.blur_px}, allowed 0, or 0.1 to 16")
     if round(config.num_images * (1 - config.validation)) < 1:

@@ -95,7 +95,7 @@ def _read(term: str, text: str) -> tuple[str, float]:
 
 def _weight(number: str, text: str) -> float:
     try:
-        weight = float(number)
+        weight = float(number.rstrip(".,;!? "))  # of a sentence
     except ValueError:
         weight = math.nan
     if not 0 <= weight <= MOST_WEIGHT:

@@ -11,6 +11,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
+from data_gen.typed import told
 from ground.endings import Mistake, nearest
 
 BOS, EOS, PAD, UNKNOWN = "<bos>", "<eos>", "<pad>", "<unk>"
@@ -58,22 +59,28 @@ class TextPrompts:
     """Token ids, int64 (n, l), by a tokenizer of transformers; l is its model_max_length.
 
     Refuses what its text encoder never reads: words unknown to it, its special tokens, and more
-    tokens than l. A closed list of words knows no others; subword tokenizers know nearly all.
+    tokens than l. A closed list of words knows no others, and is told prompts in its own ones (see
+    `told`); subword tokenizers know nearly all, and are told them as they are.
     """
 
     tokenizer: Any
 
     def inputs(self, prompts: Sequence[str]) -> Int[Tensor, "n l"]:
+        if isinstance(self.tokenizer.backend_tokenizer.model, models.WordLevel):
+            known = self._words()
+            prompts = [told(prompt, known) for prompt in prompts]
         self._check(list(dict.fromkeys(prompts)))
         return tokenize(self.tokenizer, prompts)
+
+    def _words(self) -> set[str]:
+        return self.tokenizer.get_vocab().keys() - {*self.tokenizer.all_special_tokens}
 
     def _check(self, prompts: list[str]) -> None:
         words = dict.fromkeys(word for prompt in prompts for word in prompt.split())
         for word in words:
             if not self._knows(word):
                 prompt = next(prompt for prompt in prompts if word in prompt.split())
-                known = self.tokenizer.get_vocab().keys() - {*self.tokenizer.all_special_tokens}
-                hint = nearest(word, tuple(sorted(known)))
+                hint = nearest(word, tuple(sorted(self._words())))
                 raise Mistake(f"prompt {prompt!r}: unknown word {word!r}{hint}")
         for prompt, ids in zip(prompts, self.tokenizer(prompts).input_ids, strict=True):
             if len(ids) > self.tokenizer.model_max_length:
@@ -95,7 +102,8 @@ class NumberPrompts:
     Attributes:
         default: k numbers, what stands where no word says anything.
         words: word → {entry: number}, entries as strings (as JSON has them); {} for words that
-            say nothing, such as articles. All other words are refused.
+            say nothing, such as articles. All other words are refused; prompts may be written as
+            people type (see `told`).
 
     The null row, all NaN, is that of the empty prompt.
     """
@@ -111,7 +119,7 @@ class NumberPrompts:
         if not prompt.split():
             return [math.nan] * len(self.default)
         said: dict[int, tuple[str, float]] = {}
-        for word in prompt.split():
+        for word in told(prompt, self.words.keys()).split():
             for entry, number in self._entries(word, prompt).items():
                 before, old = said.setdefault(int(entry), (word, number))
                 if old != number:

@@ -3,9 +3,10 @@
 import math
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
-from ground.endings import Mistake
+from ground.endings import Mistake, check_all, refuse
 
 STEP = re.compile(r"\d+")
 SPREAD = re.compile(r"(?P<kind>linear|sqrt):(?P<count>\d+)(?:@(?P<start>\d+))?")
@@ -134,7 +135,7 @@ def depends_on_max_steps(config: TrainConfig) -> bool:
 
 def check_train(config: TrainConfig) -> None:
     """Check the range of every number, and the schedule. Raises Mistake."""
-    for key, low, high in (
+    ranges = (
         ("max_steps", 1, 10**8 - 1),
         ("batch_size", 1, 2**31),
         ("micro_batch_size", 1, 2**31),
@@ -147,13 +148,22 @@ def check_train(config: TrainConfig) -> None:
         ("state_every", 1, 10**9),
         ("log_every", 1, 10**9),
         ("threads", 1, 4096),
-    ):
-        value = getattr(config, key)
-        if value is not None and not low <= value <= high:
-            raise Mistake(f"train.{key}: got {value}, allowed {low} to {high}")
-    count_parts(config, world_size=1)
-    _check_init_from(config.init_from)
-    parse_schedule(config.snapshots, config.max_steps, "train.snapshots")
+    )
+    given = ((key, getattr(config, key), low, high) for key, low, high in ranges)
+    refuse(
+        f"train.{key}: got {value}, allowed {low} to {high}"
+        for key, value, low, high in given
+        if value is not None and not low <= value <= high
+    )
+    check_all(
+        partial(count_parts, config, world_size=1),
+        partial(_check_init_from, config.init_from),
+        partial(parse_schedule, config.snapshots, config.max_steps, "train.snapshots"),
+        partial(_check_decay, config),
+    )
+
+
+def _check_decay(config: TrainConfig) -> None:
     if config.learning_rate_decay != "none" and config.warmup_steps >= config.max_steps:
         raise Mistake(
             f"train.warmup_steps: got {config.warmup_steps}, allowed below train.max_steps = "

@@ -6,12 +6,13 @@ import re
 import types
 from collections.abc import Mapping
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
-from ground.endings import Mistake, nearest
+from ground.endings import Mistake, check_all, gather, nearest, refuse
 from ground.text import composed
 
 MERGE = "tag:yaml.org,2002:merge"  # <<, which may come with several mappings
@@ -63,7 +64,8 @@ def check_name(name: str, refused: tuple[str, ...]) -> None:
 
 
 def read_as(kind: Any, value: Any, key: str) -> Any:
-    """Read `value` as an instance of the type `kind`. Mistake names `key` and what is allowed.
+    """Read `value` as an instance of the type `kind`. Mistake names `key` and what is allowed, on a
+    line for everything that is wrong.
 
     Texts in lists and mappings, with their keys, are words and their sets, and composed (Unicode
     NFC). A field's text of its own may be a path and stays as it is.
@@ -81,7 +83,7 @@ def read_as(kind: Any, value: Any, key: str) -> Any:
     if origin is dict:
         entries = as_mapping(value, key).items()
         pairs = ((composed(name), entry) for name, entry in entries)
-        return {name: _word(arguments[1], entry, f"{key}.{name}") for name, entry in pairs}
+        return gather({n: partial(_word, arguments[1], e, f"{key}.{n}") for n, e in pairs})
     if origin is Literal:
         if any(type(value) is type(one) and value == one for one in arguments):
             return value
@@ -109,19 +111,38 @@ def _read_dataclass(kind: Any, value: Any, key: str) -> Any:
     short = isinstance(value, list) and get_origin(known[first]) is tuple
     data = {first: value} if short else as_mapping(value, key)
     prefix = f"{key}." if key else ""
-    for name in data:
-        if name not in known:
-            hint = nearest(str(name), tuple(known))
-            raise Mistake(f"{prefix}{name}: unknown key{hint}; allowed: {', '.join(known)}")
-    for field in dataclasses.fields(kind):
-        if _required(field) and field.name not in data:
-            raise Mistake(f"{prefix}{field.name}: missing")
-    fields = {name: read_as(known[name], data[name], prefix + name) for name in data}
+    read = {
+        name: partial(read_as, known[name], data[name], prefix + name)
+        for name in known
+        if name in data
+    }
+    fields: dict[str, Any] = {}
+    check_all(partial(_check_keys, kind, data, known, prefix), lambda: fields.update(gather(read)))
     try:
         return kind(**fields)
     except Mistake as mistake:  # of the dataclass itself, which may not know where it stands
-        whole = str(mistake).startswith(f"{key.partition('.')[0]}.")
-        raise Mistake(f"{mistake}" if whole else f"{prefix}{mistake}") from None
+        head = f"{key.partition('.')[0]}."
+        lines = (line if line.startswith(head) else prefix + line for line in mistake.lines)
+        raise Mistake("\n".join(lines)) from None
+
+
+def _check_keys(kind: Any, data: Mapping[str, Any], known: Mapping[str, Any], prefix: str) -> None:
+    """Refuse keys that are unknown, and say which are missing."""
+    allowed = ", ".join(known)
+    refuse(
+        [
+            *(
+                f"{prefix}{name}: unknown key{nearest(name, tuple(known))}; allowed: {allowed}"
+                for name in data
+                if name not in known
+            ),
+            *(
+                f"{prefix}{field.name}: missing"
+                for field in dataclasses.fields(kind)
+                if _required(field) and field.name not in data
+            ),
+        ]
+    )
 
 
 def _required(field: dataclasses.Field) -> bool:
@@ -133,7 +154,8 @@ def _read_tuple(kind: Any, value: Any, key: str) -> tuple[Any, ...]:
         value = [value]  # one text where several may be given
     if not isinstance(value, list | tuple):
         raise Mistake(f"{key}: got {value!r}, allowed a list")
-    return tuple(_word(kind, entry, f"{key}[{i}]") for i, entry in enumerate(value))
+    calls = {i: partial(_word, kind, entry, f"{key}[{i}]") for i, entry in enumerate(value)}
+    return tuple(gather(calls).values())
 
 
 def _word(kind: Any, value: Any, key: str) -> Any:

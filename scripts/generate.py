@@ -78,7 +78,8 @@ def asked_steps(arguments: Arguments) -> list[int] | Literal["all"] | None:
 
 
 def check_arguments(arguments: Arguments, world: KindOfWorld) -> tuple[str, ...]:
-    """Return the prompts with all their terms. Raises Mistake, before the slow imports."""
+    """Return the prompts with all their terms, in words of the world. Raises Mistake, before the
+    slow imports."""
     if arguments.num_images < 1:
         raise Mistake(f"--num-images: got {arguments.num_images}, allowed 1 or more")
     if arguments.out.suffix != ".png":
@@ -86,7 +87,7 @@ def check_arguments(arguments: Arguments, world: KindOfWorld) -> tuple[str, ...]
     prompts = tuple(add_terms(p, arguments.also, arguments.never) for p in arguments.prompt)
     for prompt in prompts:
         world.what_is_asked(prompt)
-    return prompts
+    return tuple(map(world.told, prompts))
 
 
 def main() -> None:

@@ -194,7 +194,7 @@ def start(main: Callable[[], None], resumes: bool = True) -> NoReturn:
     except (Mistake, OSError) as error:
         full = isinstance(error, OSError) and "o space left" in str(error)
         advice = "; make room, the same command goes on" if full else ""
-        _exit(f"error: {error}{advice}", MISTAKE, own=_has_joined())
+        _exit(_error_lines(f"{error}{advice}"), MISTAKE, own=_has_joined())
     except KeyboardInterrupt:
         _exit(f"stopped: {KEPT if resumes else NOT_KEPT}", PREEMPTED)
     except Preempted as error:
@@ -253,6 +253,11 @@ def _ignore_requests() -> None:
     """Ignore requests to stop, once all is said: a second one changes nothing."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
+
+
+def _error_lines(text: str) -> str:
+    """Return a line for each mistake, as it is printed."""
+    return "\n".join(f"error: {line}" for line in text.split("\n"))
 
 
 def _has_joined() -> bool:

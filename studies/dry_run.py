@@ -17,12 +17,18 @@ from studies.worlds.prompt_sets import prompts_of, rows_per_step
 
 def describe_plan(experiment: Experiment) -> str:
     """Return the resolved config, then steps, snapshots, disk and work, as text."""
+    return "\n".join([to_yaml(experiment.config), *plan_lines(experiment)])
+
+
+def plan_lines(experiment: Experiment) -> list[str]:
+    """Return steps, snapshots, disk and work, a line each."""
     config, task = experiment.config, experiment.task
     weights = Weights.of(experiment.new_model())
     snapshots = snapshot_steps(config)
-    lines = [
+    return [
         f"run: {experiment.run.path}",
         f"world: {task.shown}",
+        *experiment.world.held_out_lines(),
         f"model: {(weights.trained + weights.frozen) / 1e6:.2f} M parameters"
         + (f", {weights.frozen / 1e6:.2f} M of them frozen" if weights.frozen else ""),
         f"train: {config.train.max_steps} steps of {config.train.batch_size} images, "
@@ -31,7 +37,15 @@ def describe_plan(experiment: Experiment) -> str:
         *_evaluation_plan(experiment),
         f"disk: about {run_bytes(experiment, weights) / 2**20:.0f} MiB",
     ]
-    return "\n".join([to_yaml(config), *lines])
+
+
+def cost_line(experiment: Experiment) -> str:
+    """Return what a run takes, on any machine: images, network evaluations, disk."""
+    train, disk = experiment.config.train, run_bytes(experiment, Weights.of(experiment.new_model()))
+    return (
+        f"{train.max_steps * train.batch_size} training images, "
+        f"{count_evaluations(experiment)} network evaluations, {disk / 2**20:.0f} MiB"
+    )
 
 
 def count_evaluations(experiment: Experiment) -> int:

@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 import yaml
 
+from data_gen.factors import FACTORS
 from data_gen.photos.world import PhotoTerms
+from data_gen.world import World, WorldConfig
 from docs import generate
 from ground.reading import read_as
 from studies.experiment.config import Config
+from studies.experiment.few_words import config_text, read_wanted
 from studies.experiment.world_file import WorldFile
+from tests.harness.commands import call
 
 ROOT = Path(__file__).resolve().parent.parent
 MOST_WORDS = 1100  # of the README
@@ -143,6 +147,33 @@ def test_the_experiments_it_shows_are_experiments():
     assert shown
     for data in shown:
         read_as(Config, data, "")
+
+
+def test_the_first_experiment_is_what_a_few_words_write(tmp_path):
+    page = ROOT / "docs" / "guides" / "first-experiment.md"
+    (block,) = (block for own, block in blocks("yaml") if own == page)
+    (words,) = re.findall(r'scripts/new.py "(.*)"', text_of(page))
+    text = config_text(read_wanted(words), "mine", "", "")
+    assert yaml.safe_load(block) == yaml.safe_load(text)
+    (tmp_path / "mine.yaml").write_text(block)
+    status, out, err = call("run", "--config", str(tmp_path / "mine.yaml"), "--dry-run")
+    assert status == 0, err
+    assert "held out: 1 of 4 combinations: star purple" in out and "disk: about" in out
+
+
+def test_the_words_of_every_factor_stand_in_the_guide():
+    rows = text_of(ROOT / "docs" / "guides" / "worlds.md").splitlines()
+    for name, factor in FACTORS.items():
+        (row,) = (row for row in rows if row.startswith(f"| {name} | "))
+        _, _, words, _, signal, _ = (cell.strip() for cell in row.split("|"))
+        assert words == ", ".join(factor.words)
+        if factor.channels:
+            said = f"{factor.signal:g}".lstrip("0") if factor.signal else "must be given"
+            assert signal == said
+    spans = [block for _, block in blocks("yaml") if block.startswith("color: ")]
+    for block in spans:
+        World(read_as(WorldConfig, {"concepts": yaml.safe_load(block)}, "world"))
+    assert spans
 
 
 def test_python_it_shows_imports_what_there_is():

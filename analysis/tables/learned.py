@@ -153,6 +153,22 @@ def learned_sentences(table: pd.DataFrame) -> list[str]:
     ]
 
 
+def too_short_sentences(table: pd.DataFrame) -> list[str]:
+    """Say that training was too short to be read, if the probe is unsure of most images of the last
+    snapshot; one sentence, or none.
+
+    table: as `learned_table` returns it, of one run.
+    """
+    probe = table[table["instrument"] == "probe"]
+    if not (probe["unsure"] > MOST_UNSURE).any():
+        return []
+    unsure, step = probe["unsure"].max(), probe["last_step"].max()
+    return [
+        f"Too short to read: the probe is unsure of {unsure:.0%} of the images of the last "
+        f"snapshot, step {step:,}; train longer than {step:,} steps (train.max_steps)."
+    ]
+
+
 def _clause(row: Mapping[Any, Any]) -> str:
     """Such as "by probe: at step 410 [380, 450]", or "by probe: never; at the last …"."""
     by = f"by {row['instrument']}: {_when(row)}"

@@ -16,7 +16,7 @@ from data_gen.reserved import check_concept_name
 from data_gen.sets import read_set
 from data_gen.splits import Split, make_split, share_out
 from data_gen.word_rates import read_rates
-from ground.endings import Mistake
+from ground.endings import Mistake, check_all
 from ground.files import hash_file, hash_json
 from ground.text import composed
 
@@ -87,10 +87,15 @@ class PhotoTerms:
         check_photos(config)
         self.config, self.captions = config, captions or CaptionConfig()
         self.space = ConceptSpace({name: c.values for name, c in config.concepts.items()})
-        self.split = make_split(self.space, config.held_out)
+        check_all(self._read_split, self._read_captions)
+
+    def _read_split(self) -> None:
+        self.split = make_split(self.space, self.config.held_out)
+        self.limits = _read_limits(self.space, self.split, self.config.at_most)
+
+    def _read_captions(self) -> None:
         self.captioner = Captioner(self.space, self.captions)
         self.rates = read_rates(self.space, self.captions)
-        self.limits = _read_limits(self.space, self.split, config.at_most)
 
     @property
     def seed(self) -> int:

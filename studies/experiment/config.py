@@ -2,9 +2,10 @@
 torch."""
 
 import dataclasses
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ from diffusion.model_config import ModelConfig, check_model
 from diffusion.objective_config import ObjectiveConfig
 from diffusion.sampler_names import SamplerName, check_sampler
 from diffusion.train_config import TrainConfig, parse_schedule
-from ground.endings import Mistake
+from ground.endings import Mistake, check_all, refuse
 from ground.reading import check_finite, check_name, read_as, read_yaml
 from studies.worlds.denoiser_config import DenoiserConfig
 from studies.worlds.intervention_config import Intervention, Patch
@@ -25,6 +26,9 @@ from studies.worlds.kind import KindOfWorld
 from studies.worlds.registry import KINDS, AnySettings, world_of
 
 MOST_GUIDANCE = 1000
+SCORED = "0, 64, 128, 375, 625, linear:8"  # steps that are scored, if training keeps them all
+SMALL_PROBE = {"steps": 300, "width": 16}  # what a small world takes: certified on the demo's
+SMALL_PX, FEW_COMBINATIONS, FEW_VALUES = 16, 24, 4  # a world as small as the demo's
 MOST_IMAGES = 1 << 20  # per combination: their numbers leave room for no more
 MOST_COMBINATIONS = (1 << 32) // MOST_IMAGES  # every image has a number of 32 bits
 Keep = Literal["all", "scored", "last", "none"]
@@ -42,6 +46,7 @@ class EvaluateConfig:
             own.
         final_images_per_combination: the same at the last snapshot.
         snapshots: schedule of the steps that are scored; each must be a snapshot of training.
+            None: `0, 64, 128, 375, 625, linear:8` if all of these are, else all of training's.
         weights: averaged (ema) or raw: those that tables, figures and drawings show.
         both_weights: score the other weights too, beside them.
         oracle: read every image with the oracle too, beside the probe.
@@ -63,7 +68,7 @@ class EvaluateConfig:
     guidance_scale: float = 1.0
     images_per_combination: int = 16
     final_images_per_combination: int = 64
-    snapshots: str = "0, 64, 128, 375, 625, linear:8"
+    snapshots: str | None = None
     weights: Literal["ema", "raw"] = "ema"
     both_weights: bool = False
     oracle: bool = True
@@ -74,13 +79,16 @@ class EvaluateConfig:
     interventions: tuple[Intervention, ...] = ()
 
     def __post_init__(self) -> None:
-        for key in ("images_per_combination", "final_images_per_combination"):
-            if not 1 <= getattr(self, key) <= MOST_IMAGES:
-                got = getattr(self, key)
-                raise Mistake(f"evaluate.{key}: got {got}, allowed 1 to {MOST_IMAGES}")
-        if not 0 <= self.guidance_scale <= MOST_GUIDANCE:
-            got, allowed = self.guidance_scale, f"0 to {MOST_GUIDANCE}"
-            raise Mistake(f"evaluate.guidance_scale: got {got}, allowed {allowed}")
+        ranges = {
+            "images_per_combination": (1, MOST_IMAGES),
+            "final_images_per_combination": (1, MOST_IMAGES),
+            "guidance_scale": (0, MOST_GUIDANCE),
+        }
+        refuse(
+            f"evaluate.{key}: got {getattr(self, key)}, allowed {low} to {high}"
+            for key, (low, high) in ranges.items()
+            if not low <= getattr(self, key) <= high
+        )
 
 
 @dataclass(frozen=True)
@@ -115,8 +123,42 @@ class Config:
 
 
 def read_config(path: Path) -> Config:
-    """Read one YAML file. Raises Mistake, naming the key."""
-    return read_as(Config, read_yaml(path), "")
+    """Read one YAML file; the probe of a small world is small, as far as the file leaves it open.
+    Raises Mistake of all that is wrong in it, each naming its key."""
+    data = read_yaml(path)
+    try:
+        config: Config = read_as(Config, data, "")
+    except Mistake as mistake:
+        check_all(partial(refuse, mistake.lines), partial(_check_world, data))
+        raise
+    given = data.get("probe", {})
+    left = {key: value for key, value in SMALL_PROBE.items() if key not in given}
+    if not _is_small(config):
+        return config
+    return dataclasses.replace(config, probe=dataclasses.replace(config.probe, **left))
+
+
+def _check_world(data: Mapping[str, Any]) -> None:
+    """Raise Mistake for what is wrong with the world of a file whose other sections may be wrong
+    too."""
+    if "world" not in data:
+        return
+    settings = read_as(AnySettings, data["world"], "world")
+    _check_size(settings)
+    world_of(settings, read_as(CaptionConfig, data.get("captions", {}), "captions"))
+
+
+def _is_small(config: Config) -> bool:
+    kind = KINDS[config.world.kind]
+    if not (kind.has_renderer and kind.has_words):
+        return False
+    return config.world.image_size_px <= SMALL_PX and are_few(config.terms.terms.space.values)
+
+
+def are_few(values: Sequence[Sequence[str]]) -> bool:
+    """Return whether concepts of these values make no more of a world than the demo has."""
+    most = max(map(len, values))
+    return math.prod(map(len, values)) <= FEW_COMBINATIONS and most <= FEW_VALUES
 
 
 def replace_world(config: Config, **changes: Any) -> Config:
@@ -127,20 +169,43 @@ def replace_world(config: Config, **changes: Any) -> Config:
 def _check(config: Config) -> None:
     """Raise Mistake, naming the key, for what no experiment can be. Needs no training, no files."""
     check_finite(to_dict(config))
-    check_name(config.name, RESERVED_NAMES)
-    for key, seed in (
-        ("seed", config.seed),
-        ("world.seed", config.world.seed),
-        ("probe.seed", config.probe.seed),
-        ("evaluate.seed", config.evaluate.seed),
-    ):
-        if not 0 <= seed < 1 << 63:
-            raise Mistake(f"{key}: got {seed}, allowed 0 to 2**63 - 1")
-    check_model(config.model, config.world.image_size_px)
-    _check_conditioning(config)
-    _check_evaluate(config)
-    config.terms.check_prompts(config.evaluate.prompts)
-    _check_interventions(config)
+    _check_size(config.world)
+    check_all(
+        partial(check_name, config.name, RESERVED_NAMES),
+        partial(_check_seeds, config),
+        partial(check_model, config.model, config.world.image_size_px),
+        partial(_check_conditioning, config),
+        partial(_check_levels, config),
+        partial(_check_sampler, config),
+        partial(_check_scored, config),
+        lambda: config.terms,
+    )
+    check_all(
+        lambda: config.terms.check_prompts(config.evaluate.prompts),
+        partial(_check_interventions, config),
+    )
+
+
+def _check_size(settings: AnySettings) -> None:
+    combinations = KINDS[settings.kind].num_combinations(settings)
+    if combinations > MOST_COMBINATIONS:
+        raise Mistake(
+            f"world.concepts: make {combinations} combinations, allowed up to {MOST_COMBINATIONS}"
+        )
+
+
+def _check_seeds(config: Config) -> None:
+    seeds = {
+        "seed": config.seed,
+        "world.seed": config.world.seed,
+        "probe.seed": config.probe.seed,
+        "evaluate.seed": config.evaluate.seed,
+    }
+    refuse(
+        f"{key}: got {seed}, allowed 0 to 2**63 - 1"
+        for key, seed in seeds.items()
+        if not 0 <= seed < 1 << 63
+    )
 
 
 def _check_conditioning(config: Config) -> None:
@@ -153,30 +218,34 @@ def _check_conditioning(config: Config) -> None:
         raise Mistake(f"model.rendering: got {got}, allowed 0: it renders the centres of bumps")
 
 
-def _check_evaluate(config: Config) -> None:
-    evaluate = config.evaluate
-    combinations = KINDS[config.world.kind].num_combinations(config.world)
-    if combinations > MOST_COMBINATIONS:
-        raise Mistake(
-            f"world.concepts: make {combinations} combinations, allowed up to {MOST_COMBINATIONS}"
-        )
-    if evaluate.denoiser.levels and not KINDS[config.world.kind].has_renderer:
+def _check_levels(config: Config) -> None:
+    kind = KINDS[config.world.kind]
+    if not config.evaluate.denoiser.levels:
+        return
+    if not kind.has_renderer:
         raise Mistake(
             "evaluate.denoiser.levels: allowed none of real images: no renderer draws fresh scenes "
             "of a combination, so its ideal denoiser is not known"
         )
-    if evaluate.denoiser.levels and combinations < 2 and KINDS[config.world.kind].has_words:
+    if kind.num_combinations(config.world) < 2 and kind.has_words:
         raise Mistake(
             "evaluate.denoiser.levels: allowed none where no concept has a second value: there is "
             "no other word to tell"
         )
-    steps, timesteps = evaluate.num_inference_steps, config.objective.num_timesteps
-    check_sampler("evaluate.", evaluate.sampler, steps, timesteps)
+
+
+def _check_sampler(config: Config) -> None:
+    steps, timesteps = config.evaluate.num_inference_steps, config.objective.num_timesteps
+    check_sampler("evaluate.", config.evaluate.sampler, steps, timesteps)
+
+
+def _check_scored(config: Config) -> None:
     missing = sorted(set(scored_steps(config)) - set(snapshot_steps(config)))
     if missing:
         raise Mistake(
-            f"evaluate.snapshots: step {missing[0]} is no snapshot of training; "
-            f"add it to train.snapshots, which gives {', '.join(map(str, snapshot_steps(config)))}"
+            f"evaluate.snapshots: step {missing[0]} is no snapshot of training; leave this key "
+            f"out, or add the step to train.snapshots, which gives "
+            f"{', '.join(map(str, snapshot_steps(config)))}"
         )
 
 
@@ -193,7 +262,12 @@ def snapshot_steps(config: Config) -> tuple[int, ...]:
 
 
 def scored_steps(config: Config) -> tuple[int, ...]:
-    return parse_schedule(config.evaluate.snapshots, config.train.max_steps, "evaluate.snapshots")
+    """Return the steps that are scored, as `evaluate.snapshots` says. Raises Mistake."""
+    given, kept = config.evaluate.snapshots, snapshot_steps(config)
+    steps = parse_schedule(
+        SCORED if given is None else given, config.train.max_steps, "evaluate.snapshots"
+    )
+    return steps if given is not None or {*steps} <= {*kept} else kept
 
 
 def interventions_of(config: Config) -> tuple[Intervention, ...]:

@@ -10,7 +10,12 @@ import pandas as pd
 
 from analysis.figures.instruments import instruments_figure
 from analysis.figures.readouts import readouts_figure
-from analysis.tables.learned import learned_rows, learned_sentences, learned_table
+from analysis.tables.learned import (
+    learned_rows,
+    learned_sentences,
+    learned_table,
+    too_short_sentences,
+)
 from analysis.tables.readouts import readout_curves, readout_differences
 from analysis.tables.runs_agree import agree_rows, agree_sentences, run_values, runs_agree
 from analysis.tables.trajectory import accuracy_curves
@@ -187,9 +192,10 @@ class Readouts:
         return {**found, **({"runs_agree": self.agree} if len(self.agree) else {})}
 
     def learned_sentences(self) -> Iterator[str]:
-        """Say when each concept is learned, by which instrument; of several runs, of each."""
+        """Say when each concept is learned, by which instrument, and first whether training was too
+        short to tell; of several runs, of each."""
         for run, own in self.learned.groupby("run", sort=False):
-            for sentence in learned_sentences(own):
+            for sentence in (*too_short_sentences(own), *learned_sentences(own)):
                 yield sentence if len(self.experiments) == 1 else f"{run}: {sentence}"
 
     def agree_sentences(self) -> Iterator[str]:

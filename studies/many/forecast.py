@@ -64,6 +64,14 @@ def describe(study: StudyConfig, folder: StudyFolder, slots: int) -> str:
     return "\n".join(lines)
 
 
+def minutes_alone(experiment: Experiment) -> float:
+    """Return about how many minutes one run takes here on one core, from its probe to its report,
+    measured on a few pieces of it."""
+    cost, pace = cost_of(experiment), measure_pace(experiment)
+    probe = probes_ahead([experiment], pace).seconds
+    return (sum(_seconds([cost], pace, cost.work).values()) + probe) / 60
+
+
 def _seconds(costs: Sequence[Cost], pace: Pace, work: float) -> dict[str, float]:
     """Return the seconds of all runs by what they do. work: of the network whose pace it is."""
     return {

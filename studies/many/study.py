@@ -167,7 +167,7 @@ def _about(place: str) -> Iterator[None]:
     try:
         yield
     except Mistake as mistake:
-        raise Mistake(f"{place}: {mistake}") from None
+        raise mistake.at(f"{place}: ") from None
 
 
 def _check_different(variants: Mapping[str, Config]) -> None:

@@ -34,7 +34,7 @@ def _read_config(path: Path) -> Config:
     try:
         return read_as(Config, read_yaml(path), "")
     except Mistake as mistake:
-        raise Mistake(f"{path}: {mistake}") from None
+        raise mistake.at(f"{path}: ") from None
 
 
 class RunDir:

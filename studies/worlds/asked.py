@@ -7,7 +7,7 @@ from typing import Protocol
 from data_gen.captions import CaptionConfig, Captioner
 from data_gen.concepts import ConceptSpace
 from data_gen.splits import Split
-from diffusion.composition import parse_composition
+from diffusion.composition import Composition, parse_composition
 
 Values = Mapping[str, str]  # concept → value
 
@@ -46,6 +46,15 @@ def what_is_asked(world: Terms, prompt: str) -> Asked:
     read = {text: world.captioner.parse(text) for text in composition.prompts}
     wanted = tuple(read[text] for text, weight in composition.terms if weight > 0)
     return Asked(wanted, tuple(read[text] for text, weight in composition.terms if weight < 0))
+
+
+def told(world: Terms, prompt: str) -> str:
+    """Return a prompt, or a composition of prompts, in words of the world's captions, as the model
+    is told it. Raises Mistake for a composition that cannot be read."""
+    composition = parse_composition(prompt)
+    own = tuple(world.captioner.told(text) for text in composition.prompts)
+    same = own == composition.prompts
+    return prompt if same else str(Composition(own, composition.weights))
 
 
 def _shows(values: Values, term: Values) -> bool:

@@ -86,9 +86,18 @@ class KindOfWorld(ABC):
     def check_prompts(self, prompts: Mapping[str, str]) -> None:
         """Raise Mistake for sets of prompts, name → template, that cannot be asked here."""
 
+    def held_out_lines(self) -> list[str]:
+        """Return what training never shows, in words; nothing where no words say it."""
+        return []
+
     @abstractmethod
     def what_is_asked(self, prompt: str) -> Asked | None:
         """Return what a prompt asks to see; None if prompts are numbers. Raises Mistake."""
+
+    def told(self, prompt: str) -> str:
+        """Return a prompt as the model is told it, which may be typed in other words. Raises
+        Mistake."""
+        return prompt
 
     @abstractmethod
     def exam(

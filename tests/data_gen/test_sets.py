@@ -34,6 +34,10 @@ def having(*values: str) -> frozenset:
     [
         ("all", ALL),
         ("small circle red", frozenset([("circle", "red", "small")])),
+        ("small circle red small", frozenset([("circle", "red", "small")])),
+        ("blue small", having("blue", "small")),
+        ("blue", having("blue")),
+        ("circle|square red", having("circle", "red") | having("square", "red")),
         ('"blue small"', having("blue", "small")),
         ("'blue'", having("blue")),
         ('"circle|square red"', having("circle", "red") | having("square", "red")),
@@ -79,7 +83,9 @@ def test_random_sets_differ_between_seeds():
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("circle small", "world.held_out: 'circle small' gives no color"),
+        ("", "world.held_out: got '', allowed values: shape: circle, triangle, square; color"),
+        (" | ", "world.held_out: got ' . ', allowed values"),
+        ("circle samll", "unknown value 'samll' .did you mean 'small'"),
         ('"bleu"', "unknown value 'bleu' .did you mean 'blue'"),
         ('"red blue"', "gives color twice; write a|b for either"),
         ('"red|small"', "mixes color and size"),

@@ -36,6 +36,8 @@ VARIANCE = 0.02
         ("NOT red", ("red",), (-1.0,)),
         ("red:0", ("red",), (0.0,)),
         ("ANDROID NOTE", ("ANDROID NOTE",), (1.0,)),
+        ("red:2, AND NOT small:0.5.", ("red", "small"), (2.0, -0.5)),
+        ("A RED CIRCLE AND NOT SMALL.", ("A RED CIRCLE", "SMALL."), (1.0, -1.0)),
         ("12.5 3 AND NOT 12.5 -:1e-1", ("12.5 3", "12.5 -"), (1.0, -0.1)),
     ],
 )

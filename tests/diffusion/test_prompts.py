@@ -114,3 +114,20 @@ def test_a_dash_is_a_number_outside_the_span_and_the_empty_prompt_is_nan():
 def test_what_is_no_coordinate_is_refused(prompt, message):
     with pytest.raises(Mistake, match=message):
         PLANE.inputs(["1 0", prompt])
+
+
+@pytest.mark.parametrize("prompts", [TEXT, NUMBERS])
+def test_both_read_what_people_type(prompts):
+    plain, typed, odd = prompts.inputs(["a small red", "A SMALL, Red.", "a picture of a small red"])
+    assert typed.tolist() == odd.tolist() == plain.tolist()
+    with pytest.raises(Mistake, match="unknown word '[.]'"):
+        prompts.inputs(["."])  # not the null
+
+
+def test_subword_tokenizers_are_told_what_was_typed():
+    spelling = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(models.BPE(vocab={"r": 0, "R": 1, "_": 2}, merges=[])),
+        pad_token="_",
+        model_max_length=2,
+    )
+    assert TextPrompts(spelling).inputs(["R", "r"]).tolist() == [[1, 2], [0, 2]]

@@ -39,6 +39,19 @@ def test_prompts_are_drawn_and_read(runs, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"grid.png", "grid.json"}
 
 
+def test_prompts_are_understood_as_people_type_them(runs, tmp_path):
+    """From the same noise: the same pictures, and the words that the model was told."""
+    prompts = ("A SQUARE AND NOT A RED SQUARE:0.5.", "a square AND NOT a red square:0.5")
+    arguments = ("--num-images", "2", "--num-inference-steps", "2", "--step", "4")
+    for name, prompt in zip(("typed", "plain"), prompts, strict=True):
+        out = ("--out", str(tmp_path / f"{name}.png"))
+        done = call("generate", "--run", str(runs / "tiny"), "--prompt", prompt, *arguments, *out)
+        assert done[0] == 0, done
+    typed, plain = ((tmp_path / f"{name}.json").read_text() for name in ("typed", "plain"))
+    assert typed == plain and prompts[1] in plain
+    assert (tmp_path / "typed.png").read_bytes() == (tmp_path / "plain.png").read_bytes()
+
+
 @pytest.mark.slow
 def test_a_sweep_over_snapshots_is_a_film(runs, tmp_path):
     out = tmp_path / "grid.png"

@@ -34,6 +34,19 @@ def test_a_plan_is_printed_and_nothing_made(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_all_mistakes_of_a_file_stand_on_lines_of_their_own(tmp_path):
+    (tmp_path / "mine.yaml").write_text("name: a b\nworld: {}\ntrain: {bath_size: 3, seed: 1}\n")
+    for script in ("run", "train"):
+        status, out, err = call(script, "--config", "mine.yaml", cwd=tmp_path)
+        assert status == 2 and not out
+        assert [line.partition(": ")[2].partition(":")[0] for line in err.splitlines()] == [
+            "train.bath_size",
+            "train.seed",
+            "world.concepts",
+        ]
+        assert all(line.startswith("error: ") for line in err.splitlines())
+
+
 @pytest.mark.parametrize(
     "script, arguments, message",
     [

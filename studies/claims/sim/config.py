@@ -158,7 +158,7 @@ def read_sim_config(path: Path) -> SimConfig:
     try:
         return read_as(SimConfig, _with_runs(data), "")
     except Mistake as mistake:
-        raise Mistake(f"{path}: {mistake}") from None
+        raise mistake.at(f"{path}: ") from None
 
 
 def _with_runs(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,7 +178,7 @@ def named(variant: str) -> Iterator[None]:
     try:
         yield
     except Mistake as mistake:
-        raise Mistake(f"runs.{variant}: {mistake}") from None
+        raise mistake.at(f"runs.{variant}: ") from None
 
 
 def on_pilot_seeds(config: SimConfig, count: int) -> SimConfig:

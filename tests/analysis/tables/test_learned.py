@@ -4,7 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.tables.learned import learned_rows, learned_sentences, learned_table
+from analysis.tables.learned import (
+    learned_rows,
+    learned_sentences,
+    learned_table,
+    too_short_sentences,
+)
 
 STEPS = 2 ** np.arange(8)
 AT_80 = 2 ** (
@@ -78,6 +83,19 @@ def test_snapshots_that_are_mostly_unsure_count_for_nothing(make_scores):
     assert (
         "by probe: by step 64, the first that counts (6 are mostly unsure); by oracle" in sentence
     )
+
+
+@pytest.mark.parametrize("until, unsure", [(1000, "100%"), (128, None)])
+def test_a_run_too_short_to_read_says_so(make_scores, until, unsure):
+    """Unsure of all images, or of all but those of the last snapshot, of step 128."""
+    table = learned_table(unsure_until(planted(make_scores, (8, 8)), until), None, None, "held_out")
+    found = too_short_sentences(table)
+    assert len(found) == (unsure is not None)
+    for sentence in found:
+        assert (
+            f"is unsure of {unsure} of the images" in sentence
+            and "train longer than 128 steps" in sentence
+        )
 
 
 def test_a_turn_that_the_probe_sees_among_unsure_images_moves_no_time(make_scores):

@@ -78,7 +78,7 @@ COUNTED = ("shape", "color", "size")
         ({"train__learning_rate": True}, "train.learning_rate: got True, allowed a number"),
         ({"model__size": "nanno"}, "model.size: got 'nanno' .did you mean 'nano'.*allowed"),
         ({"world__held_out": 3}, "world.held_out: got 3, allowed a list"),
-        ({"world__held_out": "circle"}, "world.held_out: 'circle' gives no color, size"),
+        ({"world__held_out": "circle"}, "world.held_out: hides the shape 'circle' completely"),
         ({"world__concepts": 3}, "world.concepts: got 3, allowed a mapping"),
         ({"world__concepts__color__signl": 3}, "world.concepts.color.signl: unknown key"),
         ({"name": "a b"}, "name: got 'a b', allowed letters, digits"),
@@ -180,6 +180,85 @@ def test_broken_files_are_named(tmp_path, text, message):
         read_config(tmp_path / "c.yaml")
     with pytest.raises(Mistake, match="nothing.yaml: no such config file"):
         read_yaml(tmp_path / "nothing.yaml")
+
+
+MINE = """
+name: mine
+world:
+  concepts: {shape: [circle, star], color: [orange, purple], size: [small, large]}
+  held_out: star purple
+train: {max_steps: 80, snapshots: "linear:4"}
+"""
+
+
+def read_mine(folder: Path, text: str) -> Config:
+    (folder / "mine.yaml").write_text(text)
+    return read_config(folder / "mine.yaml")
+
+
+def test_what_a_first_file_leaves_out_fits_what_it_says(tmp_path):
+    config = read_mine(tmp_path, MINE)
+    held_out = config.terms.terms.split.held_out
+    assert held_out == (("star", "purple", "small"), ("star", "purple", "large"))
+    assert scored_steps(config) == snapshot_steps(config) == (0, 20, 40, 60, 80)
+    assert (config.probe.steps, config.probe.width) == (300, 16)
+    assert config.world.concepts["color"].signal == 0.7
+    assert read_as(Config, yaml.safe_load(to_yaml(config)), "") == config
+
+
+def test_only_what_is_left_out_is_fitted(tmp_path):
+    config = read_mine(tmp_path, MINE + "probe: {steps: 500}\nevaluate: {snapshots: '40'}\n")
+    assert (config.probe.steps, config.probe.width) == (500, 16)
+    assert scored_steps(config) == (0, 40, 80)
+    large = read_mine(tmp_path, MINE.replace("world:", "world:\n  image_size_px: 32"))
+    assert (large.probe.steps, large.probe.width) == (600, 32)
+    colors = MINE.replace("[orange, purple]", "[red, green, blue, yellow, cyan, orange, purple]")
+    assert read_mine(tmp_path, colors).probe.width == 32  # 28 combinations
+    five = MINE.replace("[orange, purple]", "[red, green, blue, yellow, purple]")
+    assert read_mine(tmp_path, five).probe.width == 32  # 20, but of five colors
+
+
+def test_the_usual_steps_are_scored_where_training_keeps_them(tmp_path):
+    usual = (0, 64, 128, 250, 375, 500, 625, 750, 1000, 1250, 1500, 1750, 2000)
+    assert scored_steps(read_mine(tmp_path, MINE.partition("train:")[0])) == usual
+    longer = read_mine(tmp_path, MINE.partition("train:")[0] + "train: {max_steps: 3000}")
+    assert scored_steps(longer) == snapshot_steps(longer)
+
+
+def test_all_mistakes_of_a_file_are_told_at_once(tmp_path):
+    text = """
+world:
+  concepts: {shape: [circle, strar], color: [orange, violet], rotation: [upright, tilted]}
+  held_out: star violet
+model: {size: nanno}
+train: {max_steps: many, bath_size: 3}
+evaluate: {images_per_combination: 0}
+"""
+    with pytest.raises(Mistake) as raised:
+        read_mine(tmp_path, text)
+    assert [line.partition(":")[0] for line in raised.value.lines] == [
+        "name",
+        "model.size",
+        "train.bath_size",
+        "train.max_steps",
+        "evaluate.images_per_combination",
+        "world.concepts.shape",
+        "world.concepts.color",
+        "world.concepts.rotation.signal",
+    ]
+
+
+def test_sections_that_are_read_are_checked_together(tmp_path):
+    changes = "seed: -1\nmodel: {dropout: 2}\nevaluate: {snapshots: '7', sampler: unipcc}\n"
+    with pytest.raises(Mistake) as raised:
+        read_mine(tmp_path, MINE.replace("star purple", "star pruple") + changes)
+    keys = [line.partition(":")[0] for line in raised.value.lines]
+    assert keys[:1] == ["evaluate.sampler"] and "world.held_out" in keys
+    fixed = changes.replace(", sampler: unipcc", "")
+    with pytest.raises(Mistake) as raised:
+        read_mine(tmp_path, MINE.replace("star purple", "star pruple") + fixed)
+    keys = [line.partition(":")[0] for line in raised.value.lines]
+    assert keys == ["seed", "model.dropout", "evaluate.snapshots", "world.held_out"]
 
 
 def test_scored_steps_are_snapshots(config):
