@@ -20,6 +20,8 @@ WORDS = {"red": {"0": 0.6, "1": 0.4}, "blue": {"0": 0.4, "1": 0.6}, "big": {"2":
 PROMPTS = NumberPrompts([0.0, 0.0, 0.0], WORDS)
 TOKENIZER = build_tokenizer(("a", "big", "blue", "red"), 3)
 
+QUICK = ("ddpm", "sde-dpmsolver++")  # of the samplers: with noise, and of two steps
+
 
 @pytest.fixture
 def numbers() -> NumberConditioner:
@@ -88,7 +90,13 @@ def pipeline(words) -> ConceptPipeline:
     return ConceptPipeline.of(model, TextPrompts(TOKENIZER))
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        sampler if sampler in QUICK else pytest.param(sampler, marks=pytest.mark.slow)
+        for sampler in SAMPLERS
+    ],
+)
 def test_a_switch_at_either_end_is_the_plain_prompt(pipeline, sampler):
     options = dict(sampler=sampler, num_inference_steps=4, guidance_scale=50.0)
     asked, before = ["blue big", "red"], ["red big", "blue"]

@@ -251,6 +251,7 @@ def test_a_narrower_evaluation_keeps_what_was_scored(config, trained, tmp_path, 
     assert complete_steps(run.snapshots) == [0, 1, 4] and thinned_steps(run.snapshots) == [2]
 
 
+@pytest.mark.slow
 def test_thinning_that_was_killed_is_finished(config, trained, tmp_path):
     run = RunDir(shutil.copytree(trained.path, tmp_path / "tiny"))
     config = replace(config, evaluate=replace(EVALUATE, keep="scored"))

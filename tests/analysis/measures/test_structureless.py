@@ -40,6 +40,7 @@ def test_a_sheet_that_bends_has_none():
     assert holes(cloud(clifford_torus(half, half), 0.2)) == 0
 
 
+@pytest.mark.slow
 def test_noise_passes_one_time_in_twenty():
     """Gaussian noise in 3 dimensions, of 30 clouds: more than 5 would be one time in 300."""
     assert sum(holes(RNG(i).normal(size=(200, 3)), i) > 0 for i in range(30)) <= 5

@@ -15,6 +15,8 @@ from studies.run_sets.members import RunStatus, Study, StudyRun
 from tests.analysis.test_report import Tags
 from tests.harness.synthetic_bumps import bump_config, write_bump_run
 
+pytestmark = pytest.mark.slow
+
 
 def seen_alone(section: str, asked: np.ndarray, axis: int) -> np.ndarray:
     """A value that crossings show is right, and no other."""

@@ -21,6 +21,8 @@ from studies.run_sets.members import RunStatus, Study
 from tests.analysis.test_report import NASTY, Tags
 from tests.harness.synthetic_runs import FIELD
 
+pytestmark = pytest.mark.slow
+
 
 def status(name: str, state="done", why="") -> RunStatus:
     return RunStatus(name, state, "train", 7, 20, why)
@@ -91,7 +93,6 @@ def test_numbers_lie_beside_the_figures(study, own_runs):
     assert (tables["learning_times"].groupby("run").size() == 8).all()
 
 
-@pytest.mark.slow
 def test_scores_of_other_weights_are_left_out_and_the_row_says_so(study, own_runs):
     write_json(own_runs / "s0.7-1" / "snapshots/step_00000010/manifest.json", {"again": 1})
     page = page_of(study, own_runs)
@@ -126,7 +127,6 @@ def test_what_was_found_in_a_run_is_kept_and_the_page_has_the_same_bytes(study, 
     assert measured == names and written(own_runs) == first
 
 
-@pytest.mark.slow
 def test_a_run_is_measured_again_when_its_scores_change_or_what_is_kept_is_damaged(
     study, own_runs, measured
 ):
@@ -147,7 +147,6 @@ def test_a_study_of_which_nothing_has_begun_has_a_report(study, tmp_path):
     assert "Variants" not in page.text and "s0.7-1" in page.text
 
 
-@pytest.mark.slow
 def test_two_numbers_in_all_combinations_make_a_heat_map(study, own_runs):
     members = [
         replace(run, variant=f"{run.settings[FIELD]} {run.seed}", seed=0) for run in study.runs[:4]

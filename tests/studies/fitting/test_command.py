@@ -16,6 +16,8 @@ from studies.experiment.config import Config
 from studies.fitting.command import fit_runs
 from studies.run.directory import RunDir
 
+pytestmark = pytest.mark.slow
+
 CONCEPTS = {
     "color": Concept(("red", "blue"), signal=0.4),
     "size": Concept(("big", "small"), signal=0.4),
@@ -91,7 +93,6 @@ def test_a_run_is_forecast_at_every_level_that_it_has(make_runs, tmp_path):
     assert stays["skill_over_stays"] == 0 and stays["order_is_right"] is None
 
 
-@pytest.mark.slow
 def test_several_runs_are_ranked(make_runs, tmp_path):
     other = replace(CONFIG, name="b")
     paths = make_runs((CONFIG, rows()), (other, rows((0.02, 0.05))))

@@ -73,6 +73,7 @@ def test_the_model_that_made_the_curves_wins_and_its_rates_come_back(right, wron
         assert own["ratio"] == pytest.approx(1, abs=0.2)
 
 
+@pytest.mark.slow
 def test_what_comes_later_moves_no_prediction():
     curves = one_layer((0.02, 0.05))
     changed = curves.copy()
@@ -85,6 +86,7 @@ def test_what_comes_later_moves_no_prediction():
     assert (scores(other)["rmse"] > scores(first)["rmse"] + 0.2)[ONE_LAYER.name]
 
 
+@pytest.mark.slow
 def test_coupled_concepts_are_fitted_where_the_first_part_needs_them():
     t = STEPS / 10
     planted = np.array([np.log(0.12), np.log(0.04), -2.0, -2.5, 3.0])
@@ -133,6 +135,7 @@ def is_predicted(run: Measured) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_a_concept_that_has_not_begun_is_left_out():
     """But for one time in forty."""
     curves = np.stack([one_layer((0.05,))[0], np.zeros(len(STEPS))])
@@ -152,6 +155,7 @@ def test_too_few_snapshots_and_nothing_later_are_refused():
         forecast(measured(last, 0.0), 0.3)
 
 
+@pytest.mark.slow
 def test_a_fall_is_seen_and_no_model_of_one_layer_predicts_it():
     curves = one_layer((0.05, 0.03))
     curves[0, -8:-4] -= 0.3

@@ -93,6 +93,7 @@ def test_a_run_has_a_verdict_by_site_level_and_step(runs, tmp_path):
     assert not list((tmp_path / "out").glob(".*"))  # activations are gone
 
 
+@pytest.mark.slow
 def test_verdicts_are_told_beside_those_of_step_0(runs, tmp_path):
     """By default too; the changes are those of one run, paired noise by noise."""
     found = measured([runs / "torus"], tmp_path / "out")
@@ -134,6 +135,7 @@ def test_codes_of_all_steps_are_in_the_basis_of_the_last(runs, tmp_path):
     assert (own.loc[4] > 0.5).all() and (own <= 1 + 1e-9).all(axis=None)
 
 
+@pytest.mark.slow
 def test_maps_are_drawn_of_an_extra_that_may_be_absent(runs, tmp_path, monkeypatch):
     class First:
         def __init__(self, n_components, random_state):
@@ -173,6 +175,7 @@ def test_several_runs_have_intervals_over_runs(runs, tmp_path):
     assert row["kappa_high"] - row["kappa"] == pytest.approx(half, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_concepts_of_shapes_are_features_pair_by_pair(runs, tmp_path):
     found = measured([runs / "shapes"], tmp_path / "out", pooled=True)
     pairs = found["verdicts"][["first", "second"]].drop_duplicates().to_numpy().tolist()

@@ -84,6 +84,7 @@ def test_the_ideal_denoiser_obeys_stands_at_1_and_errs_nowhere(measuring, object
     assert (found["error"] < 1e-6).all() and (found["least_error"] > 1e-3).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.8])
 def test_a_mixture_of_two_ideal_denoisers_gives_back_its_weights(measuring, share):
     answer = ideals(measuring)
@@ -107,6 +108,7 @@ def test_a_mixture_of_two_ideal_denoisers_gives_back_its_weights(measuring, shar
     np.testing.assert_allclose(found["error_along"], found["error"], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_memoriser_stands_where_its_nearest_neighbour_does(measuring):
     every = ShapeContrasts(measuring.experiment.images.world, measuring.seed, SETTINGS)
     world, places = every.world, value_places(every.world)

@@ -31,6 +31,8 @@ from studies.worlds.intervention_config import Guidance, Latent, OverPrompt, Pat
 from tests.harness.evaluations import changed, copy, files, quiet, side_by_side, sides
 from tests.harness.opened import opened
 
+pytestmark = pytest.mark.slow
+
 SAME = (  # that change nothing: at both snapshots, and at the last one
     OverPrompt(concept="color", factor=1.0),
     Latent(alpha=0.0),
@@ -147,7 +149,6 @@ def test_scores_name_what_was_done(made, asking):
     assert {*rows["prompt"]} == {"a small blue square"}
 
 
-@pytest.mark.slow
 def test_two_sides_draw_what_one_process_does(plain, made, asking, tmp_path):
     run = copy(plain, tmp_path / "runs")
     side_by_side(sides(run, asking, 2), lambda evaluator: evaluator.evaluate(evaluator.missing()))
@@ -164,7 +165,6 @@ def test_a_patch_waits_for_the_snapshot_that_it_takes_from(plain, asking, tmp_pa
     assert {job.plan.step for job in ready} == {0}
 
 
-@pytest.mark.slow
 def test_the_report_says_what_is_elicited_and_decided(made, asking):
     said: list[str] = []
     stages.report_stage(Experiment(asking, made), said.append)

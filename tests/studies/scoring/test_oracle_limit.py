@@ -66,6 +66,7 @@ def test_one_that_is_damaged_is_measured_again(tiny_world, tmp_path, measured):
     assert shared_limit(experiment, oracle) == 0.1 + 2 / 3
 
 
+@pytest.mark.slow
 def test_scores_are_the_same_bytes_whoever_measured(scored, run, config, monkeypatch):
     """Measured by a run of its own, and found beside the runs."""
     experiment = Experiment(config, run)

@@ -29,6 +29,8 @@ from studies.worlds.prompt_sets import all_questions
 from tests.harness.evaluations import Training, changed, copy, files, quiet, side_by_side, sides
 from tests.harness.opened import opened
 
+pytestmark = pytest.mark.slow
+
 CAPTIONS = "a {size} {color} {shape}"
 PAIRS, SHAPES = "a {color} {shape} AND a {size} {shape}:2", "a {color} {shape}"
 SETS = {"pairs": PAIRS, "shapes": SHAPES}
@@ -215,7 +217,6 @@ def test_plans_ask_every_set_of_every_weights_and_keep_the_names_of_files(asking
     assert shapes == "prompts: shapes: 4 such as 'a red circle'"
 
 
-@pytest.mark.slow
 def test_the_report_sets_them_beside_the_captions(asked, asking):
     said: list[str] = []
     stages.report_stage(Experiment(asking, asked), said.append)

@@ -22,6 +22,8 @@ from studies.scoring import sampler_certificate
 from studies.scoring.sampler_certificate import check_comparable, compared_steps, sampler_facts
 from studies.verify.verify import verify
 
+pytestmark = pytest.mark.slow
+
 EACH = 16  # of 8 combinations: 128 images, two tiles
 OWN, REFERENCE = "ema-ddim1-g1-seed0", "ema-ddpm2-g1-seed0-n16"
 TILES = 6  # two of step 0's own sampler, which has too few; two of the reference at both steps
@@ -173,7 +175,6 @@ def test_a_stopped_one_goes_on_and_a_finished_one_is_not_drawn_again(
     assert run.state_of("evaluate") == "done"
 
 
-@pytest.mark.slow
 def test_the_report_says_what_is_known_and_for_which_settings(certified, config):
     findings = Findings([Experiment(config, certified)])
     stages.report_stage(Experiment(config, certified), quiet)

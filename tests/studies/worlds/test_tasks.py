@@ -108,6 +108,7 @@ def test_a_frozen_encoder_is_stored_once_and_left_alone(config, tmp_path, kind):
     assert pipeline(["a small red square"] * 2, num_inference_steps=2).shape == (2, 16, 16, 3)
 
 
+@pytest.mark.slow
 def test_a_frozen_encoder_stays_the_one_the_run_began_with(config, tmp_path):
     """Its source changes between two parts of a run: no weight of the run does."""
     save_encoder(tmp_path / "encoder", "clip")
