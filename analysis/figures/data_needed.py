@@ -24,6 +24,8 @@ def data_needed_figure(needed: Mapping[str, pd.DataFrame], size: str, group: str
 
     needed: as `data_needed.data_needed` returns it, by what is counted.
     """
+    from matplotlib.ticker import LogLocator
+
     tables = [*needed.values()]
     names, sizes = [*tables[0][group].unique()], sorted(tables[0][size].unique())
     with figure_style():
@@ -33,8 +35,10 @@ def data_needed_figure(needed: Mapping[str, pd.DataFrame], size: str, group: str
                 _draw(panel, table[table[group] == name], size, str(name), color)
             panel.set(xscale="log", yscale="log", title=title, xlabel=size)
             panel.set_xticks(sizes, [f"{value:g}" for value in sizes])
+            panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             panel.yaxis.set_major_formatter(lambda count, _: short_count(count))
             panel.minorticks_off()
+        panels[0].set_ylabel("images needed")
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=len(handles))
     return figure

@@ -1,12 +1,14 @@
 """Outcomes in the report of a study on bumps: planted ones are found, shapes have none."""
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from studies.findings.data_section import data_needed_of
+from studies.findings.data_section import GROUP, KEPT, SIZE, data_needed_of
+from studies.findings.outcome_section import outcome_sections, outcome_tables
 from studies.findings.outcomes import outcomes_of_runs
 from studies.findings.study_report import PAGE, write_study_report
 from studies.run.directory import RunDir
@@ -103,45 +105,54 @@ def test_runs_of_words_have_no_outcomes(runs):
     assert found.empty and not refused and data_needed_of(found) is None
 
 
-def by_number(needed: dict[int, float]):
-    """Right as a function of how many crossings of N px a run of `kept` learned from."""
+def planted_needs(needed: dict[str, dict[int, float]], seeds: int = 2) -> pd.DataFrame:
+    """Outcomes of runs that compose .6 once they learned from so many crossings, by size."""
+    rows = []
+    for examples, of_size in needed.items():
+        for size, kept, seed in product(of_size, (0.05, 0.1, 0.2, 0.4, 0.8), range(seeds)):
+            crossings = round(kept * size**2)
+            p = 1 / (1 + (of_size[size] / crossings) ** 4 / 1.5)
+            images = {"crossings": crossings, "shown": crossings + 6 * size * (examples == "both")}
+            fields = {SIZE: size, GROUP: examples, KEPT: kept, "seed": seed, **images}
+            name = f"{examples}-{size}-{kept}-{seed}"
+            right = {"right": round(64 * p), "images": 64, "accuracy": round(64 * p) / 64}
+            for question in ("trained", "composes"):
+                about = {"run": name, "variant": name, "question": question, "word": "yes"}
+                rows.append({**fields, **about, **right, "low": 0.0, "high": 1.0, "unsure": 0.0})
+    return pd.DataFrame(rows)
 
-    def chance_of(size: int, kept: float):
-        images = round(kept * size**2)
-        p = 1 / (1 + (needed[size] / images) ** 4 / 1.5)
-        return lambda section, asked, axis: np.full(len(asked), p**0.5)
 
-    return chance_of
+PAPER = {"2d": {8: 16.0, 12: 36.0, 16: 64.0}, "both": {8: 8.0, 12: 12.0, 16: 16.0}}
 
 
-def test_data_that_is_needed_grows_as_planted(tmp_path):
-    """Crossings alone ∝ N², with stripes ∝ N: exponents, their difference, and the page."""
-    planted = {
-        "2d": by_number({8: 16.0, 12: 36.0, 16: 64.0}),
-        "both": by_number({8: 8.0, 12: 12.0, 16: 16.0}),
-    }
-    members = []
-    for examples, chance_of in planted.items():
-        for size in (8, 12, 16):
-            for kept in (0.05, 0.1, 0.2, 0.4, 0.8):
-                for seed in range(2):
-                    world = dict(examples=examples, image_size_px=size, kept=kept)
-                    fields = {f"world.{key}": value for key, value in world.items()}
-                    variant = f"{examples} {size} {kept}"
-                    config = bump_config(f"{variant}-{seed}", seed, region="none", **world)
-                    chance = chance_of(size, kept)
-                    members.append(write_bump_run(tmp_path, config, chance, variant, fields))
-    page, tables = report_of(members, tmp_path / "out")
-    laws = tables["data_exponents"].set_index(["counted", "world.examples"])
+def test_data_that_is_needed_grows_as_planted():
+    """Crossings alone ∝ N², with stripes ∝ N: exponents, their difference, and what is said."""
+    outcomes = planted_needs(PAPER)
+    tables = dict(outcome_tables(outcomes))
+    laws = tables["data_exponents"].set_index(["counted", GROUP])
     for examples, exponent in (("2d", 2.0), ("both", 1.0)):
         law = laws.loc[("crossings", examples)]
         assert law["low"] < exponent < law["high"] and law["runs"] == 6
         assert law["exponent"] == pytest.approx(exponent, abs=0.35)
     apart = tables["data_exponent_differences"].set_index("counted").loc["crossings"]
     assert apart["low"] < 1.0 < apart["high"]
-    needed = tables["data_needed_typical"].set_index(
-        ["counted", "world.examples", "world.image_size_px"]
-    )
-    assert needed.loc[("crossings", "2d", 12), "needed"] == pytest.approx(36, rel=0.3)
-    assert (needed.loc["shown", "both"]["needed"] > needed.loc["crossings", "both"]["needed"]).all()
-    assert "How much data is needed?" in page.text and "size to the power" in page.text
+    needed = tables["data_needed_typical"].set_index(["counted", GROUP, SIZE])["needed"]
+    assert needed["crossings", "2d", 12] == pytest.approx(36, rel=0.3)
+    assert (needed["shown", "both"] > needed["crossings", "both"]).all()
+    _, section = outcome_sections(outcomes, {})
+    assert section.title == "How much data is needed?" and len(section.rows) == 4
+    assert section.answer.startswith("Two-dimensional images needed, by examples. 2d: size to the ")
+    assert "2d minus both: " in section.answer
+
+
+def test_a_canvas_on_which_nothing_suffices_is_said_to_be_censored():
+    outcomes = planted_needs({"2d": {8: 16.0, 12: 900.0, 16: 900.0}})
+    _, section = outcome_sections(outcomes, {})
+    (row, _) = section.rows
+    assert row["at 12 px"] == "censored: 2 of 2" and row["at 8 px"].startswith("16")
+    assert row["exponent"] == "not known: too many censored"
+
+
+def test_a_study_of_one_canvas_asks_for_no_amount():
+    outcomes = planted_needs({"2d": {8: 16.0}})
+    assert data_needed_of(outcomes) is None and len([*outcome_sections(outcomes, {})]) == 1
