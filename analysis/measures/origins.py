@@ -40,7 +40,7 @@ def origin_of(
     bars |= {"pr_x": most[0], "pr_y": most[1]}
     for name in [*bars][: DECIDES.get(verdict, len(bars))]:
         here = _side(now[name], bars[name])
-        if here not in (0, _side(start[name], bars[name])) and _side(changes[name], 0) == here:
+        if here not in (0, _side(start[name], bars[name])) and _side(changes[name], 0.0) == here:
             return "moved"
     return "unclear"
 

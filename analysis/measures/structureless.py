@@ -10,7 +10,13 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from analysis.measures.homology import MOST_POINTS, loop_lengths
+from analysis.measures.homology import (
+    MOST_POINTS,
+    TORUS,
+    Persistence,
+    bar_lengths,
+    loop_lengths,
+)
 
 TURNS = 19  # of which none has a bar as long: a false alarm in 20
 
@@ -34,3 +40,17 @@ def noise_line(
         loop_lengths(turned(points, rng=rng), most_points).max(initial=0) for _ in range(TURNS)
     ]
     return float(max(longest))
+
+
+def holes_beyond(line: float, found: Persistence) -> int:
+    """Bars of dimension 1 beyond a line, of those alive on the widest range of scales with a
+    torus's Betti numbers; where there is none, on the widest range of any; 0 without that.
+
+    On coarse grids far more are alive on other ranges: rings that do not hang together yet.
+    """
+    window = found.longest(TORUS) or found.longest()
+    if window is None:
+        return 0
+    births, deaths = found.diagrams[1].T
+    alive = found.diagrams[1][(births <= window.low) & (window.low < deaths)]
+    return int((bar_lengths(alive, found.threshold) > line).sum())

@@ -14,7 +14,7 @@ from analysis.measures.homology import (
     bar_lengths,
     persistence,
 )
-from analysis.measures.structureless import noise_line
+from analysis.measures.structureless import holes_beyond, noise_line
 from studies.geometry.measured import DRAWS
 from studies.worlds.condition_grid import ConditionGrid
 
@@ -37,7 +37,8 @@ def homology_row(codes: np.ndarray) -> dict[str, Any]:
     alike.
 
     bars: lengths of the three longest bars of dimension 1, over the threshold. line: the longest
-    that the same covariance without structure has. holes: how many bars are longer.
+    that the same covariance without structure has. holes: how many bars are longer, where
+    the code is a torus.
     """
     mean = codes.mean(0)
     if not np.ptp(mean, axis=0).any():
@@ -56,7 +57,7 @@ def homology_row(codes: np.ndarray) -> dict[str, Any]:
         **_of_halves(codes),
         **{f"bar{i + 1}": bar for i, bar in enumerate(bars)},
         "line": line,
-        "holes": int((lengths > line).sum()),
+        "holes": holes_beyond(line, found),
         "points": found.points,
     }
 
