@@ -43,7 +43,8 @@ def what_is_near(word: str, factor: Factor, known: tuple[str, ...]) -> str:
     if spelled or color is None:
         return spelled
     hue = _hue([2 * (c - factor.centre) for c in color])
-    alike = {name: sum(map(operator.mul, hue, _hue(own))) for name, own in factor.words.items()}
+    hues = {name: _hue([*map(float, own)]) for name, own in factor.words.items()}
+    alike = {name: sum(map(operator.mul, hue, own)) for name, own in hues.items()}
     return f" (nearest: {', '.join(sorted(alike, key=lambda name: -alike[name])[:NAMED])})"
 
 

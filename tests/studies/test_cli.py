@@ -73,7 +73,7 @@ def test_what_a_terminal_cannot_show_is_escaped(root):
 @pytest.mark.parametrize(
     "text, what",
     [
-        ("{kind: latent, alpa: 2}", ".alpa: unknown key (did you mean 'alpha'?)"),
+        ("{kind: latent, alpha: 1, alpa: 2}", ".alpa: unknown key (did you mean 'alpha'?)"),
         ("{kind: switch, concept: color, at: 2}", ".at: got 2, allowed 0 to 1"),
         ("{kind", ": got '{kind', allowed such as '{kind: latent, alpha: 2}'"),
         ("latent", ": got 'latent', allowed a mapping of keys to values"),

@@ -605,7 +605,7 @@ CHANGES = [
         {"concepts": {"ink": PhotoConcept("Thik", {"thin": "-1", "thick": "1"})}, "held_out": ()},
         r"has no column 'Thik' \(did you mean 'Thick'\?\); it has file_name, Odd, Digit, High, Th",
     ),
-    ({"held_out": ("high thick",)}, "world.held_out: 'high thick' gives no parity"),
+    ({"held_out": ("high even odd",)}, "world.held_out: 'high even odd' gives parity twice"),
     ({"held_out": ('"odd"',)}, "world.held_out: hides the parity 'odd' completely"),
     ({"at_most": {"all": -1}}, r"world.at_most\['all'\]: got -1, allowed 0 or more"),
     ({"at_most": {HELD_OUT: 3}}, r"world.at_most\['high thick odd'\]: names no training combinat"),
