@@ -147,7 +147,8 @@ def test_a_canvas_on_which_nothing_suffices_is_said_to_be_censored():
     outcomes = planted_needs({"2d": {8: 16.0, 12: 900.0, 16: 900.0}})
     _, section = outcome_sections(outcomes, {})
     (row, _) = section.rows
-    assert row["at 12 px"] == "censored: 2 of 2" and row["at 8 px"].startswith("16")
+    assert row["at 12 px"] == "censored: 2 of 2"
+    assert float(row["at 8 px"].split()[0]) == pytest.approx(16, rel=0.3)
     assert row["exponent"] == "not known: too many censored"
 
 
