@@ -175,6 +175,9 @@ def test_an_experiment_runs_to_its_report(run, said):
     shown = {"accuracy", "centres", "certificate", "samples", "readouts", "instruments"}
     assert pictures == shown
     assert "against those asked for" in run.report.read_text()
+    outcomes = pd.read_csv(run.figures / "outcomes.csv")
+    assert outcomes["question"].tolist() == ["trained", "composes"]
+    assert (outcomes["images"] == 40).all() and (outcomes["word"] == "gate").all()
 
 
 @pytest.mark.slow
