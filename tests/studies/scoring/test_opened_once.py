@@ -61,7 +61,10 @@ def test_a_command_reads_and_hashes_each_file_once(tmp_path):
     names = {name for each in readings.values() for name in each}
     assert {"/tiny/snapshots/step_00000008/manifest.json", "/tiny/config.yaml"} <= names
     assert any(name.endswith("diffusion_pytorch_model.safetensors") for name in names)
-    assert [(key[0], n) for key, n in readings.items() if len(n) > 1] == []
+    often = [(key[0], n) for key, n in readings.items() if len(n) > 1]
+    # images are read for the grid and for what is explored: all at once may not fit in memory
+    assert {name for name, _ in often} <= {"read_samples_file"}
+    assert all(len(n) == 2 for _, n in often)
 
 
 def test_a_change_keeps_what_it_does_not_touch(config, scored):
