@@ -145,6 +145,7 @@ def test_thresholds_are_the_known_ones(neighbors):
     assert 0 < found.interval.high - found.interval.low < 0.008
 
 
+@pytest.mark.full
 @pytest.mark.slow
 @pytest.mark.parametrize("neighbors", KNOWN)
 def test_many_runs_know_the_thresholds_better(neighbors):

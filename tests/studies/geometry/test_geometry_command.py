@@ -156,6 +156,7 @@ def test_maps_are_drawn_of_an_extra_that_may_be_absent(runs, tmp_path, monkeypat
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.full
 @pytest.mark.slow
 def test_the_same_command_gives_the_same_numbers(runs, tmp_path):
     first, second = (measured([runs / "torus"], tmp_path / n)["geometry"] for n in ("a", "b"))

@@ -116,6 +116,7 @@ def test_a_study_whose_slots_and_launcher_are_killed_ends_as_straight_runs(strai
     same_runs(tmp_path, straight)
 
 
+@pytest.mark.full
 @pytest.mark.slow
 def test_two_launchers_share_the_work_and_one_that_is_stopped_saves_it(straight, tmp_path):
     jobs = [sweep(tmp_path, "run", "--slots", "1", log=name) for name in ("one", "two")]
