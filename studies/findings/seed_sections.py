@@ -3,214 +3,25 @@
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from analysis.figures.dynamics import dynamics_figure
-from analysis.figures.over_seeds import (
-    distance_figure,
-    emergence_figure,
-    obedience_over_seeds_figure,
-    swing_figure,
-    terminal_figure,
-)
+from analysis.figures.over_seeds import distance_figure, emergence_figure, terminal_figure
 from analysis.figures.style import short_count
-from analysis.measures.cross_fitted import SWING
 from analysis.report.study import Section
-from analysis.tables.coordinates import DENOISER
-from analysis.tables.swing_counts import ALL
+from studies.findings.obedience_section import obedience_section
 from studies.findings.seed_tables import SeedTables
-from studies.findings.study_sections import time_text
-
-MOST_ROWS = 40  # of a table on the page; all are in the CSV
-MOST_TOLD = 4  # variants that a sentence names
-FOLDER = "tables"
+from studies.findings.told import interval_text, share_text
+from studies.findings.turning_section import MOST_ROWS, turning_section
 
 
 def seed_sections_of(tables: SeedTables) -> Iterator[Section]:
     """Yield a section per question that the tables can answer."""
-    yield _obedience(tables)
-    yield _turns(tables)
+    yield obedience_section(tables)
+    yield turning_section(tables)
     yield _distances(tables)
     if len(tables.emergence):
         yield _emergence(tables)
     yield _terminal(tables)
-
-
-def lead_section(tables: SeedTables) -> Section | None:
-    """Return what a reader sees first: obedience and paths by variant; None where words were not
-    measured, or one concept alone."""
-    level = middle_level(tables)
-    if level is None or tables.obedience["concept"].nunique() < 2:
-        return None
-    first = {
-        row["variant"]: f"{row['first'] if row['share'] > 0.5 else row['then']} crosses ½ first"
-        for row in _orders_at(tables, level).to_dict("records")
-        if row["share"] != 0.5
-    }
-    figure = dynamics_figure(tables.obedience, tables.curves, tables.study.variants, level, first)
-    caption = (
-        f"Above: how far each word is obeyed on held-out combinations, at level {level:g}, mean "
-        f"over seeds with its 95 % interval. Below: the mean path of held-out combinations, "
-        f"from the first snapshot to the last, by three instruments. A cross is what was asked for."
-    )
-    return Section("How are concepts learned?", [(caption, figure)], answer=_first_obeyed(tables))
-
-
-def middle_level(tables: SeedTables) -> float | None:
-    """Return the level in the middle of those that are not refused."""
-    levels = sorted(tables.clock["level"].unique())
-    return levels[len(levels) // 2] if levels else None
-
-
-def _orders_at(tables: SeedTables, level: float) -> pd.DataFrame:
-    return tables.orders[tables.orders["instrument"] == f"{DENOISER} {level:g}"]
-
-
-def _listed(texts: list[str]) -> str:
-    shown, more = texts[:MOST_TOLD], len(texts) - MOST_TOLD
-    return "; ".join(shown) + (f"; and {more} more" if more > 0 else "")
-
-
-def _interval(row: Any, value: str, low: str, high: str, sign: str = "") -> str:
-    return f"{row[value]:{sign}.2f} [{row[low]:{sign}.2f}, {row[high]:{sign}.2f}]"
-
-
-def _share(row: Any, count: str, of: str) -> str:
-    return f"{row[count]} of {row[of]} [{row['low']:.2f}, {row['high']:.2f}]"
-
-
-def _obedience(tables: SeedTables) -> Section:
-    title = "Which word is obeyed first?"
-    notes = [f"{run}: left out. {why}" for run, why in tables.unread.items()]
-    notes += [
-        f"Level {level:g}, {concept}: {why}" for (level, concept), why in tables.refused.items()
-    ]
-    if not len(tables.obedience):
-        answer = "Not known: no run has all of its table denoiser (evaluate.denoiser.levels)."
-        return Section(title, notes=notes, answer=answer)
-    caption = (
-        "Obedience of the word of each concept on held-out combinations, mean over the seeds of "
-        "each variant: 0 if the word does nothing, 1 if it does what it ideally does. Level: the "
-        "share of signal, alpha-bar."
-    )
-    about = [
-        "Obeyed: obedience crosses one half, by an isotonic fit; linear between two snapshots in "
-        "ln(images seen). What is not obeyed in time is later than all that is.",
-        "Bands: 95 % intervals over seeds (Student's t) and over scenes, which all seeds share.",
-        *_laws(tables),
-    ]
-    figure = obedience_over_seeds_figure(tables.obedience)
-    rows = [*_obedience_rows(tables)]
-    return Section(title, [(caption, figure)], rows, [*about, *notes], _first_obeyed(tables))
-
-
-def _first_obeyed(tables: SeedTables) -> str:
-    """The order at the level in the middle, by variant."""
-    level = middle_level(tables)
-    if level is None:
-        return "Not known: every level is refused on held-out combinations."
-    own = _orders_at(tables, level)
-    told = [
-        f"{row['variant']}: {row['first']} before {row['then']} in {row['earlier']} of "
-        f"{row['runs']} seeds"
-        for row in own.to_dict("records")
-    ]
-    return f"At level {level:g}, {_listed(told)}." if told else "There is one concept alone."
-
-
-def _obedience_rows(tables: SeedTables) -> Iterator[dict[str, str]]:
-    """A row per variant and level: when each word is obeyed, and which first."""
-    orders = tables.orders
-    for (variant, level), own in tables.typical_clock.groupby(["variant", "level"], sort=False):
-        same = (orders["variant"] == variant) & (orders["instrument"] == f"denoiser {level:g}")
-        times = {f"{row['measure']} obeyed": time_text(row) for row in own.to_dict("records")}
-        told = [*map(_order, orders[same].to_dict("records"))]
-        yield {"variant": str(variant), "level": f"{level:g}", **times, "order": "; ".join(told)}
-
-
-def _order(row: Any) -> str:
-    return f"{row['first']} before {row['then']}: {row['earlier']} of {row['runs']}" + (
-        f" [{row['low']:.2f}, {row['high']:.2f}]" if row["share"] >= 0 else ""
-    )
-
-
-def _laws(tables: SeedTables) -> list[str]:
-    if not len(tables.clock_laws):
-        return []
-    told = [
-        f"{row['measure']} at level {row['level']:g} {_interval(row, 'exponent', 'low', 'high')}"
-        if np.isfinite(row["exponent"])
-        else f"{row['measure']} at level {row['level']:g} no law: too few are obeyed in time"
-        for row in tables.clock_laws.to_dict("records")
-    ]
-    setting = tables.study.one_setting
-    return [f"Exponent of the time until a word is obeyed, in {setting}: {'; '.join(told)}."]
-
-
-def _turns(tables: SeedTables) -> Section:
-    counts = tables.swing_counts
-    chosen = (counts["variant"] == ALL) | (counts["instrument"] == "softmax")
-    shown = counts if len(counts) <= MOST_ROWS else counts[chosen]
-    caption = (
-        f"How far the coordinate of the held-out combinations falls in each run, on images that "
-        f"did not choose where. Beyond {SWING:g} (dashed) a run turns back, if its interval lies "
-        f"above .05. Empty: the run does not pass the gate."
-    )
-    figure = swing_figure(tables.swings, tables.study.variants, SWING)
-    notes = [
-        "softmax: mean probability of the asked value. sure: share read as asked, of sure images. "
-        "oracle: place between the two class means, of images of which it is sure. denoiser: "
-        "obedience, by level, over scenes.",
-        "Gate: a snapshot counts if half of its images at least are sure. A run is judged if eight "
-        "count between the learning of the first and of the last concept, and if its held-out "
-        "joint accuracy ends at .5 or above; obedience is judged always.",
-        "Most: the 95 % interval (Clopper–Pearson) of the share lies above one half; fails if "
-        "below. With fewer than six seeds it cannot hold.",
-        "Beyond scatter: the run turns back, and falls by more than the 95 % quantile of what "
-        "noise falls that is as large as a snapshot's distance from its neighbours. Images and "
-        "scenes are redrawn within snapshots, so the first count alone says nothing of that noise.",
-        "Beside it, p of a test whether the mean over seeds falls, at the snapshots that count in "
-        "every seed. How often each calls what does not turn turning stands in "
-        "docs/explanations/intervals.md.",
-    ]
-    if len(shown) < len(counts):
-        notes.append(f"All instruments of each variant are in {FOLDER}/swing_counts.csv.")
-    rows = [_turn_row(row) for row in shown.to_dict("records")]
-    return Section("Do paths turn back?", [(caption, figure)], rows, notes, _turning(tables))
-
-
-def _turning(tables: SeedTables) -> str:
-    """Return what is shown of all runs of a variant, or of all variants together."""
-    counts = tables.swing_counts
-    told = [
-        f"{row['measure']} in {row['variant']} by {row['instrument']} "
-        f"({row['beyond']} of {row['runs']})"
-        for row in counts[counts["beyond_verdict"] == "holds"].to_dict("records")
-    ]
-    of_images = tables.swings[tables.swings["instrument"] == "softmax"]
-    judged = of_images[of_images["gate"] == ""]["run"].nunique()
-    runs = of_images["run"].nunique()
-    first = (
-        f"Most runs turn back by more than their snapshots scatter: {_listed(told)}."
-        if told
-        else "That most runs turn back by more than their snapshots scatter is shown nowhere."
-    )
-    gated = f" {judged} of {runs} runs pass the gate of the probe's readings."
-    return first + (gated if judged < runs else "")
-
-
-def _turn_row(row: Any) -> dict[str, str]:
-    return {
-        "variant": row["variant"],
-        "concept": row["measure"],
-        "instrument": row["instrument"],
-        "turn back": _share(row, "swings", "runs"),
-        "beyond scatter": f"{row['beyond']} of {row['runs']}",
-        "pass the gate": f"{row['passed']} of {row['runs']}",
-        "most": row["verdict"],
-        "mean over seeds falls": row["untested"] or f"{row['mean_fall']:.2f}, p = {row['p']:.2g}",
-    }
 
 
 def _distances(tables: SeedTables) -> Section:
@@ -219,7 +30,7 @@ def _distances(tables: SeedTables) -> Section:
         {
             "variant": row["variant"],
             "learned sooner": f"distance {row['nearer']} than {row['farther']}",
-            "difference": _interval(row, "difference", "low", "high", "+"),
+            "difference": interval_text(row, "difference", "low", "high", "+"),
             "seeds": str(row["seeds"]),
             "in each seed": row["each_seed"],
         }
@@ -287,7 +98,7 @@ def _emergence_row(row: Any, tables: SeedTables) -> dict[str, str]:
         return {"variant": row["variant"], **judged, **few, "alike": "–", "better": "–", **of}
     return {
         **{"variant": row["variant"], **judged},
-        "joint − product": _interval(row, "excess", "low", "high", "+"),
+        "joint − product": interval_text(row, "excess", "low", "high", "+"),
         "error: product, minimum": f"{row['product_error']:.3f}, {row['minimum_error']:.3f}",
         **{"alike": row["alike_each"], "better": row["product_each"], **of},
     }
@@ -319,7 +130,7 @@ def _terminal(tables: SeedTables) -> Section:
             "variant": row["variant"],
             "concept": row["measure"],
             "instrument": row["instrument"],
-            "exponential": _share(row, "exponential", "judged"),
+            "exponential": share_text(row, "exponential", "judged"),
             "power": f"{row['power']} of {row['judged']}",
             "not judged": str(row["runs"] - row["judged"]),
             "most": row["verdict"]

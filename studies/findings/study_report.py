@@ -15,10 +15,11 @@ from analysis.tables.trajectory import final_accuracy
 from ground.endings import Mistake
 from studies.findings.elicited_section import elicited_of_runs, elicited_section
 from studies.findings.expected_section import expected_section
+from studies.findings.obedience_section import lead_section, middle_level
 from studies.findings.outcome_section import outcome_sections, outcome_tables
 from studies.findings.outcomes import outcomes_of_runs
 from studies.findings.run_findings import Findings, colored, write_csv
-from studies.findings.seed_sections import lead_section, middle_level, seed_sections_of
+from studies.findings.seed_sections import seed_sections_of
 from studies.findings.seed_tables import SeedTables
 from studies.findings.study_sections import sections_of, shown_split
 from studies.findings.study_tables import StudyTables
