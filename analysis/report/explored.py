@@ -68,11 +68,11 @@ def explored(views: Sequence[View], combinations: Sequence[str], runs: int = 1) 
     steps = np.sort(probe["step"].unique())
     seen = probe.drop_duplicates("step").set_index("step")["images_seen"]
     first = views[0].samples(int(steps[0]))
-    side = first.shape[2]
-    images = min(int(probe.groupby("step")["sample"].max().min()) + 1, first.shape[1])
+    there, side = first.shape[1:3]
+    images = int(probe.groupby("step")["sample"].max().min()) + 1
     asked = probe.drop_duplicates("combination")
     splits = dict(zip(asked["combination"], asked["split"], strict=True))
-    thinned = thin(combinations, splits, [*map(int, steps)], images, side, len(views) * runs)
+    thinned = thin(combinations, splits, [*map(int, steps)], images, side, len(views) * runs, there)
     measures = [*probe["concept"].unique()]
     groups = in_reading_order(splits.values())
     rows = [*(("split", g) for g in groups), *(("combination", c) for c in thinned.combinations)]

@@ -23,9 +23,8 @@ def shipped(root) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(shipped, tmp_path_factory) -> Run:
-    """The example that is kept beside the code, as a run. Tests do not change it."""
-    return Run(lay_out(shipped, tmp_path_factory.mktemp("runs")).path)
+def run(finished) -> Run:
+    return Run(finished.path)
 
 
 def test_it_is_small(shipped):
