@@ -117,9 +117,9 @@ class Page:
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
-    def await_value(self, expression: str) -> None:
+    def await_value(self, expression: str, seconds: float = MOST_SECONDS) -> None:
         """Wait until an expression is true: the browser scrolls in its own time."""
-        deadline = time.monotonic() + MOST_SECONDS
+        deadline = time.monotonic() + seconds
         while not self.value(expression):
             assert time.monotonic() < deadline, f"{expression}: not true"
             time.sleep(0.05)
