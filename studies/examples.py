@@ -163,7 +163,8 @@ def _lay_out(folder: Path, run: RunDir, origin: str) -> None:
         for name in ("config.yaml", ENVIRONMENT, METRICS, TIMINGS):
             shutil.copy(folder / name, new.path / name)
         hidden = new.path / ".probe"  # a link, as every run's probe is: another may replace it
-        write_directory(hidden, lambda path: shutil.copy(folder / CERTIFICATE, path))
+        certificate = read_json(folder / CERTIFICATE)
+        write_directory(hidden, lambda path: write_json(path / CERTIFICATE, certificate))
         new.probe.symlink_to(hidden.name, target_is_directory=True)
         for name, write in TABLES.items():
             for part, rows, facts in _apart(folder / f"{name}.parquet"):

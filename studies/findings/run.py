@@ -39,8 +39,9 @@ class Run:
 
     def __init__(self, run: Path | str | Experiment):
         """Open a run directory, or what is opened. Raises Mistake if it is none."""
-        opened = isinstance(run, Experiment)
-        self.experiment = run if opened else Experiment.of_run(RunDir(Path(run)))
+        self.experiment = (
+            run if isinstance(run, Experiment) else Experiment.of_run(RunDir(Path(run)))
+        )
         self.findings = Findings([self.experiment])
 
     @property

@@ -1,7 +1,8 @@
 """The page on which several runs are explored, one after the other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -38,19 +39,15 @@ def write_runs_page(path: Path, experiments: Sequence[Experiment], curves: pd.Da
 def accuracy_rows(curves: pd.DataFrame, runs: Sequence[str]) -> list[dict[str, str]]:
     """Return the joint accuracy of each run at its last snapshot, with its interval, as text."""
     final = final_accuracy(curves)
-    joint = final[final["measure"] == "joint"].set_index(["run", "split"])
-    splits = in_reading_order(joint.index.get_level_values("split").unique())
+    joint = final[final["measure"] == "joint"]
+    cells = {(row["run"], row["split"]): _cell(row) for row in joint.to_dict("records")}
+    splits = in_reading_order(joint["split"].unique())
+    names = {split: f"{split.replace('_', '-')}, joint" for split in splits}
     return [
-        {
-            "run": run,
-            **{f"{split.replace('_', '-')}, joint": _cell(joint, run, split) for split in splits},
-        }
+        {"run": run, **{names[split]: cells.get((run, split), "–") for split in splits}}
         for run in runs
     ]
 
 
-def _cell(joint: pd.DataFrame, run: str, split: str) -> str:
-    if (run, split) not in joint.index:
-        return "–"
-    row = joint.loc[(run, split)]
+def _cell(row: Mapping[Any, Any]) -> str:
     return f"{row['accuracy']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
