@@ -3,13 +3,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo swingby test test-slow test-full lint docs clean
+.PHONY: setup look demo swingby test test-slow test-full lint docs clean
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
+
+# The report of a finished run that is kept in examples/; nothing is trained.
+look: $(STAMP)
+	$(BIN)/python scripts/look.py
 
 demo: $(STAMP)
 	$(BIN)/python scripts/run.py --config configs/quickstart.yaml

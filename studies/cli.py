@@ -47,6 +47,7 @@ SEVERAL_VALUES = (
 ANY_WORLD = WorldConfig({"shape": Concept(("circle", "square"))})  # of --help without a config
 PROMPTS = "--evaluate.prompts."  # and the name of a set
 T = TypeVar("T")
+E = TypeVar("E", bound="Experiment")
 FLAGS = ConstructorRegistry()  # how values of flags are read that tyro cannot read itself
 
 
@@ -78,15 +79,16 @@ class Experiment:
         return RunDir(self.runs / self.fields.name)
 
 
-def read_experiment(description: str) -> Experiment:
-    """Read `--config`, then every other flag on top of it."""
+def read_experiment(description: str, kind: type[E]) -> E:
+    """Read `--config`, then every other flag on top of it. kind: Experiment, or one with more
+    flags."""
     path = read_flag("--config")
     if path is None and not {"-h", "--help"} & set(sys.argv):
         raise Mistake("--config: missing; give an experiment's YAML file, such as configs/*.yaml")
     config = read_config(Path(path)) if path else Config("NAME", ANY_WORLD)
     config = replace(config, evaluate=with_named_prompts(config.evaluate))
-    default = Experiment(Path(path or "configs/quickstart.yaml"), config)
-    experiment = read_flags(Experiment, default, description, (tyro.conf.AvoidSubcommands,))
+    default = kind(Path(path or "configs/quickstart.yaml"), config)
+    experiment = read_flags(kind, default, description, (tyro.conf.AvoidSubcommands,))
     read_as(Config, to_dict(experiment.fields), "")  # flags obey a file's rules
     check_null(experiment.fields, experiment.run)
     deadline_after(experiment.max_minutes)  # refuse a mistake

@@ -32,8 +32,8 @@ from studies.findings.denoiser_findings import clock_facts
 from studies.findings.elicitation_findings import elicitation_facts
 from studies.findings.instruments import agreement_lines
 from studies.findings.prompt_findings import other_sets, table_of_prompts
-from studies.findings.run_findings import Findings
-from studies.findings.run_report import report_is_fresh, speed_facts, write_run_report
+from studies.findings.run import Run
+from studies.findings.run_report import speed_facts
 from studies.forecast import Weights, check_disk
 from studies.run.auto_precision import decide_precision, with_recorded_precision
 from studies.run.directory import RunDir
@@ -277,10 +277,8 @@ def report_stage(experiment: Experiment, say: Say) -> None:
     """Make figures and report, unless they were made from these scores before; then say the
     table."""
     experiment = experiment.with_contents()
-    config, run, findings = experiment.config, experiment.run, Findings([experiment])
-    if not report_is_fresh(findings):
-        figures = findings.draw(run.figures)
-        write_run_report(findings, figures)
+    config, run, opened = experiment.config, experiment.run, Run(experiment)
+    findings, page = opened.findings, opened.write_report()
     for weights, table in findings.tables().items():
         say(f"\naccuracy at step {config.train.max_steps}{weights} [95 % interval]\n{table}\n")
     if other_sets(config):
@@ -298,7 +296,7 @@ def report_stage(experiment: Experiment, say: Say) -> None:
     for sentence in findings.readouts.sentences():
         say(sentence)
     say(f"probe: {_probe_line(experiment)}\ntraining: {_speed_line(run)}")
-    say(f"report: {run.report}")
+    say(f"report: {page}")
 
 
 def _probe_line(experiment: Experiment) -> str:

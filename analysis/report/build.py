@@ -28,7 +28,7 @@ from analysis.tables.trajectory import in_reading_order
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SCRIPTS = ("explore_plots.js", "explore.js")
+SCRIPTS = ("explore_plots.js", "explore_data.js", "explore.js")
 
 
 @dataclass(frozen=True)
@@ -98,19 +98,20 @@ def write_report(path: Path, report: Report) -> None:
             accuracy_rows=_accuracy_rows(report.accuracy),
             figures=figure_uris(report.figures),
             instrument_figures=figure_uris(report.instrument_figures),
-            explored=_explored(report.explored) if report.explored else None,
+            explored=explorer({report.title: report.explored}) if report.explored else None,
         )
     )
     write_page(path, html)
 
 
-def _explored(explored: Explored) -> dict[str, Any]:
-    """Data, sprites and script of the page, and the source that its policy allows."""
-    files = [Path(__file__).with_name(name) for name in SCRIPTS]
+def explorer(runs: Mapping[str, Explored], more_scripts: Sequence[str] = ()) -> dict[str, Any]:
+    """Return data, sprites and script of a page of some runs, by their names, and the source that
+    its policy allows. more_scripts: names of files in this folder that the script goes on with."""
+    files = [Path(__file__).with_name(name) for name in (*SCRIPTS, *more_scripts)]
     script = "\n".join(file.read_text(encoding="utf-8") for file in files)
     return {
-        "json": Markup(explored.json),
-        "uris": [data_uri(sheet) for sheet in explored.sheets],
+        "runs": [(name, Markup(run.json)) for name, run in runs.items()],
+        "sheets": [[data_uri(sheet) for sheet in run.sheets] for run in runs.values()],
         "script": Markup(script),
         "script_source": Markup(script_source(script)),
     }

@@ -1,36 +1,9 @@
 // Moves samples, paths, curves and table of a run together, from snapshot to snapshot. What comes
 // from the run is set as text, never as markup. The choices are in the address, to keep and send.
-const data = JSON.parse(document.getElementById("explored").textContent);
-const $ = (id) => document.getElementById(id);
-const {concepts, steps, combinations: combos, splits} = data;
-const measures = [...concepts, "joint"];
-const rows = [...splits, ...combos.map((combo) => combo.name)];  // as the numbers have them
 const COLORS = [["#0072b2", "#fff"], ["#d55e00", "#000"], ["#009e73", "#000"], ["#cc79a7", "#000"], ["#e69f00", "#000"], ["#56b4e9", "#000"], ["#767676", "#fff"]];
-const PARTS = ["value", "low", "high", "unsure"];
 const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-const state = {at: steps.length - 1, view: 0, by: 0, x: 0, y: Math.min(1, concepts.length - 1), of: 0, sure: false, on: firstOn(), picked: null};
-const side = data.px * Math.max(1, Math.round(48 / data.px));  // of a tile on the page, in px
 let shown = {};  // what the last choice has put on the page, to be moved
 let due = false, timer = null;
-
-function firstOn() {
-  const all = [...combos.keys()];
-  const held = all.filter((c) => combos[c].split !== "train");
-  return new Set(all.length <= 8 ? all : held.length ? held.slice(0, 8) : all.slice(0, 6));
-}
-
-function unpack(packed) {
-  if (!packed || !packed.data) return null;
-  const bytes = Uint8Array.from(atob(packed.data), (letter) => letter.charCodeAt(0));
-  return Float32Array.from(new Int16Array(bytes.buffer), (n) => n === -32768 ? NaN : n * packed.unit);
-}
-
-for (const view of data.views) {
-  for (const readout of view.readouts) for (const part of PARTS) readout[part] = unpack(readout[part]);
-  for (const read of view.readings) for (const part of ["read", "p", "largest", "number", "askedNumber"]) read[part] = unpack(read[part]);
-  view.copies = unpack(view.copies);
-}
-data.asked = unpack(data.asked);
 
 const view = () => data.views[state.view];
 const readout = () => view().readouts[state.by];
@@ -238,12 +211,16 @@ function play() {
 const CHOICES = ["view", "by", "x", "y", "of"];
 
 function keep() {
-  const now = new URLSearchParams([["at", state.at], ...CHOICES.map((id) => [id, state[id]]), ["on", [...state.on].join(" ")], ["sure", Number(state.sure)]]);
+  const now = new URLSearchParams([["run", state.run], ["at", state.at], ...CHOICES.map((id) => [id, state[id]]), ["on", [...state.on].join(" ")], ["sure", Number(state.sure)]]);
   history.replaceState(null, "", `#${now}`);
 }
 
 function restore() {
-  const then = new URLSearchParams(location.hash.slice(1));
+  const then = new URLSearchParams(location.hash.slice(1)), run = Number(then.get("run") ?? 0);
+  if (run !== state.run && run in runs) {
+    state.run = run;
+    adopt(runs[run]);
+  }
   const most = {at: steps.length, view: data.views.length, by: view().readouts.length, x: concepts.length, y: concepts.length, of: rows.length};
   for (const [id, end] of Object.entries(most)) {
     const value = Number(then.get(id) ?? NaN);
@@ -251,7 +228,11 @@ function restore() {
   }
   if (then.has("on")) state.on = new Set(then.get("on").split(" ").filter(Boolean).map(Number).filter((c) => c in combos));
   state.sure = then.get("sure") === "1";
-  for (const id of CHOICES) $(id).value = state[id];
+  mirror();
+}
+
+function mirror() {  // what is chosen, in the fields to choose it
+  for (const id of ["run", ...CHOICES]) $(id).value = state[id];
   $("sure").checked = state.sure;
   for (const box of $("which").querySelectorAll("input")) box.checked = state.on.has(Number(box.value));
 }
@@ -274,28 +255,23 @@ function chooseAll(split) {
   choose();
 }
 
-options("view", data.views.map((one) => one.name));
-options("by", view().readouts.map((one) => one.title));
-options("x", concepts);
-options("y", concepts);
-options("of", [...splits.map((split) => `all ${named(split)}`), ...combos.map((combo) => combo.name)]);
-for (const [c, combo] of combos.entries()) $("which").append(make("label", {}, make("input", {type: "checkbox", value: c}), badge(c), combo.name));
-state.of = Math.max(0, splits.indexOf("held_out"));
-state.by = Math.max(0, view().readouts.findIndex((one) => one.name === "softmax"));
-state.picked = {c: Math.max(0, combos.findIndex((combo) => combo.split !== "train")), k: 0};
-$("space-figure").hidden = concepts.length < 2;
-$("at").max = steps.length - 1;
-$("notes").textContent = data.notes.map((note) => ` ${note}`).join("");
-for (const [name, value] of [["--tile", `${side}px`], ["--large", `${3 * side}px`], ["--columns", combos.length * data.images], ["--rows", data.shown.length]]) $("explorer").style.setProperty(name, value);
+function reveal() {
+  $("explorer").hidden = false;
+  lay();
+}
+
 $("at").addEventListener("input", () => { stop(); go(Number($("at").value)); });
 $("at").addEventListener("change", keep);
 $("play").addEventListener("click", play);
+$("run").addEventListener("change", () => { state.run = Number($("run").value); adopt(runs[state.run]); keep(); lay(); });
 for (const id of [...CHOICES, "sure", "which"]) $(id).addEventListener("change", choose);
 for (const button of document.querySelectorAll("[data-all]")) button.addEventListener("click", () => chooseAll(button.dataset.all));
 for (const kind of ["pointerdown", "pointermove"]) $("time").addEventListener(kind, goAlong);
 $("space").addEventListener("click", goOnPath);
-addEventListener("hashchange", () => { restore(); lay(); });
+addEventListener("hashchange", () => { if (data) { restore(); lay(); } });
 stop();
-restore();
-$("explorer").hidden = false;
-lay();
+if (runs.length) {
+  adopt(runs[0]);
+  restore();
+  reveal();
+}

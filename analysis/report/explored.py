@@ -37,7 +37,8 @@ class View:
     probe, oracle: rows of `scores` of one way of drawing, or None. denoiser: rows of `denoiser`.
     copies: rows of `copies`; of all three None is: not measured.
     samples: returns the images of a step, uint8 (combinations, n, H, W, 3), in the order in which
-        `combinations` of `explored` has them; image k is `sample` k of the tables.
+        `combinations` of `explored` has them; image k is `sample` k of the tables. There may be
+        fewer than rows, but as many at every step as at the first.
     """
 
     name: str
@@ -57,19 +58,21 @@ class Explored:
     sheets: Sequence[bytes]
 
 
-def explored(views: Sequence[View], combinations: Sequence[str]) -> Explored:
+def explored(views: Sequence[View], combinations: Sequence[str], runs: int = 1) -> Explored:
     """Data and sprites of views that have the same snapshots, combinations and prompts.
 
-    combinations: all of them, in the order of the samples. Raises ValueError where there is none.
+    combinations: all of them, in the order of the samples. runs: on the page, which share its room
+    for sprites. Raises ValueError where there is no view.
     """
     probe = views[0].probe
     steps = np.sort(probe["step"].unique())
     seen = probe.drop_duplicates("step").set_index("step")["images_seen"]
-    side = views[0].samples(int(steps[0])).shape[2]
+    first = views[0].samples(int(steps[0]))
+    there, side = first.shape[1:3]
     images = int(probe.groupby("step")["sample"].max().min()) + 1
     asked = probe.drop_duplicates("combination")
     splits = dict(zip(asked["combination"], asked["split"], strict=True))
-    thinned = thin(combinations, splits, [*map(int, steps)], images, side, len(views))
+    thinned = thin(combinations, splits, [*map(int, steps)], images, side, len(views) * runs, there)
     measures = [*probe["concept"].unique()]
     groups = in_reading_order(splits.values())
     rows = [*(("split", g) for g in groups), *(("combination", c) for c in thinned.combinations)]

@@ -31,8 +31,10 @@ def thin(
     images: int,
     side: int,
     views: int,
+    there: int = MOST_IMAGES,
 ) -> Thinned:
-    """Choose what is shown of `images` of `side` px per combination, step and view.
+    """Choose what is shown of `images` of `side` px per combination, step and view. views: of all
+    runs of the page. there: of the images, those that were kept.
 
     Beyond MOST_COMBINATIONS those that are held out come first. Of images there are at least one,
     and at most MOST_IMAGES; where one of every step does not fit, steps are thinned, but never the
@@ -44,7 +46,7 @@ def thin(
     factor = math.ceil(side / MOST_PX)
     sprite = (side // factor) ** 2
     room = max(2, MOST_PIXELS // (views * len(chosen) * sprite))  # steps × images
-    count = min(max(1, room // len(steps)), images, MOST_IMAGES)
+    count = min(max(1, room // len(steps)), there, images, MOST_IMAGES)
     places = np.linspace(0, len(steps) - 1, min(len(steps), room // count)).round().astype(int)
     notes = [
         (len(chosen) < len(combinations), f"{len(chosen)} of {len(combinations)} combinations are "

@@ -16,19 +16,30 @@ from studies.worlds.prompt_sets import PLAIN
 NAMES = {"ema": "averaged (EMA)", "raw": "raw"}
 
 
-def explored_run(experiment: Experiment) -> Explored:
+def explored_run(experiment: Experiment, runs: int = 1) -> Explored:
     """Return the data of the explorable part of a run's report. Mistake names what is missing of
-    the weights that are shown; of others what is there counts."""
+    the weights that are shown; of others what is there counts. runs: on the page."""
     shown, *others = scored_weights(experiment.config.evaluate)
     views = [_view(experiment, shown, whole=True)]
     views += [_view(experiment.showing(name), name, whole=False) for name in others]
-    combinations = [question.combination for question in experiment.exam.questions[PLAIN]]
-    return explored(views, combinations)
+    return explored([view for view in views if view], _combinations(experiment), runs)
 
 
-def _view(experiment: Experiment, weights: str, whole: bool) -> View:
+def explored_so_far(experiment: Experiment) -> Explored | None:
+    """Return the data of what is scored of a run at work, with the weights that are shown; None if
+    nothing is."""
+    view = _view(experiment, experiment.config.evaluate.weights, whole=False)
+    return explored([view], _combinations(experiment)) if view else None
+
+
+def _combinations(experiment: Experiment) -> list[str]:
+    return [question.combination for question in experiment.exam.questions[PLAIN]]
+
+
+def _view(experiment: Experiment, weights: str, whole: bool) -> View | None:
     readings = Readings.of(experiment, whole)
-    assert readings is not None  # both kinds of weights are scored before there is a report
+    if readings is None:
+        return None
     plans = {plan.step: plan for plan in shown_plans(experiment.config)}
 
     def samples(step: int) -> np.ndarray:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from ground.endings import Mistake
 from studies.findings.run_findings import Findings, write_csv
+from studies.findings.several_runs import is_whole, write_runs_page
 from studies.run.opened import Experiment
 from studies.run_sets.discovery import members_in
 from studies.run_sets.members import StudyRun
 from studies.run_sets.run_set import RunSet
 
-OVER_SEEDS = "over_seeds.csv"
+OVER_SEEDS, EXPLORED = "over_seeds.csv", "explore.html"
 
 
 def plot_runs(
@@ -22,15 +23,15 @@ def plot_runs(
     over_seeds: bool = False,
 ) -> list[Path]:
     """Draw figures of any number of runs of one world, with their numbers as CSV; return the
-    figures written.
+    figures written. Of several runs that have their samples there is a page to explore them, too.
 
     Raises Mistake for runs of different worlds and for a concept that is not there, before anything
     is drawn.
 
     paths: run directories, and folders of such. say: gets a sentence for each of when a concept is
-    learned, by which instrument, and of whether the runs agree. concepts: that readouts and
-    sentences look at; none: all. over_seeds: write last accuracies and learning times with
-    intervals over the seeds of each variant, too; Mistake names a variant of one seed.
+    learned, by which instrument, of whether the runs agree, and of the page. concepts: that
+    readouts and sentences look at; none: all. over_seeds: write last accuracies and learning times
+    with intervals over the seeds of each variant, too; Mistake names a variant of one seed.
     """
     findings = _opened(paths, concepts)
     readouts = findings.readouts  # which refuses concepts that are not there
@@ -38,8 +39,10 @@ def plot_runs(
     written = [out / f"{name}.png" for name in findings.draw(out)]
     if numbers is not None:
         write_csv(out / OVER_SEEDS, numbers)
+    whole = [*filter(is_whole, findings.experiments)]
+    page = write_runs_page(out / EXPLORED, whole, findings.curves) if len(whole) > 1 else None
     if say is not None:
-        for sentence in readouts.sentences():
+        for sentence in [*readouts.sentences(), *([page] if page else [])]:
             say(sentence)
     return written
 

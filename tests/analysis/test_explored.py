@@ -170,3 +170,18 @@ def test_larger_images_are_means_of_squares(probe):
     found = explored([View("raw", probe, boards)], NAMES)
     sheet = np.asarray(Image.open(io.BytesIO(found.sheets[0])))
     assert read(found)["px"] == 32 and sheet.shape[0] == 32 * STEPS and {*sheet.flat} == {100}
+
+
+def test_where_few_images_were_kept_these_are_shown_and_numbers_are_of_all(probe):
+    few = View("raw", probe, lambda step: images(step)[:, :2])
+    found, whole = (read(explored([one], NAMES)) for one in (few, View("raw", probe, images)))
+    assert found["images"] == 2 and found["views"][0]["readouts"] == whole["views"][0]["readouts"]
+    assert found["notes"][0].startswith(f"2 of {IMAGES} images of each combination are shown")
+    assert whole["notes"] == []
+
+
+def test_runs_share_the_room_of_their_page():
+    alone, one_of_ten = (
+        thin(NAMES, dict.fromkeys(NAMES, "train"), [*range(20)], 64, 32, views) for views in (1, 10)
+    )
+    assert alone.images > one_of_ten.images >= 1

@@ -12,6 +12,7 @@ from PIL import Image
 
 from analysis.report.build import Report, write_report
 from analysis.report.explored import View, explored
+from analysis.report.several import write_several
 from analysis.tables.trajectory import accuracy_curves, final_accuracy
 from tests.analysis.test_report import NASTY
 from tests.harness.browser import Page, open_browser
@@ -243,3 +244,34 @@ def test_it_fits_its_window_and_has_the_colors_that_are_asked_for(page, width, d
     paper = np.median(pixels[:, :10])
     assert pixels.shape[1] == width and (paper < 60 if dark else paper > 200)
     assert np.abs(pixels - paper).max() > 150
+
+
+def write_runs(path: Path, names: list[str]) -> None:
+    """A page of runs of other lengths and images, whose texts are hostile."""
+    runs = {}
+    for i, name in enumerate(names):
+        colors = np.full((len(NAMES), IMAGES, 16, 16, 3), 40 + 80 * i, np.uint8)
+        table = scores(STEPS - 4 * i, IMAGES)
+        view = View("raw", table, lambda step, colors=colors: colors)
+        runs[name] = explored([view], NAMES, len(names))
+    write_several(path, "runs", runs, [{"run": name, "joint": ".5"} for name in names])
+
+
+def test_one_run_after_another_is_chosen_and_the_rest_stays(browser, tmp_path):
+    write_runs(tmp_path / "runs.html", [f"first {NASTY}", f"second {NASTY}"])
+    browser.look(width=1400)
+    browser.open((tmp_path / "runs.html").as_uri())
+    browser.errors.clear()
+    browser.click("#at")
+    browser.await_value(f"state.at === {STEPS // 2}")
+    sheet = 'getComputedStyle(document.querySelector("#rows .tile")).backgroundImage'
+    before, step = browser.value(sheet), browser.value("steps[state.at]")
+    browser.value('$("x").value = 2; $("x").dispatchEvent(new Event("change"))')
+    browser.value('$("run").value = 1; $("run").dispatchEvent(new Event("change"))')
+    assert browser.value(sheet) != before and browser.value("steps.length") == STEPS - 4
+    assert browser.value("[state.run, steps[state.at], state.x]") == [1, step, 2]
+    assert NASTY in browser.value('$("run").textContent')
+    browser.open(browser.value("location.href"))
+    assert browser.value("[state.run, steps[state.at], state.x]") == [1, step, 2]
+    assert browser.value('document.querySelectorAll("script").length') == 3
+    assert browser.errors == []

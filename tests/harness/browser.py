@@ -21,7 +21,7 @@ from tests.harness.programs import require_programs
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update", "--remote-debugging-pipe"),
-    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 MOST_SECONDS = 120  # until an answer: two cores may be busy
 WELL_ABOVE = 10  # files 3 and 4 of this process may be its own
@@ -117,9 +117,9 @@ class Page:
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
-    def await_value(self, expression: str) -> None:
+    def await_value(self, expression: str, seconds: float = MOST_SECONDS) -> None:
         """Wait until an expression is true: the browser scrolls in its own time."""
-        deadline = time.monotonic() + MOST_SECONDS
+        deadline = time.monotonic() + seconds
         while not self.value(expression):
             assert time.monotonic() < deadline, f"{expression}: not true"
             time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""A stand-in for photographs: renders in files, with a table of what they show."""
+"""A stand-in for photographs: renders in files, with a table of what they show. And the example."""
 
 import csv
 from collections.abc import Iterator
@@ -10,6 +10,8 @@ from PIL import Image
 from data_gen.dataset import labelled_set
 from data_gen.photos.world import PhotoConcept, PhotosConfig
 from data_gen.world import World
+from studies.examples import lay_out
+from studies.run.directory import RunDir
 from tests.harness.tiles import small_tiles
 
 FEWEST, MORE = 9, 4  # images of the first combination, and more of each after it
@@ -55,3 +57,9 @@ def photos(tiny_world, tmp_path_factory) -> PhotosConfig:
 def tiles_of_eight() -> Iterator[None]:
     with small_tiles():
         yield
+
+
+@pytest.fixture(scope="session")
+def finished(root, tmp_path_factory) -> RunDir:
+    """The example, laid out. Tests do not change it."""
+    return lay_out(root / "examples" / "color_and_size", tmp_path_factory.mktemp("finished"))
