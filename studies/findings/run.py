@@ -141,5 +141,7 @@ class Run:
         the page."""
         run = self.experiment.run
         if not report_is_fresh(self.findings):
-            write_run_report(self.findings, self.findings.draw(run.figures))
+            names = self.findings.draw(run.figures)
+            pictures = {name: (run.figures / f"{name}.png").read_bytes() for name in names}
+            write_run_report(self.findings, pictures)
         return run.report

@@ -30,13 +30,16 @@ class LiveContent:
     def name(self) -> str:
         return self.run.path.name
 
-    def now(self, known: str) -> dict[str, Any]:
-        """Return how far the run is and, unless a page knows this version already, its data."""
+    def now(self, known: str, last: bool = False) -> dict[str, Any]:
+        """Return how far the run is and, unless a page knows this version already, its data.
+
+        last: the run has ended, and need not be spared any more.
+        """
         with self._lock:
             try:
                 self._check_inside()
                 standing = self._follow()
-                version, data = self._explored()
+                version, data = self._explored(last)
             except (Mistake, OSError) as wrong:  # such as a part that is just written again
                 return {"name": self.name, "why": str(wrong)}
         told = {"name": self.name, **standing, "version": version}
@@ -61,11 +64,12 @@ class LiveContent:
         standing = self._follower.standing()
         return {"line": standing.line(), "share": standing.step / standing.of_steps}
 
-    def _explored(self) -> tuple[str, Any]:
+    def _explored(self, last: bool) -> tuple[str, Any]:
         """Return the data of what is scored, made again where there is more, and their version."""
         parts = sorted(map(_known, self.run.scores.glob("step_*.parquet")))
         version, started = hash_json(parts), time.monotonic()
-        if not parts or version == self._made[0] or started < self._rests_until:
+        is_resting = started < self._rests_until and not last
+        if not parts or version == self._made[0] or is_resting:
             return self._made
         found = explored_so_far(Experiment.of_run(self.run))
         if found is not None:

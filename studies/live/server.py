@@ -44,7 +44,7 @@ class LiveServer(ThreadingHTTPServer):
     def data(self, known: str) -> bytes:
         """Return the data of the page as JSON; known: the version that it has already."""
         ended = self.has_ended.is_set()
-        told = {**self.content.now(known), "ended": ended}
+        told = {**self.content.now(known, last=ended), "ended": ended}
         self.looked_at = time.monotonic()
         if ended:
             self.last_look.set()

@@ -10,6 +10,7 @@ from http.client import HTTPConnection, HTTPResponse
 
 import pytest
 
+from studies.live import content
 from studies.live.server import LOOPBACK, LiveServer, live
 from studies.run.directory import RunDir
 
@@ -123,11 +124,15 @@ def test_one_samples_file_that_leads_outside_is_enough(growing, tmp_path):
         assert "leads outside" in data(server)["why"]
 
 
-def test_it_ends_with_the_run_and_lets_who_looks_see_it(growing):
+def test_it_ends_with_the_run_and_lets_who_looks_see_it(growing, monkeypatch):
+    monkeypatch.setattr(content, "REST", 10**6)  # so long that nothing is made again but at the end
     with live(growing.run, lambda line: None) as server:
-        assert not data(server)["ended"]
+        first = data(server)
+        growing.score(to=1200)
+        assert not first["ended"] and "explored" not in data(server, first["version"])
         server.has_ended.set()
-        assert data(server)["ended"] and server.last_look.is_set()
+        last = data(server, first["version"])
+        assert last["ended"] and steps(last)[-1] == 1200 and server.last_look.is_set()
     with pytest.raises(ConnectionRefusedError):
         data(server)
 
