@@ -10,7 +10,7 @@ import yaml
 
 from ground.reading import read_as
 from studies.claims import registry
-from studies.claims.claim import Entry, entries_of
+from studies.claims.entries import Entry, entries_of
 from studies.claims.registry import CLAIMS, FAMILIES, claims_of, decide, join
 from studies.claims.sim.config import SimConfig, Symmetric, read_sim_config
 from studies.claims.sim.rules import RULES_FILE, read_rules
