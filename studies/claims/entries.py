@@ -1,4 +1,4 @@
-"""Entries of claims in files of rules: what a list of claims tells. Imports no numbers and no torch."""
+"""Entries of claims in files of rules: what a list of claims tells. Imports no torch."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

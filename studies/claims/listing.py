@@ -11,7 +11,7 @@ from typing import Any
 
 from ground.endings import Mistake, nearest
 from ground.files import hash_file, read_json
-from ground.reading import read_as, read_yaml
+from ground.reading import read_yaml
 from studies.claims.entries import Entry, entries_of
 
 ROOT = Path(__file__).resolve().parents[2]

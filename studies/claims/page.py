@@ -1,4 +1,4 @@
-"""Page docs/findings/claims.md: every claim with its verdict, written from the verdict files alone."""
+"""Page docs/findings/claims.md: every claim with its verdict, written from the verdict files."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -15,16 +15,19 @@ from studies.claims.listing import (
 PAGE = ROOT / "docs" / "findings" / "claims.md"
 HEAD = """# Claims of the papers
 
-Every claim that was written down before its runs, with its verdict. This page is written by `scripts/reproduce.py`
-from the files of `docs/findings/claims/`; no number is copied by hand. How to decide one again is in
-[the guide](../guides/claims.md), how to add one in [adding a claim](../extending/claims.md).
+Every claim that was written down before its runs, with its verdict.
+`scripts/reproduce.py` writes this page from the files of `docs/findings/claims/`; no number is
+copied by hand. How to decide one again is in [the guide](../guides/claims.md), how to add one in
+[adding a claim](../extending/claims.md).
 
-- A claim *holds*, *fails* or is *undecided*, by its rule. "reported" decides nothing. "(gate)": what must be true before is not.
-- Brackets are 95 % intervals. MOST, SOME, ALL and RARE judge shares of runs, MORE and SAME differences; EACH is said of these seeds alone.
+- A claim *holds*, *fails* or is *undecided*, by its rule. "reported" decides nothing.
+  "(gate …)": what must be true before is not.
+- Brackets are 95 % intervals. MOST, SOME, ALL and RARE judge shares of runs, MORE and SAME
+  differences. EACH is said of these seeds alone.
 - Rules: the first digits of the SHA-256 of the file of rules. A changed rule is a new claim (.v2).
 """
-SUM = """Of {verdicts} verdicts {decided} are decided. They are not corrected for multiplicity: .05 × {decided} = {wrong:.1f} of them
-are expected to be wrong.
+SUM = """Of {verdicts} verdicts {decided} are decided. They are not corrected for multiplicity:
+.05 × {decided} = {wrong:.1f} of them are expected to be wrong.
 """
 
 

@@ -8,10 +8,11 @@ from typing import Any
 
 from ground.endings import Mistake
 from studies.claims.claim import Claim, Decision
+from studies.claims.images.claims import CLAIMS as IMAGES
 from studies.claims.sim.claims import CLAIMS as SIM
 from studies.claims.synthetic.claims import CLAIMS as SYNTHETIC
 
-FAMILIES: Mapping[str, Sequence[Claim]] = {"sim": SIM, "synthetic": SYNTHETIC}
+FAMILIES: Mapping[str, Sequence[Claim]] = {"sim": SIM, "synthetic": SYNTHETIC, "images": IMAGES}
 
 
 def join(families: Iterable[Iterable[Claim]]) -> dict[str, Claim]:

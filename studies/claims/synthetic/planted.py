@@ -1,4 +1,4 @@
-"""Planted paths: chances at checkpoints, and images that are right with them, by luck that lasts."""
+"""Planted paths: chances at checkpoints, and images that are right with them by lasting luck."""
 
 import numpy as np
 from scipy.stats import norm
