@@ -1,4 +1,4 @@
-"""Claims about two colors and two sizes, on tables with a known answer: yes, no, and a shut gate."""
+"""Claims about two colors and two sizes, on tables with a known answer: yes, no, a shut gate."""
 
 from dataclasses import replace
 
