@@ -30,7 +30,7 @@ def rises(at: float, until: float = 1.0) -> Curve:
     return lambda step: until / (1 + (at / np.maximum(step, 1)) ** 8)
 
 
-def dips(at: float, dip: float, depth: float = 0.6) -> Curve:
+def dips(at: float, dip: float, depth: float = 0.8) -> Curve:
     """The same, and it is lost again around a later step."""
     return lambda step: rises(at)(step) * (1 - depth * np.exp(-(((step - dip) / 150) ** 2)))
 

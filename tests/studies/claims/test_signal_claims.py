@@ -31,9 +31,9 @@ UNPAIRED = ["ctl.overprompt", "own.obedience.order", "own.obedience.swing"]
 def turning(seed: int, signal: float) -> dict:
     """What the claims say: size leads and color turns back at .2, color leads at .7; what is
     elicited is there before, at nearly one time."""
-    late = 900 + 60 * (seed - 1000)
+    late = 900 + 30 * (seed - 1000)
     low = {"color": dips(300, late), "size": rises(120)}
-    high = {"color": rises(120), "size": rises(500)}
+    high = {"color": rises(120), "size": rises(1100)}
     blue = {"color": rises(250 + seed - 1000), "size": rises(120)}
     red = {"color": constant(0.0), "size": constant(1.0)}
     own = low if signal == 0.2 else high
@@ -126,13 +126,12 @@ def test_paths_that_do_not_compose_are_not_judged(never, id):
     assert "held-out joint accuracy" not in free.gate
 
 
-@pytest.mark.parametrize("id", [*CLAIMS])
+@pytest.mark.parametrize("id", ["p1.fig6.direction", "p2.hidden-capability.latent", *UNPAIRED])
 def test_a_probe_that_errs_makes_everything_undecided(turned, id):
     erring = [replace(run, certificate={**run.certificate, "color": 0.98}) for run in turned.runs]
-    if id != "p2.underspecification":
-        decisions = CLAIMS[id].decide(replace(turned, runs=erring))
-        assert {one.word for one in decisions} == {"undecided"}
-        assert all("its probe reads color right in 0.980" in one.gate for one in decisions)
+    decisions = CLAIMS[id].decide(replace(turned, runs=erring))
+    assert {one.word for one in decisions} == {"undecided"}
+    assert all("its probe reads color right in 0.980" in one.gate for one in decisions)
 
 
 def test_runs_that_have_not_learned_to_train_are_not_judged():
