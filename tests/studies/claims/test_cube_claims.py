@@ -1,13 +1,18 @@
 """Claims about the cube, and rival explanations, on tables with a known answer."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
+from ground.reading import read_as
+from studies.claims.entries import Entry
 from studies.claims.images.claims import CUBE, OWN
 from studies.claims.images.runs import ImageRun, ImageRuns
+from studies.claims.of_file import Case
 from tests.harness.claim_runs import (
     GATES,
     constant,
@@ -18,6 +23,7 @@ from tests.harness.claim_runs import (
     study,
     words_of,
 )
+from tests.harness.commands import ROOT
 
 CLAIMS = {claim.id: claim for claim in (*CUBE, *OWN)}
 IMAGES = 32
@@ -155,3 +161,18 @@ def test_pooled_words_compose_more_or_not(pooled, contextual, said):
     erring = [replace(run, certificate={"num_images": 64.0, "color": 1.0}) for run in runs.runs]
     (decision,) = CLAIMS["own.order-blind"].decide(replace(runs, runs=erring))
     assert decision.word == "undecided" and "tested on 64 clean renders" in decision.gate
+
+
+def test_the_claim_that_the_page_shows_is_decided():
+    """Entry and function, as the page on adding a claim has them."""
+    page = (ROOT / "docs" / "extending" / "claims.md").read_text()
+    section = page.partition("## A claim about images")[2].partition("## A claim that is computed")[
+        0
+    ]
+    entry, code = re.findall(r"```(?:yaml|python)\n(.*?)```", section, re.DOTALL)
+    (id, read), *_ = read_as(dict[str, Entry], yaml.safe_load(entry), "").items()
+    known: dict = {}
+    exec(code, known)
+    for late, share in ((50, 1.0), (5000, 0.0)):
+        (decision,) = known["learned"](Case(id, read, cube(late, late)))
+        assert decision.parts[0][1].effect == share and not decision.gate
