@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from analysis.measures.cross_fitted import cross_fitted_swing
 from analysis.measures.emergence import emergence
@@ -19,6 +18,7 @@ from analysis.measures.hierarchical import mean_over_seeds_of_shared_noise
 from analysis.measures.swing_test import rising_runs
 from analysis.tables.coordinates import Coordinate
 from analysis.tables.terminal_rates import terminal_table
+from studies.claims.synthetic.planted import paired_images
 
 REPEATS = 400
 TIMES = 18
@@ -42,27 +42,18 @@ def curves(times: int) -> dict[str, np.ndarray]:
     }
 
 
-def images(curve: np.ndarray, count: int, rho: float, rng: np.random.Generator) -> np.ndarray:
-    """Return which images are right, (times, images): with the chances of a curve, by luck that is
-    AR(1) in time."""
-    z = rng.normal(size=(len(curve), count))
-    for j in range(1, len(curve)):
-        z[j] = rho * z[j - 1] + np.sqrt(1 - rho**2) * z[j]
-    return np.asarray(z < norm.ppf(curve)[:, None], dtype=np.float64)
-
-
 def swing_rate(curve: np.ndarray, count: int, rho: float, rng: np.random.Generator) -> float:
     """Return how often a run swings by the cross-fitted rule."""
     found = []
     for _ in range(REPEATS):
-        right = images(curve, count, rho, rng)
+        right = paired_images(curve, count, rho, rng)
         found.append(cross_fitted_swing(right, np.ones_like(right), rng=rng, num_draws=199).swings)
     return float(np.mean(found))
 
 
 def rising_rate(curve: np.ndarray, count: int, rho: float, rng: np.random.Generator) -> float:
     """Return how often a run falls by more than the noise of its images."""
-    values = np.array([-images(curve, count, rho, rng) for _ in range(REPEATS)])
+    values = np.array([-paired_images(curve, count, rho, rng) for _ in range(REPEATS)])
     return float(rising_runs(values, rng=rng, scale=1.0, num_draws=199).mean())
 
 
@@ -120,7 +111,7 @@ def laws(
     nothing = pd.DataFrame([{"instrument": "sure", "measure": "c", "end": np.nan, "swings": False}])
     called = []
     for _ in range(REPEATS // 2):
-        right = images(1 - law(seen / snapshots), 256, 0.5, rng)
+        right = paired_images(1 - law(seen / snapshots), 256, 0.5, rng)
         everywhere = np.ones(snapshots, dtype=bool)
         one = Coordinate("r", "sure", "c", seen, right, np.ones_like(right), everywhere)
         called.append(terminal_table([one], nothing)["law"].iloc[0])

@@ -51,19 +51,51 @@ def cross_fitted_swing(
     if times < 2 or units < 4:
         raise ValueError(f"got {times} times and {units} units; allowed are 2 and 4, or more")
     halves = [_curves(sums[:, i::2], counts[:, i::2], rng, num_draws) for i in (0, 1)]
+    return _cross_fitted(halves, (sums.sum(1) / counts.sum(1))[None])
+
+
+def cross_fitted_rise(
+    coordinates: Float[ndarray, "concepts times units"],
+    *,
+    rng: np.random.Generator,
+    num_draws: int = 499,
+) -> CrossFittedSwing:
+    """Rise of the mean squared distance from 1 of several coordinates, each a mean over the same
+    units, as `cross_fitted_swing` measures a fall; `fall` is the rise. Raises ValueError as there.
+    """
+    _, times, units = coordinates.shape
+    if times < 2 or units < 4:
+        raise ValueError(f"got {times} times and {units} units; allowed are 2 and 4, or more")
+    halves = [-_distances(coordinates[..., i::2], rng, num_draws) for i in (0, 1)]
+    return _cross_fitted(halves, -((coordinates.mean(-1) - 1) ** 2).mean(0, keepdims=True))
+
+
+def _cross_fitted(halves: list[ndarray], whole: ndarray) -> CrossFittedSwing:
+    """halves: curves of either, as `_curves` gives them. whole: that of all units, (1, times)."""
     falls = (_falls(*halves) + _falls(*halves[::-1])) / 2
     low, high = np.nanquantile(falls[1:], [0.025, 0.975])
-    start, end = largest_falls((sums.sum(1) / counts.sum(1))[None])
+    start, end = largest_falls(whole)
     return CrossFittedSwing(float(falls[0]), float(low), float(high), int(start[0]), int(end[0]))
 
 
 def _curves(sums: ndarray, counts: ndarray, rng: np.random.Generator, num_draws: int) -> ndarray:
     """(1 + draws, times): the coordinate by all units, then as they are drawn."""
-    units = sums.shape[1]
-    draws = rng.multinomial(units, np.full(units, 1 / units), size=num_draws)
-    weights = np.concatenate([np.ones((1, units)), draws])
+    weights = _weights(sums.shape[1], rng, num_draws)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray((weights @ sums.T) / (weights @ counts.T))
+
+
+def _distances(values: ndarray, rng: np.random.Generator, num_draws: int) -> ndarray:
+    """(1 + draws, times): the mean squared distance from 1 of the means over units."""
+    weights = _weights(values.shape[-1], rng, num_draws)
+    means = np.einsum("du,ktu->kdt", weights / weights.sum(1, keepdims=True), values)
+    return np.asarray(((means - 1) ** 2).mean(0))
+
+
+def _weights(units: int, rng: np.random.Generator, num_draws: int) -> ndarray:
+    """(1 + draws, units): all units once, then as they are drawn."""
+    draws = rng.multinomial(units, np.full(units, 1 / units), size=num_draws)
+    return np.concatenate([np.ones((1, units)), draws])
 
 
 def _falls(choosing: ndarray, measuring: ndarray) -> ndarray:

@@ -25,7 +25,7 @@ FINE = 401  # values of λ at which R_L is computed; between them it is a line
 
 @dataclass(frozen=True)
 class Threshold:
-    """Threshold λ_c with its 95 % interval over runs.
+    """Threshold λ_c with its interval over runs.
 
     at_size: λ_L by L, and its standard error. correction: b of λ_L = λ_c + b L^(−11/4).
     """
@@ -53,7 +53,11 @@ def _chances(first: ndarray, sites: int, kept: ndarray) -> ndarray:
 
 
 def finite_size_threshold(
-    first: Mapping[int, Int[ndarray, " runs"]], *, rng: np.random.Generator, num_draws: int = 499
+    first: Mapping[int, Int[ndarray, " runs"]],
+    *,
+    rng: np.random.Generator,
+    num_draws: int = 499,
+    confidence: float = 0.95,
 ) -> Threshold:
     """Threshold by weighted least squares of λ_L = λ_c + b L^(−11/4).
 
@@ -67,7 +71,7 @@ def finite_size_threshold(
     errors = draws[1:].std(0)
     columns = np.stack([np.ones(len(first)), np.array([*first]) ** CORRECTION], 1)
     (estimates, corrections), *_ = np.linalg.lstsq(columns / errors[:, None], (draws / errors).T)
-    low, high = np.quantile(estimates[1:], [0.025, 0.975])
+    low, high = np.quantile(estimates[1:], [(1 - confidence) / 2, (1 + confidence) / 2])
     at_size = {s: (float(x), float(e)) for s, x, e in zip(first, draws[0], errors, strict=True)}
     interval = Interval(float(low), float(high))
     return Threshold(float(estimates[0]), interval, float(corrections[0]), at_size)

@@ -1,4 +1,5 @@
-"""Differences of paired shares: their intervals, and how much pairs that hang together count.
+"""Differences of paired shares and spreads: their intervals, and how much pairs that hang together
+count.
 
 Of n pairs, `first` are right in the first way alone and `second` in the second alone. The interval
 is Bonett and Price's (2012, Journal of Educational and Behavioral Statistics 37:479–488), a Wald
@@ -13,6 +14,9 @@ from math import sqrt
 from statistics import NormalDist
 
 import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy import stats
 
 from analysis.measures.intervals import Interval
 
@@ -40,3 +44,23 @@ def design_effect(difference: np.ndarray) -> float:
     """
     m, variance = difference.shape[1], difference.var()
     return max(1.0, float(m * difference.mean(1).var() / variance)) if variance else float(m)
+
+
+def pitman_morgan_interval(
+    first: Float[ndarray, " pairs"], second: Float[ndarray, " pairs"], level: float = 0.95
+) -> Interval:
+    """Interval of ln SD(first) − ln SD(second) of normal pairs, which may hang together (Pitman and
+    Morgan, 1939). Raises ValueError for fewer than three pairs.
+
+    Where the ratio of the variances is F and the correlation r, the ends for the ratio are
+    F (K ± √(K² − 1)), K = 1 + 2 (1 − r²) t² / (n − 2), t Student's quantile with n − 2 degrees.
+    """
+    n = len(first)
+    if n < 3:
+        raise ValueError(f"got {n} pairs; allowed are 3 and more")
+    ratio = float(first.var() / second.var())
+    r = float(np.corrcoef(first, second)[0, 1])
+    t = float(stats.t.ppf((1 + level) / 2, n - 2))
+    k = 1 + 2 * (1 - r**2) * t**2 / (n - 2)
+    half, middle = float(np.arccosh(k)) / 2, float(np.log(ratio)) / 2
+    return Interval(middle - half, middle + half)

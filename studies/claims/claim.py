@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from analysis.measures.verdicts import Verdict, Word, together
-from ground.reading import read_as, read_yaml
+from studies.claims.entries import entries_of
 
 Config = TypeVar("Config")  # what a study is to run
 Study = TypeVar("Study")  # its runs, and what they did
@@ -25,30 +25,21 @@ class Decision:
         claim: its id. A claim that is asked in two ways adds a word, such as .typical.
         variant: what it was decided from, for people.
         parts: what was measured. A part whose verdict has the rule "" only informs.
+        gate: why it is not decided, or "".
     """
 
     claim: str
     variant: str
     parts: Sequence[Part]
+    gate: str = ""
 
     @property
     def word(self) -> Word:
-        """Word of the parts that decide, together; undecided if there is none."""
+        """Word of the parts that decide, together; undecided if there is none, or by the gate."""
+        if self.gate:
+            return "undecided"
         words = [verdict.word for _, verdict in self.parts if verdict.rule]
         return together(words) if words else "undecided"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """Entry of a claim in a file of rules.
-
-    Attributes:
-        claim: what is said.
-        margin: δ of a rule about a difference.
-    """
-
-    claim: str
-    margin: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -87,8 +78,3 @@ class Claim(Generic[Config, Study]):
     def statement(self) -> str:
         """Statement, as the file of rules words it."""
         return entries_of(self.rule.file)[self.id].claim
-
-
-def entries_of(file: Path) -> dict[str, Entry]:
-    """Return the entries of a file of rules by the id of their claim."""
-    return read_as(dict[str, Entry], read_yaml(file)["claims"], "claims")

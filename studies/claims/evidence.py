@@ -1,9 +1,13 @@
 """Verdicts from measures over seeds: what the decision of a claim is made of."""
 
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
 import numpy as np
 
 from analysis.measures.intervals import FEWEST_SEEDS, Interval, mean_over_seeds, newcombe
-from analysis.measures.verdicts import Verdict, more, same, share
+from analysis.measures.verdicts import Verdict, in_each, more, same, share
+from studies.claims.claim import Part
 
 DRAWS = 1 << 13  # seed of the bootstrap
 
@@ -58,3 +62,33 @@ def informs(values: np.ndarray) -> Verdict:
         return Verdict("undecided", found.effect, found.interval, "")
     mean = float(values.mean()) if len(values) else float("nan")
     return Verdict("undecided", mean, interval(values), "")
+
+
+def each(what: str, verdicts: Mapping[int, Verdict]) -> Iterator[Part]:
+    """Yield a part that holds if the verdict of every seed does and fails if all fail, then the
+    seeds, which only inform.
+
+    Its effect is the mean over these seeds; its interval holds those of all of them and says
+    nothing of other seeds. verdicts: by seed, of one rule, with intervals from within the seed.
+    """
+    found = [*verdicts.values()]
+    effect = float(np.mean([one.effect for one in found])) if found else float("nan")
+    lows, highs = ([one.interval[end] for one in found] or [float("nan")] for end in (0, 1))
+    rule = f"EACH {found[0].rule}" if found else "EACH"
+    word = in_each([one.word for one in found]) if found else "undecided"
+    yield what, Verdict(word, effect, Interval(min(lows), max(highs)), rule)
+    for seed, one in verdicts.items():
+        yield f"{what}, seed {seed}", replace(one, rule="")
+
+
+def diverged(rule: str) -> Verdict:
+    """Return the verdict of a run that diverged: it counts as "no"."""
+    unknown = float("nan")
+    return Verdict("fails", unknown, Interval(unknown, unknown), rule)
+
+
+def beyond(bar: float, value: float, ends: Interval, sign: int = 1) -> Verdict:
+    """Judge whether a value is MORE than a bar (sign 1), or less (sign −1): the effect is how far
+    it lies beyond."""
+    low, high = sorted(sign * (end - bar) for end in ends)
+    return more(0.0, sign * (value - bar), Interval(low, high))

@@ -1,13 +1,18 @@
-"""Registry of all claims: a table per family of studies, joined here."""
+"""Registry of all claims that can be decided here: a table per family of studies, joined.
+
+Which claims there are, also those that a CPU cannot decide, is in `studies/claims/listing.py`.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ground.endings import Mistake
 from studies.claims.claim import Claim, Decision
+from studies.claims.images.claims import CLAIMS as IMAGES
 from studies.claims.sim.claims import CLAIMS as SIM
+from studies.claims.synthetic.claims import CLAIMS as SYNTHETIC
 
-FAMILIES: Mapping[str, Sequence[Claim]] = {"sim": SIM}
+FAMILIES: Mapping[str, Sequence[Claim]] = {"sim": SIM, "synthetic": SYNTHETIC, "images": IMAGES}
 
 
 def join(families: Iterable[Iterable[Claim]]) -> dict[str, Claim]:

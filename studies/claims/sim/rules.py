@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ground.files import hash_file
 from ground.reading import read_as, read_yaml
-from studies.claims.claim import Entry
+from studies.claims.entries import Entry
 from studies.claims.sim.config import Seeds
 
 RULES_FILE = Path(__file__).resolve().parents[3] / "configs" / "sim" / "claims.yaml"

@@ -1,0 +1,112 @@
+"""Command `scripts/reproduce.py ID`: run what is missing, decide, write what was found."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from studies.claims.listing import ROOT, Listed
+from studies.claims.told import as_rows, line
+from studies.claims.written import Rows, write_verdict
+
+Say = Callable[[str], None]
+Found = tuple[Rows, str]  # rows of a verdict, and what it was decided from
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line asks for.
+
+    Attributes:
+        runs: folder of the studies' folders.
+        slots: processes at a time; None: one per core.
+        deadline: when the time is up, on the clock of time.monotonic(); None: never.
+    """
+
+    runs: Path
+    slots: int | None = None
+    deadline: float | None = None
+
+
+def paper_lines(claims: Sequence[Listed]) -> Iterator[str]:
+    """Yield what decides some claims at the size of their papers."""
+    for one in claims:
+        entry = one.entry
+        if entry.scale == "theory":
+            yield f"{one.id}: decided at the size of the paper on a CPU; give it without --scale"
+        elif entry.paper_scale:
+            yield f"{one.id}: not decidable here; on GPUs: {entry.paper_scale}"
+        else:
+            yield f"{one.id}: has no version at the size of a paper"
+
+
+def dry_run(claims: Sequence[Listed], asked: Asked) -> str:
+    """Return what some claims need, and what that costs."""
+    from studies.claims.images.sweeps import describe_sweeps
+
+    lines = [
+        f"{one.id}: {one.entry.claim} ({one.entry.rule}); cost: {one.entry.cost}" for one in claims
+    ]
+    return "\n".join([*lines, *describe_sweeps(_sweeps(claims), asked)])
+
+
+def _sweeps(claims: Sequence[Listed]) -> list[Path]:
+    """Return the configs of the studies on images that some claims need."""
+    needed = [one for one in claims if one.family not in ("sim", "synthetic")]
+    return [ROOT / path for path in dict.fromkeys(p for one in needed for p in one.entry.runs)]
+
+
+def decide_claims(claims: Sequence[Listed], asked: Asked, say: Say) -> None:
+    """Run what is missing of some claims, decide each, and write what was found."""
+    for one in claims:
+        if one.entry.scale == "gpu":
+            say("\n".join(paper_lines([one])))
+            continue
+        rows, decided_from = FAMILIES.get(one.family, _of_images)(one, asked, say)
+        for row in rows:
+            say(line(row))
+        folder = asked.runs / "claims" / one.id
+        write_verdict(one, rows, decided_from, folder)
+        say(f"rules: {one.rules_hash}; wrote {one.verdict_file} and {folder}")
+
+
+def _of_sim(one: Listed, asked: Asked, say: Say) -> Found:
+    """Decide a claim of the theory from its studies, which run what is missing."""
+    from studies.claims.sim.config import read_sim_config
+    from studies.claims.sim.study import run_and_write
+
+    rows = []
+    for path in one.entry.runs:
+        config = read_sim_config(ROOT / path)
+        found = run_and_write(config, asked.runs / "sim" / config.name, lambda _: None)
+        say(f"{config.name}: {config.seeds.count} seeds of {len(config.runs)} variants")
+        rows += found[one.id]
+    return rows, ", ".join(one.entry.runs)
+
+
+def _of_computation(one: Listed, asked: Asked, say: Say) -> Found:
+    """Decide a claim by a computation of its own."""
+    from studies.claims.registry import CLAIMS
+    from studies.claims.synthetic.claims import Computation
+
+    computation = Computation.of_rules()
+    say(f"{one.id}: computing, seed {computation.seed}")
+    decisions = CLAIMS[one.id].decide(computation)
+    rows = [row for decision in decisions for row in as_rows(decision)]
+    return rows, f"a computation, seed {computation.seed}"
+
+
+def _of_images(one: Listed, asked: Asked, say: Say) -> Found:
+    """Decide a claim about images from runs, of which those that are missing are trained."""
+    from studies.claims.images.sweeps import runs_of
+    from studies.claims.registry import CLAIMS
+
+    runs = runs_of(one, [ROOT / path for path in one.entry.runs], asked, say)
+    decisions = CLAIMS[one.id].decide(runs)
+    rows = [row for decision in decisions for row in as_rows(decision)]
+    return rows, runs.told
+
+
+FAMILIES: dict[str, Callable[[Listed, Asked, Say], Found]] = {
+    "sim": _of_sim,
+    "synthetic": _of_computation,
+}

@@ -1,0 +1,135 @@
+"""Runs on images as claims read them: tables of each, whether they lie in a run or were kept."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from studies.experiment.config import Config
+from studies.many.study import PlannedRun
+from studies.run.directory import RunDir
+from studies.run.opened import Experiment
+from studies.worlds.prompt_sets import PLAIN
+
+TABLES = ("scores", "oracle", "denoiser", "copies", "geometry")
+
+
+@dataclass(frozen=True)
+class ImageRun:
+    """Run of a study, with what was measured of it.
+
+    Attributes:
+        study: its name.
+        planned: what the study says of it.
+        tables: of TABLES those that it has; none of a run that diverged.
+        certificate: of its probe: num_images, and the accuracy of each concept on clean renders.
+        diverged: whether its training ended so. It counts as "no".
+    """
+
+    study: str
+    planned: PlannedRun
+    tables: Mapping[str, pd.DataFrame]
+    certificate: Mapping[str, float]
+    diverged: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.planned.name
+
+    @property
+    def seed(self) -> int:
+        return self.planned.seed
+
+    @property
+    def config(self) -> Config:
+        return self.planned.config
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Settings in which the runs of its study differ, by dotted field."""
+        return self.planned.settings
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """Experiment of its config; nothing of it needs to be there."""
+        return Experiment(self.config, RunDir(Path(self.name)))
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Return one of TABLES; empty if there is none."""
+        return self.tables.get(name, pd.DataFrame())
+
+    @cached_property
+    def denoiser(self) -> pd.DataFrame:
+        """Rows of the table denoiser. Products, which only coordinates need, are not kept."""
+        rows = self.table("denoiser")
+        return rows.assign(products=[None] * len(rows))
+
+    @cached_property
+    def plain(self) -> pd.DataFrame:
+        """Rows of scores for the captions alone."""
+        scores = self.tables["scores"]
+        return scores[scores["intervention"] == PLAIN]
+
+    @cached_property
+    def last(self) -> pd.DataFrame:
+        """Rows of the last snapshot for the captions alone."""
+        return self.plain[self.plain["step"] == self.plain["step"].max()]
+
+
+@dataclass(frozen=True)
+class Gates:
+    """Gates of a file of rules, which every run must pass.
+
+    Attributes:
+        probe: least accuracy of each concept on clean renders.
+        probe_images: of how many at least.
+        trained: least joint accuracy on the run's own training conditions, at the last snapshot.
+    """
+
+    probe: float
+    probe_images: int
+    trained: float
+
+
+@dataclass(frozen=True)
+class ImageRuns:
+    """Runs of one study or several.
+
+    Attributes:
+        runs: in the order of their studies.
+        gates: that each run must pass.
+        told: where they are from, for people.
+    """
+
+    runs: Sequence[ImageRun]
+    gates: Gates
+    told: str = ""
+
+    def where(self, **settings: Any) -> list[ImageRun]:
+        """Return the runs with these settings, in the order of seeds. A name stands for the dotted
+        field that ends with it, with _ for every dot and space."""
+        found = [run for run in self.runs if _has(run.settings, settings)]
+        return sorted(found, key=lambda run: run.seed)
+
+    def of_study(self, name: str) -> "ImageRuns":
+        """Return the runs of one study."""
+        return ImageRuns([run for run in self.runs if run.study == name], self.gates, self.told)
+
+
+def paired(
+    first: Sequence[ImageRun], second: Sequence[ImageRun]
+) -> list[tuple[ImageRun, ImageRun]]:
+    """Return runs of equal seed, in the order of the first."""
+    by_seed = {run.seed: run for run in second}
+    return [(run, by_seed[run.seed]) for run in first if run.seed in by_seed]
+
+
+def _has(settings: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    fields = {key.replace(".", "_").replace(" ", "_"): value for key, value in settings.items()}
+    return all(
+        any(key.endswith(name) and value == asked for key, value in fields.items())
+        for name, asked in wanted.items()
+    )

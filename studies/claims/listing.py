@@ -1,0 +1,171 @@
+"""List of all claims, as their files of rules tell them, with the last verdict of each.
+
+Imports no torch and no table: a list must be there at once. Who decides a claim is known to
+`studies/claims/registry.py`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from ground.endings import Mistake, nearest
+from ground.files import hash_file, read_json
+from ground.reading import read_yaml
+from studies.claims.entries import Entry, entries_of
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = ROOT / "configs" / "claims"
+FILES = ("sim", "synthetic", "signal", "cube", "bumps", "own", "gpu")  # in this order
+VERDICTS = ROOT / "docs" / "findings" / "claims"
+NOT_HERE, NOT_YET = "not decidable here", "not run yet"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Claim as the list has it.
+
+    Attributes:
+        family: the file of `configs/claims/` that it stands in.
+        rules: the file whose numbers decide it.
+        entry: what that file says.
+    """
+
+    id: str
+    family: str
+    rules: Path
+    entry: Entry
+
+    @property
+    def rules_hash(self) -> str:
+        """SHA-256 of the file of rules, as 12 hexadecimal digits."""
+        return hash_file(self.rules)[:12]
+
+    @property
+    def verdict_file(self) -> Path:
+        """File of its verdict, which may not be there."""
+        return VERDICTS / f"{self.id}.json"
+
+
+def listed(names: Sequence[str] = FILES) -> dict[str, Listed]:
+    """Return all claims by id, in the order of the files."""
+    return {one.id: one for name in names for one in _of_file(name)}
+
+
+def _of_file(name: str) -> Iterator[Listed]:
+    path = CONFIGS / f"{name}.yaml"
+    data = read_yaml(path)
+    rules = path.parent / data["rules"] if "rules" in data else path
+    decided = entries_of(rules)
+    for id, entry in entries_of(path).items():
+        yield Listed(id, name, rules.resolve(), _told(entry, decided[id]))
+
+
+def _told(entry: Entry, decided: Entry) -> Entry:
+    """Return an entry with statement and margin of the file of rules."""
+    return replace(entry, claim=decided.claim, margin=decided.margin)
+
+
+def find(asked: Sequence[str]) -> list[Listed]:
+    """Return the claims of some ids. Raises Mistake for one that is unknown."""
+    known = listed()
+    for id in asked:
+        if id not in known:
+            hint = nearest(id, tuple(known))
+            raise Mistake(f"{id}: unknown claim{hint}; scripts/reproduce.py list shows all")
+    return [known[id] for id in dict.fromkeys(asked)]
+
+
+@dataclass(frozen=True)
+class Last:
+    """Last verdict of a claim.
+
+    Attributes:
+        rules: SHA-256 of the file of rules that decided it, 12 digits.
+        date: of the day it was decided.
+        decided_from: what it was decided from, for people.
+        versions: of what computed it.
+        rows: of `studies/claims/told.py`, a row per part.
+    """
+
+    claim: str
+    rules: str
+    date: str
+    decided_from: str
+    versions: Mapping[str, str]
+    rows: Sequence[Mapping[str, Any]]
+
+    @property
+    def decisions(self) -> list[list[Mapping[str, Any]]]:
+        """Rows of each decision, in their order."""
+        found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+        for row in self.rows:
+            found.setdefault((row["claim"], row["variant"]), []).append(row)
+        return [*found.values()]
+
+
+def last_verdict(one: Listed) -> Last | None:
+    """Return the last verdict of a claim; None of one that was never decided."""
+    if not one.verdict_file.is_file():
+        return None
+    data = read_json(one.verdict_file)
+    return Last(**{key.name: data[key.name] for key in fields(Last)})
+
+
+def list_lines(claims: Sequence[Listed]) -> list[str]:
+    """Return a table as text, a line per decision: id, figure, rule, cost, verdict, claim."""
+    head = ("id", "figure", "rule", "cost", "verdict", "claim")
+    rows = [head, *(row for one in claims for row in _rows(one))]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head) - 1)]
+    lines = [
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
+        for row in rows
+    ]
+    return [*lines, *_counted(claims)]
+
+
+def _rows(one: Listed) -> Iterator[tuple[str, ...]]:
+    entry, last = one.entry, last_verdict(one)
+    told = (entry.figure, entry.rule, entry.cost)
+    if last is None:
+        word = NOT_HERE if entry.scale == "gpu" else NOT_YET
+        yield (one.id, *told, word, entry.claim)
+        return
+    stale = "" if last.rules == one.rules_hash else " (by other rules)"
+    for number, rows in enumerate(last.decisions):
+        first, id = not number, rows[0]["claim"]
+        about = told if first else ("", "", "")
+        claim = f"{entry.claim}: {rows[0]['variant']}" if first else rows[0]["variant"]
+        yield (id if first or id != one.id else "", *about, verdict_text(rows) + stale, claim)
+
+
+def verdict_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the word of a decision with effect and interval of its first part that decides."""
+    deciding = [row for row in rows if row["rule"]] or rows
+    word, gated, _ = word_of(rows).partition(" (")
+    return f"{word}{' (gate)' if gated else ''}: {effect_text(deciding[0])}"
+
+
+def effect_text(row: Mapping[str, Any]) -> str:
+    """Return an effect with its interval as text, unknown ones as a dash."""
+    effect, low, high = (
+        "–" if row[key] is None else f"{row[key]:.3f}" for key in ("effect", "low", "high")
+    )
+    return f"{effect} [{low}, {high}]"
+
+
+def _counted(claims: Sequence[Listed]) -> Iterator[str]:
+    lasts = [last for one in claims if (last := last_verdict(one))]
+    words = [word_of(rows) for last in lasts for rows in last.decisions]
+    decided = sum(word in ("holds", "fails") for word in words)
+    yield ""
+    yield (
+        f"{len(claims)} claims, {len(lasts)} of them with verdicts; {decided} of {len(words)} "
+        f"verdicts are decided, of which .05 × {decided} = {0.05 * decided:.1f} are expected to be "
+        f"wrong"
+    )
+
+
+def word_of(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the word of a decision; "reported" if no part of it decides."""
+    return next((row["verdict"] for row in rows if row["rule"]), "reported")
