@@ -31,7 +31,7 @@ def quiet(tmp_path_factory) -> Iterator[LiveServer]:
 
 
 def ask(server: LiveServer, path: str, method: str = "GET", **headers: str) -> HTTPResponse:
-    connection = HTTPConnection(LOOPBACK, server.server_port, timeout=60)
+    connection = HTTPConnection(LOOPBACK, server.server_port, timeout=600)
     connection.request(method, path, headers=headers)
     return connection.getresponse()
 
