@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from tqdm import tqdm
 
 from diffusion.batches import BatchStream, Draw
 from diffusion.compiled import compile_checked
+from diffusion.conditioning import known_conditions
 from diffusion.dropout import drop_by_image, images_at
 from diffusion.fine_tuning import Source, copy_weights
 from diffusion.gradients import GradientBuffer, flatten
@@ -83,13 +85,17 @@ class Trainer:
             if p.requires_grad
         ]
         self.weights, self.average = flatten(self.trained), flatten(averages)
-        self.batches = draw_batches(data, model, config, seed)
+        batches = draw_batches(data, model, config, seed)
+        self.batches = batches.on(device)
         self.optimizer = build_optimizer(self.raw, config)
         self.records = Records(directory, config, processes, data.combinations)
         self.step = self._restore(find_source)
         self.gradients = GradientBuffer(self.trained, processes, config.reduction == "in_order")
         self.snapshots = parse_schedule(config.snapshots, config.max_steps, "train.snapshots")
-        first = self.batches.draw(0, processes.rank, self.parts)
+        self.data = replace(
+            self.data, conditions=known_conditions(self.raw.conditioner, self.data.inputs)
+        )
+        first = batches.draw(0, processes.rank, self.parts)
         processes.check_different("part of the batch", first.checksum())
         self.model = self._compile() if config.compile else self.raw
 
@@ -127,16 +133,14 @@ class Trainer:
     def _record(
         self, rate: float, loss: Tensor, norm: Tensor, draws: list[Draw], losses: list
     ) -> None:
-        checksum = 0
-        for draw in draws:
-            checksum = draw.checksum(checksum)
         own_loss = torch.stack([part.mean() for part in losses]).sum() / len(losses)
         images = ImageLosses(
             torch.cat(losses),
             torch.cat([self.raw.objective.timestep_quartile(draw.t) for draw in draws]),
-            self.data.combination[torch.cat([draw.image for draw in draws]).to(loss.device)],
+            self.data.combination[torch.cat([draw.image for draw in draws])],
         )
-        self.records.pending.append(Step(self.step, rate, loss, norm, own_loss, checksum, images))
+        few = [draw.few() for draw in draws]
+        self.records.pending.append(Step(self.step, rate, loss, norm, own_loss, few, images))
 
     def _own_draws(self) -> list[Draw]:
         """The micro-batches of this process, in order: every world_size-th."""
@@ -150,7 +154,7 @@ class Trainer:
         return losses.detach()
 
     def _losses(self, model: nn.Module, draw: Draw) -> Tensor:
-        with images_at(self.seed, self.step, draw.place.to(self.processes.device)):
+        with images_at(self.seed, self.step, draw.place):
             return image_losses(model, self.data, draw, self.precision)
 
     def _compile(self) -> nn.Module:

@@ -498,7 +498,7 @@ def test_divergence_names_step_rate_and_last_good_snapshot(tiny_world, tmp_path)
     run._train_step()
     nan, one = torch.tensor(float("nan")), torch.tensor(1.0)
     none = ImageLosses(torch.empty(0), torch.empty(0).long(), torch.empty(0).long())
-    run.records.pending = [Step(7, 1e-3, nan, one, own_loss=nan, draw=0, images=none)]
+    run.records.pending = [Step(7, 1e-3, nan, one, own_loss=nan, draws=[], images=none)]
     message = r"loss is nan at step 7 \(learning rate 0.001\); the last good snapshot is step 0"
     with pytest.raises(Diverged, match=message):
         run.records.flush(run._check_finite)
