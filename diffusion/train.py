@@ -20,7 +20,7 @@ from diffusion.model import DiffusionModel, frozen_networks, networks
 from diffusion.optimizer import averaged_copy, build_optimizer, learning_rate
 from diffusion.pipeline import ConceptPipeline
 from diffusion.precision import Precision
-from diffusion.processes import Processes
+from diffusion.processes import Processes, StopVote
 from diffusion.prompts import Prompts
 from diffusion.records import ImageLosses, Records, Row, Step
 from diffusion.snapshots import (
@@ -52,8 +52,8 @@ class Trainer:
         prompts: what turns words into the conditioner's inputs; goes into the snapshots.
         directory: the run directory; metrics, snapshots/ and state/ go there.
         find_source: gives another run's snapshot to start from, if this run has no state yet.
-        should_stop: asked after every step; if any process says yes, the state is saved and
-            `Preempted` raised.
+        should_stop: asked after every step, of several processes every second (`StopVote`); if any
+            process says yes, the state is saved and `Preempted` raised.
     """
 
     def __init__(
@@ -69,7 +69,8 @@ class Trainer:
         find_source: Callable[[], Source | None] = lambda: None,
         should_stop: Callable[[], bool] = lambda: False,
     ):
-        self.config, self.directory, self.should_stop = config, directory, should_stop
+        self.config, self.directory = config, directory
+        self.vote = StopVote(processes, should_stop)
         self.processes, device = processes, processes.device
         self.parts = count_parts(config, processes.world_size)
         assert config.precision != "auto", "what decides it needs this trainer's model and data"
@@ -106,7 +107,7 @@ class Trainer:
             while self.step < self.config.max_steps:
                 self._train_step()
                 bar.update()
-                stop = self.processes.any(self.should_stop())
+                stop = self.vote.stop()
                 if stop or self._saving_due() or len(self.records.pending) >= FLUSH_EVERY:
                     self.records.flush(self._check_finite)
                     self._keep_snapshot()

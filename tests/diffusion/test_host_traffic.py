@@ -77,6 +77,7 @@ def start(
     network = build_model(model, objective, conditioning.build, shape, 0)
     processes = Processes(build_accelerator(config))
     processes.device = META
+    folder.mkdir(exist_ok=True)
     with HostTraffic():
         trainer = Trainer(
             data,
@@ -130,7 +131,7 @@ def test_a_batch_that_straddles_epochs_is_no_exception(tiny_world, tmp_path):
         lambda x: x.tolist(),
         lambda x: x.cpu(),
         lambda x: bool((x > 0).all()),
-        lambda x: x + torch.ones(3),
+        lambda x: x + torch.tensor(1.0),
         lambda x: torch.ones(3).to(META),
         lambda x: x.copy_(torch.ones(3)),
         lambda x: x[torch.tensor([0, 1])],
