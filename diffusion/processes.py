@@ -15,6 +15,7 @@ from accelerate.tracking import get_available_trackers
 from accelerate.utils import DistributedType, LoggerType, ProjectConfiguration
 from torch import Tensor
 
+from diffusion.precision import allow_tf32
 from diffusion.train_config import TrainConfig
 from ground.endings import Heard, Mistake, Preempted, first_line
 
@@ -45,7 +46,7 @@ def build_accelerator(config: TrainConfig, directory: Path | None = None) -> Acc
             f"distributed_type: got {accelerator.distributed_type.value} from the launcher, "
             f"allowed {', '.join(kind.value for kind in SUPPORTED)}"
         )
-    torch.backends.cudnn.allow_tf32 = False  # float32 means float32, in convolutions too
+    allow_tf32(config.tf32)
     pin_threads(config.threads)  # after Accelerate, which sets them too
     return accelerator
 

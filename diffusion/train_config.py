@@ -49,6 +49,9 @@ class TrainConfig:
         precision: of the arithmetic, with weights in float32 always; bf16: on a CPU the
             convolutions alone, else autocast; auto: whichever a short measurement finds faster,
             decided once, at the first start.
+        tf32: on a GPU, let products and convolutions of float32 round their factors to TF32, which
+            has 10 bits behind the point in place of 23. Said to every command that works at the
+            run: training, sampling, instruments.
         compile: run the model through torch.compile, after a check of its gradients.
         init_from: another run's snapshot to start from.
         snapshots: steps to keep the model at, a comma-separated union of terms: `1331` one step,
@@ -72,6 +75,7 @@ class TrainConfig:
     cond_dropout: float = 0.1
     ema_decay: float = 0.99
     precision: Literal["float32", "bf16", "auto"] = "float32"
+    tf32: bool = False
     compile: bool = False
     init_from: InitFrom = field(default_factory=InitFrom)
     snapshots: str = "0, pow2, linear:16"

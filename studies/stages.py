@@ -138,6 +138,7 @@ def _train(
         "world_size": processes.world_size,
         "micro_batch_size": config.train.micro_batch_size,
         "group_norm": group_norm_implementation(processes.device),
+        "tf32": config.train.tf32,
     }
     for line in processes.once(lambda: run.write_environment(facts)):
         say(f"environment: {line}; last bits may differ from here on")

@@ -1,6 +1,7 @@
 """What the launcher may not decide, and what processes check of each other."""
 
 import pytest
+import torch
 
 import diffusion.processes as module
 from diffusion.processes import Processes, build_accelerator, partners
@@ -143,3 +144,10 @@ def test_one_process_looks_after_every_step(processes):
     answers = iter([False, True, False])
     vote = module.StopVote(processes, lambda: next(answers))
     assert [vote.stop() for _ in range(3)] == [False, True, False]
+
+
+def test_tf32_is_one_policy_for_products_and_convolutions():
+    for allowed in (True, False):
+        build_accelerator(TrainConfig(threads=1, tf32=allowed))
+        assert torch.backends.cuda.matmul.allow_tf32 == allowed
+        assert torch.backends.cudnn.allow_tf32 == allowed
