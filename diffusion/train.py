@@ -77,6 +77,8 @@ class Trainer:
         self.precision: Precision = config.precision
         self.seed, self.prompts, self.data = seed, prompts, data.to(device)
         self.raw = model.to(device).train()
+        if config.channels_last:
+            self.raw.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         drop_by_image(self.raw)
         self.ema = averaged_copy(self.raw).eval()
         self.trained: list[Tensor] = [p for p in self.raw.parameters() if p.requires_grad]

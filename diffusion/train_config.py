@@ -52,6 +52,9 @@ class TrainConfig:
         tf32: on a GPU, let products and convolutions of float32 round their factors to TF32, which
             has 10 bits behind the point in place of 23. Said to every command that works at the
             run: training, sampling, instruments.
+        channels_last: keep the weights of convolutions, and so images within the network, with
+            their channels side by side in memory: the order in which tensor cores work. On a CPU
+            images are kept so in any case.
         compile: run the model through torch.compile, after a check of its gradients.
         init_from: another run's snapshot to start from.
         snapshots: steps to keep the model at, a comma-separated union of terms: `1331` one step,
@@ -76,6 +79,7 @@ class TrainConfig:
     ema_decay: float = 0.99
     precision: Literal["float32", "bf16", "auto"] = "float32"
     tf32: bool = False
+    channels_last: bool = False
     compile: bool = False
     init_from: InitFrom = field(default_factory=InitFrom)
     snapshots: str = "0, pow2, linear:16"

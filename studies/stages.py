@@ -139,6 +139,7 @@ def _train(
         "micro_batch_size": config.train.micro_batch_size,
         "group_norm": group_norm_implementation(processes.device),
         "tf32": config.train.tf32,
+        "channels_last": config.train.channels_last,
     }
     for line in processes.once(lambda: run.write_environment(facts)):
         say(f"environment: {line}; last bits may differ from here on")

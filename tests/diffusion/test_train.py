@@ -275,6 +275,24 @@ def test_micro_batches_add_up_to_the_batch(straight, tiny_world, tmp_path, reduc
         assert summed["loss"] == pytest.approx(whole["loss"], rel=1e-5)
 
 
+def test_channels_side_by_side_are_the_same_training(straight, tiny_world, tmp_path):
+    """Up to rounding, as above. Weights are saved in the usual order, and a stopped run goes on bit
+    for bit."""
+    config = replace(CONFIG, channels_last=True)
+    run = trainer(tiny_world, tmp_path / "run", config)
+    kernel = run.raw.unet.conv_in.weight
+    assert kernel.stride() == (27, 1, 9, 3) and kernel.grad.stride() == kernel.stride()
+    run.run()
+    for usual, own in zip(rows(straight), rows(tmp_path / "run"), strict=True):
+        assert own["loss"] == pytest.approx(usual["loss"], rel=1e-5)
+    calls = iter(range(1, 100))
+    stopped = dict(directory=tmp_path / "stopped", config=config)
+    with pytest.raises(Preempted):
+        trainer(tiny_world, **stopped, should_stop=lambda: next(calls) == 7).run()
+    trainer(tiny_world, **stopped).run()
+    same_run(tmp_path / "run", tmp_path / "stopped")
+
+
 def test_sums_of_micro_batches_have_a_fixed_order(tiny_world, tmp_path):
     """By hand: g = ((g_0 + g_1) + g_2) + g_3 of the four shares of the loss."""
     config = replace(CONFIG, micro_batch_size=2, reduction="in_order")
