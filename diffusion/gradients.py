@@ -72,6 +72,9 @@ class GradientBuffer:
         """Differentiate one micro-batch's share of the mean loss, and add it."""
         loss.backward()
         self.flat[-1] += loss.detach()
+
+    def collect(self) -> None:
+        """Exchange a micro-batch, if they are added in order: to be called after each `add`."""
         if self.total is not None:
             for part in self.processes.gather_tensors(self.flat):
                 self.total += part

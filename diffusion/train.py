@@ -13,6 +13,7 @@ from tqdm import tqdm
 from diffusion.batches import BatchStream, Draw
 from diffusion.compiled import compile_checked
 from diffusion.conditioning import known_conditions
+from diffusion.cuda_graph import Made, Moment, Passes, graph_checked, why_not
 from diffusion.dropout import drop_by_image, images_at
 from diffusion.fine_tuning import Source, copy_weights
 from diffusion.gradients import GradientBuffer, flatten
@@ -36,6 +37,7 @@ from diffusion.train_config import TrainConfig, count_parts, parse_schedule
 from diffusion.training_data import TrainingData, image_losses
 from ground.endings import Mistake, Preempted
 from ground.files import hash_file, hash_rows, read_json, remove_unfinished
+from ground.streams import Step as Number
 
 FLUSH_EVERY = 20  # steps between looks at the losses: one synchronisation each
 
@@ -73,6 +75,7 @@ class Trainer:
         self.vote = StopVote(processes, should_stop)
         self.processes, device = processes, processes.device
         self.parts = count_parts(config, processes.world_size)
+        self.share = config.batch_size // self.parts
         assert config.precision != "auto", "what decides it needs this trainer's model and data"
         self.precision: Precision = config.precision
         self.seed, self.prompts, self.data = seed, prompts, data.to(device)
@@ -101,6 +104,7 @@ class Trainer:
         first = batches.draw(0, processes.rank, self.parts)
         processes.check_different("part of the batch", first.checksum())
         self.model = self._compile() if config.compile else self.raw
+        self.passes, self.cuda_graph = self._graphed()
 
     def run(self) -> None:
         """Train to max_steps. Raises Preempted or Diverged, with everything before them saved."""
@@ -123,48 +127,71 @@ class Trainer:
         rate = learning_rate(self.config, self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        draws = self._own_draws()
         self.gradients.zero()
-        losses = [self._add_gradient(draw) for draw in draws]
+        made = [self._micro_batch(part) for part in self._own_parts()]
         loss = self.gradients.reduce()
         norm = self.gradients.clip(self.config.clip_grad_norm)
         self.optimizer.step()
         self._average()
         self.step += 1
-        self._record(rate, loss, norm, draws, losses)
+        self._record(rate, loss, norm, made)
 
-    def _record(
-        self, rate: float, loss: Tensor, norm: Tensor, draws: list[Draw], losses: list
-    ) -> None:
+    def _record(self, rate: float, loss: Tensor, norm: Tensor, made: list[Made]) -> None:
+        draws, losses = zip(*made, strict=True)
         own_loss = torch.stack([part.mean() for part in losses]).sum() / len(losses)
         images = ImageLosses(
             torch.cat(losses),
             torch.cat([self.raw.objective.timestep_quartile(draw.t) for draw in draws]),
             self.data.combination[torch.cat([draw.image for draw in draws])],
         )
-        few = [draw.few() for draw in draws]
-        self.records.pending.append(Step(self.step, rate, loss, norm, own_loss, few, images))
+        self.records.pending.append(Step(self.step, rate, loss, norm, own_loss, draws, images))
+
+    def _own_parts(self) -> range:
+        """The micro-batches of this process, in order: every world_size-th."""
+        return range(self.processes.rank, self.parts, self.processes.world_size)
 
     def _own_draws(self) -> list[Draw]:
-        """The micro-batches of this process, in order: every world_size-th."""
-        mine = range(self.processes.rank, self.parts, self.processes.world_size)
-        return [self.batches.draw(self.step, part, self.parts) for part in mine]
+        return [self.batches.draw(self.step, part, self.parts) for part in self._own_parts()]
 
-    def _add_gradient(self, draw: Draw) -> Tensor:
+    def _micro_batch(self, part: int) -> Made:
+        """Add its share of the gradient; returns few numbers of what was drawn, and the losses of
+        its images."""
+        made = self.passes(*self._moment(self.step, part))
+        self.gradients.collect()
+        return made
+
+    def _moment(self, step: int, part: int) -> Moment:
+        return Moment(self.batches.orders(step), step, part * self.share)
+
+    def _both_passes(self, orders: Tensor, step: Number, start: Number) -> Made:
+        draw = self.batches.draw_from(orders, step, start, self.share)
+        return draw.few(), self._add_gradient(draw, step)
+
+    def _add_gradient(self, draw: Draw, step: Number) -> Tensor:
         """Of this micro-batch's share of the mean loss; returns the losses of its images."""
-        losses = self._losses(self.model, draw)
+        losses = self._losses(self.model, draw, step)
         self.gradients.add(losses.mean() / self.parts)
         return losses.detach()
 
-    def _losses(self, model: nn.Module, draw: Draw) -> Tensor:
-        with images_at(self.seed, self.step, draw.place):
+    def _losses(self, model: nn.Module, draw: Draw, step: Number) -> Tensor:
+        with images_at(self.seed, step, draw.place):
             return image_losses(model, self.data, draw, self.precision)
+
+    def _graphed(self) -> tuple[Passes, str]:
+        """The passes of a micro-batch, as a CUDA graph if the config asks for it and it is one, and
+        what became of it."""
+        reason = why_not(self.config, self.processes.device)
+        if reason is not None:
+            return self._both_passes, reason
+        parts = self._own_parts()
+        moments = [self._moment(self.step, parts[0]), self._moment(self.step + 1, parts[-1])]
+        return graph_checked(self._both_passes, self.gradients.flat, moments, self.precision)
 
     def _compile(self) -> nn.Module:
         draw = self._own_draws()[0]
 
         def loss_of(model: nn.Module) -> Tensor:
-            return self._losses(model, draw).mean()
+            return self._losses(model, draw, self.step).mean()
 
         return compile_checked(self.raw, loss_of, self.precision)
 

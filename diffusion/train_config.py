@@ -55,6 +55,8 @@ class TrainConfig:
         channels_last: keep the weights of convolutions, and so images within the network, with
             their channels side by side in memory: the order in which tensor cores work. On a CPU
             images are kept so in any case.
+        cuda_graph: auto: on a GPU, launch the passes of a micro-batch as one CUDA graph, after a
+            check of its gradients; where that fails, training goes on without, and says why.
         compile: run the model through torch.compile, after a check of its gradients.
         init_from: another run's snapshot to start from.
         snapshots: steps to keep the model at, a comma-separated union of terms: `1331` one step,
@@ -80,6 +82,7 @@ class TrainConfig:
     precision: Literal["float32", "bf16", "auto"] = "float32"
     tf32: bool = False
     channels_last: bool = False
+    cuda_graph: Literal["off", "auto"] = "off"
     compile: bool = False
     init_from: InitFrom = field(default_factory=InitFrom)
     snapshots: str = "0, pow2, linear:16"

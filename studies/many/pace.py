@@ -64,6 +64,7 @@ def _trainer(config: Config, folder: Path) -> Trainer:
         snapshots="0",
         precision="float32",
         compile=False,
+        cuda_graph="off",
         threads=config.train.threads or 1,
         warmup_steps=0,
         tracker=None,

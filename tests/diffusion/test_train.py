@@ -304,7 +304,8 @@ def test_sums_of_micro_batches_have_a_fixed_order(tiny_world, tmp_path):
         parts = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
         total = [t + g for t, g in zip(total, parts, strict=True)]
     for draw in run._own_draws():
-        run._add_gradient(draw)
+        run._add_gradient(draw, run.step)
+        run.gradients.collect()
     run.gradients.reduce()
     assert all(torch.equal(p.grad, t) for p, t in zip(parameters, total, strict=True))
 
@@ -550,10 +551,10 @@ def test_a_trained_encoder_drops_though_it_was_loaded_in_eval_mode(tiny_world, t
     assert run.raw.unet.training and encoder.training == (not frozen)
     assert not any(module.training for module in run.ema.modules())
     (draw,) = run._own_draws()
-    losses = [run._add_gradient(draw) for _ in range(2)]
+    losses = [run._add_gradient(draw, run.step) for _ in range(2)]
     assert torch.equal(*losses)  # what is dropped is a function of the step
     encoder.eval()
-    assert torch.equal(run._add_gradient(draw), losses[0]) == frozen
+    assert torch.equal(run._add_gradient(draw, run.step), losses[0]) == frozen
 
 
 def test_what_a_killed_writer_left_is_removed(tiny_world, tmp_path):
