@@ -45,6 +45,9 @@ COORDINATES = replace(TINY, conditioning="coordinates", rendering=0.1)
 MODELS: dict[str, tuple[ModelConfig, ObjectiveConfig, TrainConfig]] = {
     "captions": (TINY, PLAIN, CONFIG),
     "masks": (replace(TINY, dropout=0.1), PLAIN, replace(CONFIG, micro_batch_size=4)),
+    "contextual": (replace(TINY, conditioning="captions_contextual"), PLAIN, CONFIG),
+    "one_hot": (replace(TINY, conditioning="one_hot"), PLAIN, CONFIG),
+    "embeddings": (replace(TINY, conditioning="embeddings"), PLAIN, CONFIG),
     "numbers": (NUMBERS, ObjectiveConfig(kind="variational"), CONFIG),
     "coordinates": (COORDINATES, PLAIN, CONFIG),
 }
