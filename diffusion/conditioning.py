@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from diffusion.prompts import SPECIAL
 from diffusion.rendering import Rendering
-from diffusion.text_encoders import hidden_size
+from diffusion.text_encoders import always_mask, hidden_size
 
 NUM_FREQUENCIES = 6  # the finest of 32 (half) periods to a span: an image of 32 px has one a pixel
 ROUNDING = 1e-5  # of a span: numbers at its very ends may round to beyond them
@@ -39,6 +40,11 @@ class Condition:
     rendered: Float[Tensor, "n k size size"] | None = None
     penalty: Float[Tensor, " n"] | None = None
 
+    def rows(self, index: Int[Tensor, " m"]) -> "Condition":
+        """Those of some conditions, by number, on the device of both."""
+        parts = (self.h, self.tokens, self.mask, self.rendered, self.penalty)
+        return Condition(*(None if part is None else part[index] for part in parts))  # type: ignore[arg-type]
+
 
 class TextConditioner(nn.Module):
     """Token ids → Condition, by a text encoder whose config says how h is pooled:
@@ -48,7 +54,8 @@ class TextConditioner(nn.Module):
     mean: the mean of the last hidden states, padding left out (for T5, which has no such token).
 
     A frozen encoder has no gradients, never leaves eval mode, and encodes each different row of
-    ids once for as long as its weights stay as they are.
+    ids once for as long as its weights stay as they are. It reads the ids for that, so a training
+    asks for all conditions before its first step (`known_conditions`).
     """
 
     rendered_channels = 0
@@ -59,6 +66,7 @@ class TextConditioner(nn.Module):
         self.width = self.token_width = hidden_size(text_encoder.config)
         self._known: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
         self._known_of: list[tuple] = []
+        always_mask(text_encoder)
         if frozen:
             text_encoder.eval().requires_grad_(False)
 
@@ -174,7 +182,7 @@ class NumberConditioner(ModelMixin, ConfigMixin):
         # the layers never see a NaN: behind a `where` alone its gradient would still be NaN
         numbers = numbers.masked_fill(null, 0.0)
         if self.config.scale:
-            shift, scale = numbers.new_tensor([self.config.shift, self.config.scale])
+            shift, scale = _numbers_like(numbers, [self.config.shift, self.config.scale])
             numbers = (numbers - shift) * scale
         if self.config.kind != "coordinates":  # which bf16 would move: their encoding is rounded
             numbers = numbers.to(self.null.dtype)
@@ -224,6 +232,25 @@ class RenderingConditioner(NumberConditioner):
         )
 
 
+@torch.no_grad()
+def known_conditions(conditioner: Any, inputs: Tensor) -> Condition | None:
+    """What a conditioner tells of each of these rows, if that never changes; else None."""
+    frozen = isinstance(conditioner, TextConditioner) and conditioner.frozen
+    return conditioner(inputs) if frozen else None
+
+
+def _numbers_like(x: Tensor, rows: Sequence[Sequence[float]]) -> Float[Tensor, "rows columns"]:
+    """Constants of a layer beside x: copied to its device once, not at every call."""
+    return _constants(tuple(map(tuple, rows)), x.dtype, x.device)
+
+
+@lru_cache(maxsize=256)
+def _constants(
+    rows: tuple[tuple[float, ...], ...], dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    return torch.tensor(rows, dtype=dtype, device=device)
+
+
 def _mlp(inputs: int, width: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, width), nn.SiLU(), nn.Linear(width, width))
 
@@ -261,10 +288,10 @@ class _Sinusoids(nn.Module):
     def encode(self, x: Float[Tensor, "n k"]) -> tuple[Tensor, Bool[Tensor, "n k"]]:
         """Encode each coordinate, (n, k, width), and say which ones are null: outside their
         span."""
-        low, high = x.new_tensor(self.spans).unbind(dim=1)
+        low, high = _numbers_like(x, self.spans).unbind(dim=1)
         u = (x - low) / (high - low)
         outside = ~((u >= -ROUNDING) & (u <= 1 + ROUNDING))  # NaN too
         turns = 2.0 ** torch.arange(NUM_FREQUENCIES, device=x.device)
-        turns = turns * torch.where(torch.tensor(self.periodic, device=x.device), 1.0, 0.5)[:, None]
+        turns = turns * _numbers_like(turns, [[1.0 if p else 0.5] for p in self.periodic])
         angle = 2 * math.pi * u.masked_fill(outside, 0.0)[..., None] * turns
         return torch.cat((angle.sin(), angle.cos()), dim=2), outside

@@ -18,10 +18,11 @@ from transformers.models.clip.modeling_clip import CLIPAttention
 from transformers.models.t5.modeling_t5 import T5Attention
 
 from ground import streams
+from ground.streams import Step
 
 LEVELS = 1 << 16  # a rate is rounded down to a multiple of 1 / LEVELS
 ATTENTION = "dropout_by_image"  # what transformers calls `_attention`
-Images = tuple[int, int, Int[Tensor, " n"]]  # seed, step and places in the batch
+Images = tuple[int, Step, Int[Tensor, " n"]]  # seed, step and places in the batch
 
 _images: Images | None = None  # a global, as layers are called by libraries, which pass on nothing
 
@@ -46,7 +47,7 @@ def _drops_attention(module: nn.Module) -> bool:
 
 
 @contextmanager
-def images_at(seed: int, step: int, place: Int[Tensor, " n"]) -> Iterator[None]:
+def images_at(seed: int, step: Step, place: Int[Tensor, " n"]) -> Iterator[None]:
     """Show exchanged layers, within, the images at these places of the batch of a step.
 
     place: int64, on the device of the model.
@@ -105,5 +106,10 @@ def _attention(
     return (weights @ value).transpose(1, 2).contiguous(), weights
 
 
+def _mask(*args: Any, **kwargs: Any) -> Tensor:
+    """As a sum, made whole: to leave it out, transformers would read it (`always_mask`)."""
+    return eager_mask(*args, **{**kwargs, "allow_is_bidirectional_skip": False})
+
+
 AttentionInterface.register(ATTENTION, _attention)
-AttentionMaskInterface.register(ATTENTION, eager_mask)
+AttentionMaskInterface.register(ATTENTION, _mask)

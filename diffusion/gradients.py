@@ -38,7 +38,15 @@ class _Views:
 
     def of(self, flat: Float[Tensor, " size"]) -> list[Tensor]:
         parts = zip(flat.split(self.sizes), self.parameters, strict=True)
-        return [part[: parameter.numel()].view_as(parameter) for part, parameter in parts]
+        return [_view(part[: parameter.numel()], parameter) for part, parameter in parts]
+
+
+def _view(part: Float[Tensor, " size"], like: Tensor) -> Tensor:
+    """Numbers as a tensor of the same shape and order in memory."""
+    if like.ndim != 4 or like.is_contiguous():
+        return part.view_as(like)
+    n, c, h, w = like.shape  # channels-last
+    return part.view(n, h, w, c).permute(0, 3, 1, 2)
 
 
 class GradientBuffer:
@@ -64,6 +72,9 @@ class GradientBuffer:
         """Differentiate one micro-batch's share of the mean loss, and add it."""
         loss.backward()
         self.flat[-1] += loss.detach()
+
+    def collect(self) -> None:
+        """Exchange a micro-batch, if they are added in order: to be called after each `add`."""
         if self.total is not None:
             for part in self.processes.gather_tensors(self.flat):
                 self.total += part

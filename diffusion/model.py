@@ -64,10 +64,11 @@ class DiffusionModel(Denoiser):
         x_0: Float[Tensor, "n c h w"],
         eps: Float[Tensor, "n c h w"],
         t: Tensor,
-        inputs: Tensor,
+        inputs: Tensor | Condition,
     ) -> Float[Tensor, " n"]:
-        """The loss of each image, with what its condition adds."""
-        condition = self.encode(inputs)
+        """The loss of each image, with what its condition adds. inputs: for `encode`, or what it
+        gives."""
+        condition = inputs if isinstance(inputs, Condition) else self.encode(inputs)
 
         def predict(x_t: Tensor, t: Tensor) -> Tensor:
             return self.predict(x_t, t, condition).float()

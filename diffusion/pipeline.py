@@ -176,7 +176,7 @@ class ConceptPipeline(DiffusionPipeline):
         denoiser, null = self.denoiser(), self.prompts.inputs([""]).to(self.device)
 
         def draw(x_T: Tensor, places: Tensor, *told: Tensor) -> Tensor:
-            drawn = step_noise(seed, places, self.image_shape)
+            drawn = step_noise(seed, places.to(x_T.device), self.image_shape)
             scheduler = make_sampler(sampler, self.scheduler.config, num_inference_steps, drawn)
             asked = zip(told[::2], told[1::2], strict=True)
             parts = [composed(denoiser, rows, weights, null) for rows, weights in asked]

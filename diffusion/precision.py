@@ -19,6 +19,15 @@ CLEARLY = 1.1  # bf16 must be so many times as fast: it costs digits
 TURNS = 7  # of measuring; the first, in which kernels are chosen, does not count
 
 
+def allow_tf32(allowed: bool) -> None:
+    """Let float32 on a GPU be TF32 in products and convolutions alike, or in neither.
+
+    torch's own defaults differ: TF32 in convolutions, float32 in products.
+    """
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+    torch.backends.cudnn.allow_tf32 = allowed
+
+
 def casting(device: torch.device, precision: Precision) -> AbstractContextManager[None]:
     """The context in which a network is called, and outside of which its gradient is taken.
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,11 +15,14 @@ from accelerate.tracking import get_available_trackers
 from accelerate.utils import DistributedType, LoggerType, ProjectConfiguration
 from torch import Tensor
 
+from diffusion.precision import allow_tf32
 from diffusion.train_config import TrainConfig
 from ground.endings import Heard, Mistake, Preempted, first_line
 
 T = TypeVar("T")
 LOST = re.compile(r"(?i)connection [a-z ]+|timed out[a-z ]*|remote process exited")
+PROMPTNESS = 1.0  # seconds after which a request to stop is heard by all, a step at the least
+MOST_STEPS = 20  # between two looks at such requests, however short a step is
 SUPPORTED = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
 
 
@@ -42,7 +46,7 @@ def build_accelerator(config: TrainConfig, directory: Path | None = None) -> Acc
             f"distributed_type: got {accelerator.distributed_type.value} from the launcher, "
             f"allowed {', '.join(kind.value for kind in SUPPORTED)}"
         )
-    torch.backends.cudnn.allow_tf32 = False  # float32 means float32, in convolutions too
+    allow_tf32(config.tf32)
     pin_threads(config.threads)  # after Accelerate, which sets them too
     return accelerator
 
@@ -114,14 +118,14 @@ class Processes:
             for tracker in self.accelerator.trackers:
                 tracker.finish()
 
-    def any(self, flag: bool) -> bool:
-        """Return True on every process as soon as `flag` is true on one."""
+    def largest(self, *values: int) -> list[int]:
+        """The largest one on any process, of each of these values."""
         if self.world_size == 1:
-            return flag
-        count = torch.tensor(int(flag))
+            return [*values]
+        largest = torch.tensor(values)
         with partners():
-            dist.all_reduce(count, group=self._cpus)
-        return count.item() > 0
+            dist.all_reduce(largest, dist.ReduceOp.MAX, group=self._cpus)
+        return largest.tolist()
 
     def gather(self, value: Any) -> list[Any]:
         """The values of all processes, by rank."""
@@ -190,6 +194,40 @@ class Processes:
         for rank, other in enumerate(values):
             if other != values[0]:
                 raise Mistake(f"processes 0 and {rank} hold different {what}s; start all alike")
+
+
+class StopVote:
+    """Question after every step whether a process was asked to stop; the answer is that of all.
+
+    One process looks after every step. Several exchange what they saw about every PROMPTNESS
+    seconds, since all of them wait for such an exchange: after so many steps as the slowest of
+    them has just made in that time.
+    """
+
+    def __init__(
+        self,
+        processes: Processes,
+        should_stop: Callable[[], bool],
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self.processes, self.should_stop, self.clock = processes, should_stop, clock
+        self.steps, self.due, self.since = 0, 1, clock()
+
+    def stop(self) -> bool:
+        """True on every process after the same step. To be called by all, after every step."""
+        if self.processes.world_size == 1:
+            return self.should_stop()
+        self.steps += 1
+        if self.steps < self.due:
+            return False
+        flag, fewest = self.processes.largest(int(self.should_stop()), -self._affordable())
+        self.steps, self.due, self.since = 0, -fewest, self.clock()
+        return flag > 0
+
+    def _affordable(self) -> int:
+        """Steps that take PROMPTNESS seconds, as fast as the last ones were."""
+        seconds = (self.clock() - self.since) / self.steps
+        return max(1, min(MOST_STEPS, int(PROMPTNESS / max(seconds, 1e-9))))
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from diffusion.batches import Draw
 from diffusion.processes import Processes
 from diffusion.train_config import TrainConfig
 from ground.files import append_rows, read_rows, truncate_rows
@@ -34,8 +35,15 @@ class Step:
     loss: Tensor
     grad_norm: Tensor
     own_loss: Tensor
-    draw: int
+    draws: Sequence[Draw]  # few numbers of each
     images: "ImageLosses"
+
+    def checksum(self) -> int:
+        """CRC-32 of the draws of this process."""
+        value = 0
+        for draw in self.draws:
+            value = draw.checksum(value)
+        return value
 
 
 @dataclass(frozen=True)
@@ -120,7 +128,7 @@ class Records:
         ]
 
     def _by_rank(self) -> list[Row]:
-        own = [(f"{step.draw:08x}", step.own_loss.item()) for step in self.pending]
+        own = [(f"{step.checksum():08x}", step.own_loss.item()) for step in self.pending]
         every = self.processes.gather(own)
         return [
             {

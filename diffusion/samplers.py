@@ -190,7 +190,7 @@ def solver_timesteps(
 def step_noise(seed: int, index: Int[Tensor, " n"], shape: tuple[int, ...]) -> Noise:
     """Noise t ↦ standard normal (n, *shape), for every image a function of (seed, t, its index).
 
-    index: on the CPU, in [0, 2³²).
+    index: in [0, 2³²), on the device where the noise is wanted.
     """
     width = torch.Size(shape).numel()
     return lambda t: streams.normal(seed, "sample.noise", t, index, width).view(-1, *shape)

@@ -47,6 +47,7 @@ def composed(
     if terms == 1 and (weights == 1).all():
         return _alone(denoiser, inputs[:, 0])
     condition = denoiser.encode(torch.cat((*inputs.unbind(1), nulls)))
+    weights = weights.to(inputs.device)  # once, not at every timestep
 
     def denoise(x_t: Tensor, t: Tensor) -> Tensor:
         count = terms + 1
@@ -85,11 +86,15 @@ def sample(
     denoise: (x_t, t) ↦ the network's output, of the scheduler's prediction type. check: called
     before every step; what it raises ends the sampling. An image for which the network once gave a
     number that is not finite is NaN: some schedulers would clip it to one that looks like a pixel.
+
+    The scheduler, whose tables are on the CPU, is told timesteps of the CPU: it would read any
+    others back, at every step.
     """
     x_t, spoilt = x_T, torch.zeros(len(x_T), dtype=torch.bool, device=x_T.device)
-    for t in scheduler.timesteps.to(x_T.device):
+    timesteps = scheduler.timesteps.cpu()
+    for t, own in zip(timesteps, timesteps.to(x_T.device), strict=True):
         check()
-        output = denoise(x_t, t)
+        output = denoise(x_t, own)
         spoilt |= ~torch.isfinite(output).flatten(1).all(dim=1)
         x_t = scheduler.step(output, t, x_t).prev_sample
     return x_t.masked_fill(spoilt[:, None, None, None], torch.nan)

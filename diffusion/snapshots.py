@@ -281,4 +281,7 @@ def _load_optimizer(
     for key, tensor in tensors.items():
         name, entry = key.rsplit("/", 1)
         parameter = parameters[name]
-        optimizer.state[parameter][entry] = tensor.to(parameter.device)  # fused: `step` too
+        tensor = tensor.to(parameter.device)  # fused: `step` too
+        if tensor.shape == parameter.shape:  # in the order of the weights in memory
+            tensor = torch.empty_like(parameter).copy_(tensor)
+        optimizer.state[parameter][entry] = tensor

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import (
+    AttentionInterface,
+    AttentionMaskInterface,
     AutoTokenizer,
     CLIPTextConfig,
     CLIPTextModel,
@@ -13,6 +15,8 @@ from transformers import (
     PreTrainedTokenizerFast,
     T5EncoderModel,
 )
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
 
 from diffusion.model_config import TEXT_HEADS, Size
 from ground.endings import Mistake, first_line
@@ -27,6 +31,8 @@ PRETRAINED: dict[str, tuple[Any, str]] = {
 }
 SPARE_TOKENS = 4  # that a prompt may have beyond the longest caption
 KEY = "model.text_encoder.name"
+MASKED = "sdpa_always_masked"  # what transformers calls `_whole_mask` with its own attention
+NO_SHORTCUT = {"allow_is_causal_skip": False, "allow_is_bidirectional_skip": False}
 ALLOWED = (
     "allowed a directory, or a name on the hub (HF_HUB_OFFLINE=0 fetches it), of a CLIP or T5 "
     "model with its tokenizer"
@@ -125,6 +131,24 @@ def fit_length(tokenizer: Any, encoder: Any, captions: Sequence[str]) -> None:
     if longest > most:
         raise Mistake(f"{KEY}: reads {most} tokens, but captions have up to {longest}")
     tokenizer.model_max_length = min(most, longest + SPARE_TOKENS)
+
+
+def always_mask(encoder: Any) -> None:
+    """Let an encoder compute its attention with a mask, even where no token is padding.
+
+    transformers leaves such a mask out. To know, it reads all masks back from the device, once a
+    call, for which a GPU would be waited for.
+    """
+    if encoder.config._attn_implementation == "sdpa":
+        encoder.set_attn_implementation(MASKED)
+
+
+def _whole_mask(*args: Any, **kwargs: Any) -> torch.Tensor:
+    return sdpa_mask(*args, **{**kwargs, **NO_SHORTCUT})
+
+
+AttentionInterface.register(MASKED, sdpa_attention_forward)
+AttentionMaskInterface.register(MASKED, _whole_mask)
 
 
 def hidden_size(config: PreTrainedConfig) -> int:

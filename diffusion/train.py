@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from tqdm import tqdm
 
 from diffusion.batches import BatchStream, Draw
 from diffusion.compiled import compile_checked
+from diffusion.conditioning import known_conditions
+from diffusion.cuda_graph import Made, Moment, Passes, graph_checked, why_not
 from diffusion.dropout import drop_by_image, images_at
 from diffusion.fine_tuning import Source, copy_weights
 from diffusion.gradients import GradientBuffer, flatten
@@ -18,7 +21,7 @@ from diffusion.model import DiffusionModel, frozen_networks, networks
 from diffusion.optimizer import averaged_copy, build_optimizer, learning_rate
 from diffusion.pipeline import ConceptPipeline
 from diffusion.precision import Precision
-from diffusion.processes import Processes
+from diffusion.processes import Processes, StopVote
 from diffusion.prompts import Prompts
 from diffusion.records import ImageLosses, Records, Row, Step
 from diffusion.snapshots import (
@@ -34,6 +37,7 @@ from diffusion.train_config import TrainConfig, count_parts, parse_schedule
 from diffusion.training_data import TrainingData, image_losses
 from ground.endings import Mistake, Preempted
 from ground.files import hash_file, hash_rows, read_json, remove_unfinished
+from ground.streams import Step as Number
 
 FLUSH_EVERY = 20  # steps between looks at the losses: one synchronisation each
 
@@ -50,8 +54,8 @@ class Trainer:
         prompts: what turns words into the conditioner's inputs; goes into the snapshots.
         directory: the run directory; metrics, snapshots/ and state/ go there.
         find_source: gives another run's snapshot to start from, if this run has no state yet.
-        should_stop: asked after every step; if any process says yes, the state is saved and
-            `Preempted` raised.
+        should_stop: asked after every step, of several processes every second (`StopVote`); if any
+            process says yes, the state is saved and `Preempted` raised.
     """
 
     def __init__(
@@ -67,13 +71,17 @@ class Trainer:
         find_source: Callable[[], Source | None] = lambda: None,
         should_stop: Callable[[], bool] = lambda: False,
     ):
-        self.config, self.directory, self.should_stop = config, directory, should_stop
+        self.config, self.directory = config, directory
+        self.vote = StopVote(processes, should_stop)
         self.processes, device = processes, processes.device
         self.parts = count_parts(config, processes.world_size)
+        self.share = config.batch_size // self.parts
         assert config.precision != "auto", "what decides it needs this trainer's model and data"
         self.precision: Precision = config.precision
         self.seed, self.prompts, self.data = seed, prompts, data.to(device)
         self.raw = model.to(device).train()
+        if config.channels_last:
+            self.raw.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         drop_by_image(self.raw)
         self.ema = averaged_copy(self.raw).eval()
         self.trained: list[Tensor] = [p for p in self.raw.parameters() if p.requires_grad]
@@ -83,15 +91,20 @@ class Trainer:
             if p.requires_grad
         ]
         self.weights, self.average = flatten(self.trained), flatten(averages)
-        self.batches = draw_batches(data, model, config, seed)
+        batches = draw_batches(data, model, config, seed)
+        self.batches = batches.on(device)
         self.optimizer = build_optimizer(self.raw, config)
         self.records = Records(directory, config, processes, data.combinations)
         self.step = self._restore(find_source)
         self.gradients = GradientBuffer(self.trained, processes, config.reduction == "in_order")
         self.snapshots = parse_schedule(config.snapshots, config.max_steps, "train.snapshots")
-        first = self.batches.draw(0, processes.rank, self.parts)
+        self.data = replace(
+            self.data, conditions=known_conditions(self.raw.conditioner, self.data.inputs)
+        )
+        first = batches.draw(0, processes.rank, self.parts)
         processes.check_different("part of the batch", first.checksum())
         self.model = self._compile() if config.compile else self.raw
+        self.passes, self.cuda_graph = self._graphed()
 
     def run(self) -> None:
         """Train to max_steps. Raises Preempted or Diverged, with everything before them saved."""
@@ -100,7 +113,7 @@ class Trainer:
             while self.step < self.config.max_steps:
                 self._train_step()
                 bar.update()
-                stop = self.processes.any(self.should_stop())
+                stop = self.vote.stop()
                 if stop or self._saving_due() or len(self.records.pending) >= FLUSH_EVERY:
                     self.records.flush(self._check_finite)
                     self._keep_snapshot()
@@ -114,50 +127,71 @@ class Trainer:
         rate = learning_rate(self.config, self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        draws = self._own_draws()
         self.gradients.zero()
-        losses = [self._add_gradient(draw) for draw in draws]
+        made = [self._micro_batch(part) for part in self._own_parts()]
         loss = self.gradients.reduce()
         norm = self.gradients.clip(self.config.clip_grad_norm)
         self.optimizer.step()
         self._average()
         self.step += 1
-        self._record(rate, loss, norm, draws, losses)
+        self._record(rate, loss, norm, made)
 
-    def _record(
-        self, rate: float, loss: Tensor, norm: Tensor, draws: list[Draw], losses: list
-    ) -> None:
-        checksum = 0
-        for draw in draws:
-            checksum = draw.checksum(checksum)
+    def _record(self, rate: float, loss: Tensor, norm: Tensor, made: list[Made]) -> None:
+        draws, losses = zip(*made, strict=True)
         own_loss = torch.stack([part.mean() for part in losses]).sum() / len(losses)
         images = ImageLosses(
             torch.cat(losses),
             torch.cat([self.raw.objective.timestep_quartile(draw.t) for draw in draws]),
-            self.data.combination[torch.cat([draw.image for draw in draws]).to(loss.device)],
+            self.data.combination[torch.cat([draw.image for draw in draws])],
         )
-        self.records.pending.append(Step(self.step, rate, loss, norm, own_loss, checksum, images))
+        self.records.pending.append(Step(self.step, rate, loss, norm, own_loss, draws, images))
+
+    def _own_parts(self) -> range:
+        """The micro-batches of this process, in order: every world_size-th."""
+        return range(self.processes.rank, self.parts, self.processes.world_size)
 
     def _own_draws(self) -> list[Draw]:
-        """The micro-batches of this process, in order: every world_size-th."""
-        mine = range(self.processes.rank, self.parts, self.processes.world_size)
-        return [self.batches.draw(self.step, part, self.parts) for part in mine]
+        return [self.batches.draw(self.step, part, self.parts) for part in self._own_parts()]
 
-    def _add_gradient(self, draw: Draw) -> Tensor:
+    def _micro_batch(self, part: int) -> Made:
+        """Add its share of the gradient; returns few numbers of what was drawn, and the losses of
+        its images."""
+        made = self.passes(*self._moment(self.step, part))
+        self.gradients.collect()
+        return made
+
+    def _moment(self, step: int, part: int) -> Moment:
+        return Moment(self.batches.orders(step), step, part * self.share)
+
+    def _both_passes(self, orders: Tensor, step: Number, start: Number) -> Made:
+        draw = self.batches.draw_from(orders, step, start, self.share)
+        return draw.few(), self._add_gradient(draw, step)
+
+    def _add_gradient(self, draw: Draw, step: Number) -> Tensor:
         """Of this micro-batch's share of the mean loss; returns the losses of its images."""
-        losses = self._losses(self.model, draw)
+        losses = self._losses(self.model, draw, step)
         self.gradients.add(losses.mean() / self.parts)
         return losses.detach()
 
-    def _losses(self, model: nn.Module, draw: Draw) -> Tensor:
-        with images_at(self.seed, self.step, draw.place.to(self.processes.device)):
+    def _losses(self, model: nn.Module, draw: Draw, step: Number) -> Tensor:
+        with images_at(self.seed, step, draw.place):
             return image_losses(model, self.data, draw, self.precision)
+
+    def _graphed(self) -> tuple[Passes, str]:
+        """The passes of a micro-batch, as a CUDA graph if the config asks for it and it is one, and
+        what became of it."""
+        reason = why_not(self.config, self.processes.device)
+        if reason is not None:
+            return self._both_passes, reason
+        parts = self._own_parts()
+        moments = [self._moment(self.step, parts[0]), self._moment(self.step + 1, parts[-1])]
+        return graph_checked(self._both_passes, self.gradients.flat, moments, self.precision)
 
     def _compile(self) -> nn.Module:
         draw = self._own_draws()[0]
 
         def loss_of(model: nn.Module) -> Tensor:
-            return self._losses(model, draw).mean()
+            return self._losses(model, draw, self.step).mean()
 
         return compile_checked(self.raw, loss_of, self.precision)
 

@@ -49,6 +49,14 @@ class TrainConfig:
         precision: of the arithmetic, with weights in float32 always; bf16: on a CPU the
             convolutions alone, else autocast; auto: whichever a short measurement finds faster,
             decided once, at the first start.
+        tf32: on a GPU, let products and convolutions of float32 round their factors to TF32, which
+            has 10 bits behind the point in place of 23. Said to every command that works at the
+            run: training, sampling, instruments.
+        channels_last: keep the weights of convolutions, and so images within the network, with
+            their channels side by side in memory: the order in which tensor cores work. On a CPU
+            images are kept so in any case.
+        cuda_graph: auto: on a GPU, launch the passes of a micro-batch as one CUDA graph, after a
+            check of its gradients; where that fails, training goes on without, and says why.
         compile: run the model through torch.compile, after a check of its gradients.
         init_from: another run's snapshot to start from.
         snapshots: steps to keep the model at, a comma-separated union of terms: `1331` one step,
@@ -72,6 +80,9 @@ class TrainConfig:
     cond_dropout: float = 0.1
     ema_decay: float = 0.99
     precision: Literal["float32", "bf16", "auto"] = "float32"
+    tf32: bool = False
+    channels_last: bool = False
+    cuda_graph: Literal["off", "auto"] = "off"
     compile: bool = False
     init_from: InitFrom = field(default_factory=InitFrom)
     snapshots: str = "0, pow2, linear:16"

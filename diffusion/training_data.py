@@ -7,6 +7,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
 from diffusion.batches import Draw
+from diffusion.conditioning import Condition
 from diffusion.precision import Precision, casting
 
 
@@ -21,6 +22,8 @@ class TrainingData:
         row: int64 (n,), which condition is each image's.
         combination: int64 (n,), index into `combinations`: the losses are logged by it.
         combinations: names.
+        conditions: what the model is told of each row of `inputs`, where that never changes; None:
+            the model is given the rows, and encodes them.
     """
 
     images: UInt8[Tensor, "n c h w"]
@@ -28,6 +31,7 @@ class TrainingData:
     row: Int[Tensor, " n"]
     combination: Int[Tensor, " n"]
     combinations: tuple[str, ...]
+    conditions: Condition | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -41,16 +45,16 @@ class TrainingData:
             self.combinations,
         )
 
+    def told(self, row: Int[Tensor, " m"]) -> Tensor | Condition:
+        """What a model is given of some conditions."""
+        return self.inputs[row] if self.conditions is None else self.conditions.rows(row)
+
 
 def image_losses(
     model: nn.Module, data: TrainingData, draw: Draw, precision: Precision
 ) -> Float[Tensor, " n"]:
-    """The loss of each image of a draw, on the data's device."""
-    device = data.images.device
-    image, t, eps, dropped = (
-        tensor.to(device) for tensor in (draw.image, draw.t, draw.eps, draw.dropped)
-    )
-    x_0 = data.images[image].float() / 127.5 - 1
-    inputs = data.inputs[data.row[image].masked_fill(dropped, len(data.inputs) - 1)]
-    with casting(device, precision):
-        return model(x_0, eps, t, inputs)
+    """The loss of each image of a draw, which is on the device of the data."""
+    x_0 = data.images[draw.image].float() / 127.5 - 1
+    told = data.told(data.row[draw.image].masked_fill(draw.dropped, len(data.inputs) - 1))
+    with casting(data.images.device, precision):
+        return model(x_0, draw.eps, draw.t, told)

@@ -25,6 +25,7 @@ WEYL = (0x9E3779B9, 0xBB67AE85)
 
 
 Words = tuple[Tensor, Tensor, Tensor, Tensor]
+Step = int | Int[Tensor, ""]  # a tensor, on the device of the indices, is read by kernels alone
 
 
 def philox(counter: Words, key: tuple[int, int], rounds: int = 10) -> Words:
@@ -49,20 +50,27 @@ def _mix(high: Tensor, low: Tensor, key: int) -> Tensor:
 
 
 def _blocks(
-    seed: int, purpose: str, step: int, index: Tensor, blocks: int, rounds: int = 10
+    seed: int, purpose: str, step: Step, index: Tensor, blocks: int, rounds: int = 10
 ) -> list[Tensor]:
-    """The four words of each of `blocks` counters per index: int64, four times (n, blocks)."""
+    """The four words of each of `blocks` counters per index: int64, four times (n, blocks), made on
+    the device of the indices, to which nothing is copied."""
     if not 0 <= seed < 1 << 64:
         raise Mistake(f"seed: got {seed}, allowed are whole numbers from 0 to 2**64 - 1")
     block = torch.arange(blocks, device=index.device)[None]
-    fixed = torch.tensor([[step], [zlib.crc32(purpose.encode())]], device=index.device)
-    counter = (block, index[:, None], fixed[:1], fixed[1:])
+    fixed = (_word(step, index), _word(zlib.crc32(purpose.encode()), index))
+    counter = (block, index[:, None], *fixed)
     parts = philox(counter, (seed & MASK, seed >> 32), rounds)
     return [part.expand(len(index), blocks) for part in parts]
 
 
+def _word(value: Step, index: Tensor) -> Int[Tensor, "1 1"]:
+    if isinstance(value, Tensor):
+        return value.view(1, 1)
+    return torch.full((1, 1), value, device=index.device)
+
+
 def words(
-    seed: int, purpose: str, step: int, index: Int[Tensor, " n"], width: int
+    seed: int, purpose: str, step: Step, index: Int[Tensor, " n"], width: int
 ) -> Int[Tensor, "n width"]:
     """Draw `width` 32-bit words per index. seed in [0, 2⁶⁴), step and index in [0, 2³²)."""
     parts = _blocks(seed, purpose, step, index, -(-width // 4))
@@ -70,14 +78,14 @@ def words(
 
 
 def uniform(
-    seed: int, purpose: str, step: int, index: Int[Tensor, " n"], width: int = 1
+    seed: int, purpose: str, step: Step, index: Int[Tensor, " n"], width: int = 1
 ) -> Float[Tensor, "n width"]:
     """Draw float32 uniforms in [0, 1) on a grid of 2⁻²⁴: the same bits on every device."""
     return (words(seed, purpose, step, index, width) >> 8).to(torch.float32) * 2.0**-24
 
 
 def normal(
-    seed: int, purpose: str, step: int, index: Int[Tensor, " n"], width: int
+    seed: int, purpose: str, step: Step, index: Int[Tensor, " n"], width: int
 ) -> Float[Tensor, "n width"]:
     """Draw float32 standard normals (Box–Muller), equal across devices up to rounding in log and
     cos."""
@@ -89,7 +97,7 @@ def normal(
 
 
 def coarse_normal(
-    seed: int, purpose: str, step: int, index: Int[Tensor, " n"], width: int
+    seed: int, purpose: str, step: Step, index: Int[Tensor, " n"], width: int
 ) -> Float[Tensor, "n width"]:
     """Draw float32 standard normals of 16 bits each, within ±4.4, for noise on millions of pixels.
 
@@ -100,14 +108,14 @@ def coarse_normal(
 
 
 def coarse_uniform(
-    seed: int, purpose: str, step: int, index: Int[Tensor, " n"], width: int
+    seed: int, purpose: str, step: Step, index: Int[Tensor, " n"], width: int
 ) -> Float[Tensor, "n width"]:
     """Draw float32 uniforms in [0, 1) on a grid of 2⁻¹⁶, for masks of millions of numbers."""
     return _halves(seed, purpose, step, index, width).mul_(2.0**-16).add_(0.5)
 
 
 def _halves(
-    seed: int, purpose: str, step: int, index: Int[Tensor, " n"], width: int
+    seed: int, purpose: str, step: Step, index: Int[Tensor, " n"], width: int
 ) -> Float[Tensor, "n width"]:
     """Whole numbers in [−2¹⁵, 2¹⁵) as float32: eight from a counter, by seven rounds of Philox, the
     fewest that pass all tests of its authors (`words` has ten)."""
@@ -117,7 +125,7 @@ def _halves(
 
 
 def integers(
-    seed: int, purpose: str, step: int, index: Int[Tensor, " n"], high: int
+    seed: int, purpose: str, step: Step, index: Int[Tensor, " n"], high: int
 ) -> Int[Tensor, " n"]:
     """Draw int64 in [0, high), high ≤ 2³¹, from 32 bits (bias below high · 2⁻³²)."""
     return (words(seed, purpose, step, index, 1)[:, 0] * high) >> 32
@@ -134,7 +142,9 @@ def torch_seed(seed: int) -> int:
     return int(words(seed, "torch.seed", 0, torch.zeros(1, dtype=torch.int64), 1))
 
 
-def permutation(seed: int, purpose: str, step: int, length: int) -> Int[Tensor, " length"]:
-    """A random order of range(length): indices sorted by 62-bit keys."""
-    high, low = words(seed, purpose, step, torch.arange(length), 2).unbind(-1)
+def permutation(
+    seed: int, purpose: str, step: int, length: int, device: torch.device | None = None
+) -> Int[Tensor, " length"]:
+    """A random order of range(length): indices sorted by 62-bit keys. The same on every device."""
+    high, low = words(seed, purpose, step, torch.arange(length, device=device), 2).unbind(-1)
     return torch.argsort((high << 30) ^ (low >> 2), stable=True)

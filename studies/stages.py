@@ -138,9 +138,9 @@ def _train(
         "world_size": processes.world_size,
         "micro_batch_size": config.train.micro_batch_size,
         "group_norm": group_norm_implementation(processes.device),
+        "tf32": config.train.tf32,
+        "channels_last": config.train.channels_last,
     }
-    for line in processes.once(lambda: run.write_environment(facts)):
-        say(f"environment: {line}; last bits may differ from here on")
     task = experiment.task
     data, leaks = task.load()
     for line in leaks:
@@ -158,6 +158,11 @@ def _train(
         find_source=lambda: _find_source(config, run, processes),
         should_stop=should_stop,
     )
+    facts["cuda_graph"] = trainer.cuda_graph
+    for line in processes.once(lambda: run.write_environment(facts)):
+        say(f"environment: {line}; last bits may differ from here on")
+    if config.train.cuda_graph != "off":
+        say(f"train: CUDA graph {trainer.cuda_graph}")
     if trainer.step:
         say(f"train: going on from the state of step {trainer.step}")
     processes.once(lambda: check_disk(experiment, Weights.of(trainer.raw)))

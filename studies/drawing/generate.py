@@ -12,6 +12,7 @@ from tqdm import tqdm
 from classifiers.probe import Probe
 from diffusion.composition import parse_composition
 from diffusion.pipeline import ConceptPipeline
+from diffusion.precision import allow_tf32
 from diffusion.sampling import TILE
 from diffusion.snapshots import (
     complete_steps,
@@ -119,6 +120,7 @@ def draw(
     drawings = []
     with tqdm(total=len(steps) * len(repeated), unit="image", disable=None) as bar:
         for step in steps:
+            allow_tf32(experiment.config.train.tf32)
             pipeline = ConceptPipeline.load(find_snapshot(run.snapshots, step), settings.weights)
             images = _draw(pipeline, repeated, num_images, settings, bar.update)
             readings = read(probe, images, repeated, asked) if probe is not None else []

@@ -15,7 +15,7 @@ def identity(config: Config) -> dict[str, Any]:
     keep = {key: data[key] for key in ("seed", "world", "captions", "model", "objective")}
     places = KINDS[config.world.kind].places
     keep["world"] = {key: value for key, value in data["world"].items() if key not in places}
-    free = {"state_every", "log_every", "tracker", "threads"}
+    free = {"state_every", "log_every", "tracker", "threads", "channels_last", "cuda_graph"}
     if config.train.reduction == "all_reduce":  # in_order, it is what fixes the bits
         free.add("micro_batch_size")
     if not depends_on_max_steps(config.train):

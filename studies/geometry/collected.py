@@ -10,6 +10,7 @@ import pandas as pd
 
 from diffusion.activations import main_sites
 from diffusion.pipeline import ConceptPipeline
+from diffusion.precision import allow_tf32
 from diffusion.snapshots import find_snapshot
 from studies.geometry.asked import Asked
 from studies.geometry.holes import has_surface, homology_row
@@ -76,6 +77,7 @@ class Collected:
     ) -> None:
         config, asked = experiment.config, self.asked
         directory = find_snapshot(experiment.run.snapshots, step)
+        allow_tf32(config.train.tf32)
         model = ConceptPipeline.load(directory, config.evaluate.weights)
         sites = tuple(asked.sites) or tuple(main_sites(model.denoiser()))
         about = {

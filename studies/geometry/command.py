@@ -8,6 +8,7 @@ from tqdm import tqdm
 from analysis.figures.style import save_figure
 from diffusion.activations import main_sites
 from diffusion.pipeline import ConceptPipeline
+from diffusion.precision import allow_tf32
 from diffusion.snapshots import find_snapshot
 from ground.endings import Mistake
 from ground.files import write_text
@@ -60,6 +61,7 @@ def geometry(paths: Sequence[Path], asked: Asked, out: Path, say: Say) -> None:
 def list_sites(paths: Sequence[Path], say: Say) -> None:
     """Print the main sites of the first run's last snapshot, each with how many numbers it has."""
     experiment = Experiment.of_run(members_in(paths)[0].run)
+    allow_tf32(experiment.config.train.tf32)
     model = ConceptPipeline.load(
         find_snapshot(experiment.run.snapshots, None), experiment.config.evaluate.weights
     )

@@ -48,7 +48,7 @@ def measure_pace(experiment: Experiment) -> Pace:
     with tempfile.TemporaryDirectory() as name:
         trainer = _trainer(experiment.config, Path(name))
         seen: list[float] = []
-        trainer.should_stop = partial(_clock, seen)
+        trainer.vote.should_stop = partial(_clock, seen)
         trainer.run()
     step = _mean_gap(seen[:-1]) / trainer.config.batch_size  # the last one saves its state
     look = _look_seconds(ConceptPipeline.of(trainer.raw, trainer.prompts))
@@ -64,6 +64,7 @@ def _trainer(config: Config, folder: Path) -> Trainer:
         snapshots="0",
         precision="float32",
         compile=False,
+        cuda_graph="off",
         threads=config.train.threads or 1,
         warmup_steps=0,
         tracker=None,

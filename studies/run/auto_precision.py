@@ -46,7 +46,8 @@ def _measure(
 ) -> tuple[str, Any]:
     """Choose by the clock, on the first process, with as many images as it takes at once."""
     parts = count_parts(config.train, processes.world_size)
-    draw = draw_batches(data, model, config.train, config.seed).draw(0, 0, parts)
+    batches = draw_batches(data, model, config.train, config.seed).on(processes.device)
+    draw = batches.draw(0, 0, parts)
     on_device, network = data.to(processes.device), model.to(processes.device)
 
     def step(precision: Precision) -> None:

@@ -1,5 +1,7 @@
 """A batch is a function of (seed, step), and a process's share a slice of it."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -26,6 +28,28 @@ def test_every_epoch_shows_each_image_once():
     assert seen[:20].sort().values.tolist() == list(range(20))
     assert seen[20:].sort().values.tolist() == list(range(20))
     assert seen[:20].tolist() != seen[20:].tolist()
+
+
+def test_a_batch_may_hold_several_epochs():
+    """3 images in batches of 8: three batches are eight epochs."""
+    stream = replace(STREAM, num_images=3)
+    seen = torch.cat([stream.draw(step).image for step in range(3)])
+    assert (seen.view(8, 3).sort(dim=1).values == torch.arange(3)).all()
+
+
+def test_a_step_read_from_memory_draws_the_same():
+    """As a CUDA graph reads it: the same numbers, noise and all."""
+    for step, start in ((0, 0), (2, 4)):
+        told = (torch.tensor(step), torch.tensor(start))
+        first = STREAM.draw_from(STREAM.orders(step), step, start, 4)
+        second = STREAM.draw_from(STREAM.orders(step), *told, 4)
+        for field in ("image", "t", "eps", "dropped", "place"):
+            assert torch.equal(getattr(first, field), getattr(second, field)), field
+
+
+def test_few_numbers_have_the_checksum_of_all():
+    draw = STREAM.draw(5)
+    assert draw.few().checksum() == draw.checksum() and draw.few().eps.shape == (8, 16, 1, 1)
 
 
 def test_steps_and_seeds_differ():

@@ -1,6 +1,7 @@
 """What the launcher may not decide, and what processes check of each other."""
 
 import pytest
+import torch
 
 import diffusion.processes as module
 from diffusion.processes import Processes, build_accelerator, partners
@@ -99,3 +100,54 @@ def test_a_batch_is_made_of_equal_parts(changes, world_size, parts):
 def test_a_batch_that_does_not_divide_is_refused(changes, world_size, message):
     with pytest.raises(Mistake, match=message):
         count_parts(TrainConfig(batch_size=64, **changes), world_size)
+
+
+class Several(Processes):
+    """Two processes, of which the other one affords `other` steps and is never asked to stop."""
+
+    def __init__(self, other: int):
+        self.world_size, self.other, self.calls = 2, other, 0
+
+    def largest(self, *values: int) -> list[int]:
+        flag, affordable = values
+        self.calls += 1
+        return [flag, max(affordable, -self.other)]
+
+
+@pytest.mark.parametrize(
+    "seconds, other, gaps", [(0.1, 99, [1, 10, 10]), (5.0, 99, [1, 1, 1]), (1e-4, 7, [1, 7, 7])]
+)
+def test_processes_look_for_requests_about_every_second(seconds, other, gaps):
+    """After the first step, then after as many as take a second, at most 20, by the slowest."""
+    now, both = [0.0], Several(other)
+    vote, asked = module.StopVote(both, lambda: False, clock=lambda: now[0]), []
+    for step in range(1, 60):
+        now[0] += seconds
+        before = both.calls
+        assert not vote.stop()
+        asked += [step] if both.calls > before else []
+    assert [b - a for a, b in zip([0, *asked], asked, strict=False)][:3] == gaps
+
+
+def test_a_request_is_heard_at_the_next_look():
+    now, both, asked = [0.0], Several(99), [False]
+    vote = module.StopVote(both, lambda: asked[0], clock=lambda: now[0])
+    heard = []
+    for step in range(1, 30):
+        now[0] += 0.25
+        asked[0] = step >= 6
+        heard += [step] if vote.stop() else []
+    assert heard[0] == 9  # looks after steps 1, 5, 9, …
+
+
+def test_one_process_looks_after_every_step(processes):
+    answers = iter([False, True, False])
+    vote = module.StopVote(processes, lambda: next(answers))
+    assert [vote.stop() for _ in range(3)] == [False, True, False]
+
+
+def test_tf32_is_one_policy_for_products_and_convolutions():
+    for allowed in (True, False):
+        build_accelerator(TrainConfig(threads=1, tf32=allowed))
+        assert torch.backends.cuda.matmul.allow_tf32 == allowed
+        assert torch.backends.cudnn.allow_tf32 == allowed

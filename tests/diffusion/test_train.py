@@ -275,6 +275,24 @@ def test_micro_batches_add_up_to_the_batch(straight, tiny_world, tmp_path, reduc
         assert summed["loss"] == pytest.approx(whole["loss"], rel=1e-5)
 
 
+def test_channels_side_by_side_are_the_same_training(straight, tiny_world, tmp_path):
+    """Up to rounding, as above. Weights are saved in the usual order, and a stopped run goes on bit
+    for bit."""
+    config = replace(CONFIG, channels_last=True)
+    run = trainer(tiny_world, tmp_path / "run", config)
+    kernel = run.raw.unet.conv_in.weight
+    assert kernel.stride() == (27, 1, 9, 3) and kernel.grad.stride() == kernel.stride()
+    run.run()
+    for usual, own in zip(rows(straight), rows(tmp_path / "run"), strict=True):
+        assert own["loss"] == pytest.approx(usual["loss"], rel=1e-5)
+    calls = iter(range(1, 100))
+    stopped = dict(directory=tmp_path / "stopped", config=config)
+    with pytest.raises(Preempted):
+        trainer(tiny_world, **stopped, should_stop=lambda: next(calls) == 7).run()
+    trainer(tiny_world, **stopped).run()
+    same_run(tmp_path / "run", tmp_path / "stopped")
+
+
 def test_sums_of_micro_batches_have_a_fixed_order(tiny_world, tmp_path):
     """By hand: g = ((g_0 + g_1) + g_2) + g_3 of the four shares of the loss."""
     config = replace(CONFIG, micro_batch_size=2, reduction="in_order")
@@ -286,7 +304,8 @@ def test_sums_of_micro_batches_have_a_fixed_order(tiny_world, tmp_path):
         parts = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
         total = [t + g for t, g in zip(total, parts, strict=True)]
     for draw in run._own_draws():
-        run._add_gradient(draw)
+        run._add_gradient(draw, run.step)
+        run.gradients.collect()
     run.gradients.reduce()
     assert all(torch.equal(p.grad, t) for p, t in zip(parameters, total, strict=True))
 
@@ -498,7 +517,7 @@ def test_divergence_names_step_rate_and_last_good_snapshot(tiny_world, tmp_path)
     run._train_step()
     nan, one = torch.tensor(float("nan")), torch.tensor(1.0)
     none = ImageLosses(torch.empty(0), torch.empty(0).long(), torch.empty(0).long())
-    run.records.pending = [Step(7, 1e-3, nan, one, own_loss=nan, draw=0, images=none)]
+    run.records.pending = [Step(7, 1e-3, nan, one, own_loss=nan, draws=[], images=none)]
     message = r"loss is nan at step 7 \(learning rate 0.001\); the last good snapshot is step 0"
     with pytest.raises(Diverged, match=message):
         run.records.flush(run._check_finite)
@@ -532,10 +551,10 @@ def test_a_trained_encoder_drops_though_it_was_loaded_in_eval_mode(tiny_world, t
     assert run.raw.unet.training and encoder.training == (not frozen)
     assert not any(module.training for module in run.ema.modules())
     (draw,) = run._own_draws()
-    losses = [run._add_gradient(draw) for _ in range(2)]
+    losses = [run._add_gradient(draw, run.step) for _ in range(2)]
     assert torch.equal(*losses)  # what is dropped is a function of the step
     encoder.eval()
-    assert torch.equal(run._add_gradient(draw), losses[0]) == frozen
+    assert torch.equal(run._add_gradient(draw, run.step), losses[0]) == frozen
 
 
 def test_what_a_killed_writer_left_is_removed(tiny_world, tmp_path):

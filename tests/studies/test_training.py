@@ -283,6 +283,20 @@ def test_a_changed_environment_is_said_and_remembered(config, trained, tmp_path)
     assert read_json(run.path / "env.json")["before"] == [before]
 
 
+def test_a_run_goes_on_by_graph_where_there_is_one_and_remembers_what_it_used(
+    config, trained, tmp_path
+):
+    run = RunDir(shutil.copytree(trained.path, tmp_path / "tiny"))
+    before = read_json(run.path / "env.json")
+    assert (before["tf32"], before["channels_last"], before["cuda_graph"]) == (False, False, "off")
+    said: list[str] = []
+    more = replace(config, train=replace(TRAIN, max_steps=5, cuda_graph="auto"))
+    stages.train_stage(Experiment(more, run), said.append)
+    reason = "not used: the device is cpu, not cuda"
+    assert f"train: CUDA graph {reason}" in said
+    assert read_json(run.path / "env.json")["cuda_graph"] == reason
+
+
 def test_a_run_without_its_last_state_is_finished_only_if_it_said_so(config, trained, tmp_path):
     run = RunDir(shutil.copytree(trained.path, tmp_path / "tiny"))
     shutil.rmtree(last(run))

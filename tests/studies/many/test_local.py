@@ -32,6 +32,8 @@ SECONDS = 400  # that a study of four runs never takes
         (3, [], 2, [(1, None)] * 3),
         (None, ["0", "1"], 8, [(2, "0"), (2, "1"), (2, "0"), (2, "1")]),
         (1, ["5"], 8, [(8, "5")]),
+        (4, ["5"], 8, [(2, "5")] * 4),
+        (3, ["0", "1"], 6, [(2, "0"), (2, "1"), (2, "0")]),
     ],
 )
 def test_cores_and_gpus_are_divided(asked, gpus, cores, expected):
