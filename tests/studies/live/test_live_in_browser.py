@@ -11,7 +11,7 @@ from studies.live.server import live
 from studies.run.directory import RunDir
 from tests.analysis.test_report import NASTY
 from tests.harness.browser import Page, open_browser
-from tests.harness.commands import TINY, start
+from tests.harness.commands import TINY, finish, start
 
 pytestmark = pytest.mark.slow
 PATIENCE = 600  # seconds until the data are there: two cores may be busy
@@ -80,13 +80,15 @@ def test_a_real_run_grows_on_its_page(browser, tmp_path):
         *("--evaluate.snapshots", "linear:6", "--probe.steps", "40", "--probe.gate", "0.3"),
         *("--probe.certificate-images", "64", "--train.threads", "1"),
     )
-    assert process.stdout is not None
-    address = process.stdout.readline().split()[-1]
-    browser.open(address)
-    browser.await_value(f"/^(probe|train|evaluate|report)/.test({LINE})", 900)
-    browser.await_value("steps?.length > 0", 900)
-    first = browser.value("steps.length")
-    browser.await_value("steps.length === 7", 900)
-    assert first < 7
-    assert process.wait(timeout=900) == 0
-    browser.await_value(f'{LINE}.includes("the run has ended")')
+    try:
+        assert process.stdout is not None
+        browser.open(process.stdout.readline().split()[-1])
+        browser.await_value(f"/^(probe|train|evaluate|report)/.test({LINE})", PATIENCE)
+        browser.await_value("steps?.length > 0", PATIENCE)
+        first = browser.value("steps.length")
+        browser.await_value("steps.length === 7", PATIENCE)
+        assert first < 7
+        browser.await_value(f'{LINE}.includes("the run has ended")', PATIENCE)
+        assert finish(process)[0] == 0
+    finally:
+        process.kill()
