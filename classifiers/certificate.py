@@ -54,6 +54,16 @@ def certify(probe: Probe, batch: Batch, of: str = "renders") -> dict[str, Any]:
     return {"num_images": len(images), "concepts": concepts, "unsure": unsure}
 
 
+def accuracies(probe: Probe, batch: Batch) -> dict[str, float]:
+    """Clean accuracy per concept, as `certify` has it."""
+    images, targets = batch
+    seen = probe.read(images).probabilities
+    return {
+        name: _head_certificate(head, seen[name], targets[:, i])["accuracy"]
+        for i, (name, head) in enumerate(probe.concepts.items())
+    }
+
+
 def unsure_limit(count: int, rate: float) -> dict[str, Any]:
     """Limit of a probe as numbers: from how many images it knows when to be unsure, of what share
     of true ones it was to be, and of what share it will be: more, where they are too few."""
@@ -182,7 +192,7 @@ def save_probe(
 ) -> None:
     """Write probe.safetensors and certificate.json; `identity` says what it was trained on."""
     heads = {k: asdict(h) if isinstance(h, Coordinate) else h for k, h in probe.concepts.items()}
-    facts = {"width": width, "values": heads}
+    facts = {"width": width, "fold": probe.fold, "values": heads}
 
     def fill(path: Path) -> None:
         save_file(dict(probe.state_dict()), path / "probe.safetensors")
@@ -202,7 +212,7 @@ def load_probe(
     path = directory / "probe.safetensors"
     try:
         heads = {name: _head(facts) for name, facts in certificate["values"].items()}
-        probe = Probe(heads, certificate["width"])
+        probe = Probe(heads, certificate["width"], certificate.get("fold", 1))
         probe.load_state_dict(load_file(path))
     except (OSError, KeyError, SafetensorError, RuntimeError) as error:
         raise Mistake(

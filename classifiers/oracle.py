@@ -6,6 +6,7 @@ declared span is nearest. Knows nothing of the probe, of training images, nor of
 is. It presumes that an image *is* a scene of the world: the residual says how far that is wrong.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +27,7 @@ from ground.endings import Mistake
 UNSURE = -1
 DETECTED = 60.0  # explained / variance; the best fit to pure noise had 40 at most in 7 000 images
 CHUNK_PIXELS = 1 << 16  # of images read at a time: the bank's scores bound the memory
+CHUNKS_OF_GPU = 16  # of these at a time: there, starting an operation costs more than most of them
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,13 @@ class Readings:
 
 
 class Oracle:
-    """The readings of one world of shapes."""
+    """The readings of one world of shapes. device: where it computes; it reads from the CPU and
+    says what it sees there."""
 
-    def __init__(self, config: WorldConfig):
-        self.config, self.search, self.scenes = config, Search(config), Allowed(config)
+    def __init__(self, config: WorldConfig, device: torch.device | None = None):
+        self.config, self.device = config, device or torch.device("cpu")
+        with self._on_device():
+            self.search, self.scenes = Search(config), Allowed(config)
         self.space = ConceptSpace({name: c.values for name, c in config.concepts.items()})
 
     def read(self, images: Tensor, limit: float | None = None) -> Readings:
@@ -75,9 +80,15 @@ class Oracle:
         Raises Mistake for another type or shape.
         """
         check_images(images, self.config.image_size_px, (3,))
-        chunk = max(1, CHUNK_PIXELS // self.config.image_size_px**2)
-        parts = [self._read(part, limit) for part in images.split(chunk)]
-        return _joined(parts)
+        pixels = CHUNK_PIXELS * (1 if self.device.type == "cpu" else CHUNKS_OF_GPU)
+        chunk = max(1, pixels // self.config.image_size_px**2)
+        with self._on_device():
+            parts = [self._read(part.to(self.device), limit) for part in images.split(chunk)]
+            return _joined(parts)
+
+    def _on_device(self) -> AbstractContextManager:
+        """New tensors are made where it computes; on the CPU without asking, which costs time."""
+        return nullcontext() if self.device.type == "cpu" else self.device
 
     def limit(self, rate: float, seed: int, noise: float = 0.0, count: int = 2048) -> float:
         """The residual that a share `rate` of the world's renders exceeds: see `limit_at`."""
@@ -158,7 +169,7 @@ class Oracle:
             return numbers[name][:, 0]
         if not channels or len(concept.values) != 2:
             return None
-        first, second = torch.from_numpy(place(name, concept).mean)
+        first, second = torch.from_numpy(place(name, concept).mean).to(numbers[name].device)
         along = second - first
         return ((numbers[name] - first) @ along / along.square().sum()).clamp(0, 1)
 
@@ -173,11 +184,13 @@ def check_images(images: Tensor, size: int, channels: tuple[int, ...]) -> None:
 
 
 def _joined(parts: list[Readings]) -> Readings:
+    """Readings one after the other, on the CPU."""
+
     def join(name: str):
         items = [getattr(part, name) for part in parts]
         if isinstance(items[0], Tensor):
-            return torch.cat(items)
-        return {key: torch.cat([item[key] for item in items]) for key in items[0]}
+            return torch.cat(items).cpu()
+        return {key: torch.cat([item[key] for item in items]).cpu() for key in items[0]}
 
     names = ("indices", "numbers", "places", "residual", "signal", "allowed")
     return Readings(**{name: join(name) for name in names})

@@ -1,8 +1,9 @@
 """Multi-head probe: images → probabilities of every concept's values, or of its coordinates."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -12,8 +13,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int, Real, UInt8
 from torch import Tensor, nn
 
+from classifiers.augmentation import augment
 from classifiers.heads import Coordinate, Head
-from classifiers.probe_config import ProbeConfig
+from classifiers.probe_config import ProbeConfig, cycle_ends
 from classifiers.unsure import Familiarity
 from ground import streams
 from ground.endings import Mistake, Preempted, first_line
@@ -24,6 +26,7 @@ Batch = tuple[UInt8[Tensor, "n _ h w"], Real[Tensor, "n c"]]
 Others = tuple[UInt8[Tensor, "m _ h w"], Real[Tensor, "m c"]]  # of another size, beside a Batch
 STATE_EVERY = 50  # steps of training between two saves of what is needed to go on
 REDUCTION = 4  # of the side of an image, by the trunk
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -50,16 +53,19 @@ class Probe(nn.Module):
 
     concepts: {concept: its values, or its coordinate}, in the order of the targets. Heads of values
     read absolute position away by average pooling, so that where an object lies says nothing of
-    what it is; those of coordinates get the means of rows and of columns instead.
+    what it is; those of coordinates get the means of rows and of columns instead. fold: squares of
+    fold × fold pixels are read as one pixel of as many channels, which costs fold² times less and
+    loses nothing.
     """
 
-    def __init__(self, concepts: Mapping[str, Head], width: int):
+    def __init__(self, concepts: Mapping[str, Head], width: int, fold: int = 1):
         super().__init__()
+        self.fold = fold
         self.concepts = dict(concepts)
         self.coordinates = {n: h for n, h in concepts.items() if isinstance(h, Coordinate)}
         self.values = {n: tuple(h) for n, h in concepts.items() if not isinstance(h, Coordinate)}
         self.trunk = nn.Sequential(
-            *_block(3, width),
+            *_block(3 * fold**2, width),
             *_block(width, 2 * width),
             nn.MaxPool2d(2),
             *_block(2 * width, 4 * width),
@@ -83,7 +89,8 @@ class Probe(nn.Module):
 
     def features(self, images: Float[Tensor, "n _ h w"]) -> Float[Tensor, "n d"]:
         """Features that the heads read. images: float32 in [0, 1], in color or gray."""
-        maps = self.trunk(images.expand(-1, 3, -1, -1) * 2 - 1)
+        pixels = images.expand(-1, 3, -1, -1) * 2 - 1
+        maps = self.trunk(F.pixel_unshuffle(pixels, self.fold) if self.fold > 1 else pixels)
         parts = [maps.mean((2, 3)), maps.amax((2, 3))]
         if self.coordinates:
             parts += [maps.mean(2).flatten(1), maps.mean(3).flatten(1)]
@@ -104,7 +111,8 @@ class Probe(nn.Module):
     def read(self, images: UInt8[Tensor, "n _ h w"], batch_size: int = 512) -> ProbeReadings:
         """Read images: uint8 in [0, 255]."""
         self.eval()
-        chunks = [chunk.float() / 255 for chunk in images.split(batch_size)]
+        device = self.familiarity.limit.device
+        chunks = [chunk.to(device).float() / 255 for chunk in images.split(batch_size)]
         features = torch.cat([self.features(chunk) for chunk in chunks])
         probabilities = {name: x.softmax(1).cpu() for name, x in self.logits(features).items()}
         unsure = self.familiarity.is_unfamiliar(features[:, : self.pooled]).cpu()
@@ -114,7 +122,7 @@ class Probe(nn.Module):
     def _inputs(self, head: Head) -> int:
         """How many numbers a head reads."""
         if isinstance(head, Coordinate):
-            return self.pooled * (head.image_size_px // REDUCTION)
+            return self.pooled * (head.image_size_px // self.fold // REDUCTION)
         return self.pooled
 
 
@@ -125,27 +133,6 @@ def _key(concept: str) -> str:
 
 def _block(inputs: int, outputs: int) -> list[nn.Module]:
     return [nn.Conv2d(inputs, outputs, 3, padding=1), nn.GroupNorm(8, outputs), nn.ReLU()]
-
-
-def augment(
-    images: Float[Tensor, "n c h w"], config: ProbeConfig, step: int
-) -> Float[Tensor, "n c h w"]:
-    """Blur each image by a random share, then add noise of a random strength, then clip."""
-    index = torch.arange(len(images), device=images.device)
-    strength = streams.uniform(config.seed, "probe.strength", step, index, 2)
-    share = (strength[:, 0] * config.blur)[:, None, None, None]
-    images = images + share * (_blurred(images) - images)
-    noise = streams.normal(config.seed, "probe.noise", step, index, images[0].numel())
-    sigma = (strength[:, 1] * config.noise)[:, None, None, None]
-    return (images + sigma * noise.view_as(images)).clamp(0, 1)
-
-
-def _blurred(images: Tensor) -> Tensor:
-    """3×3 binomial blur, edges replicated."""
-    line = torch.tensor([0.25, 0.5, 0.25], device=images.device)
-    channels = images.shape[1]
-    kernel = torch.outer(line, line).expand(channels, 1, 3, 3)
-    return F.conv2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), kernel, groups=channels)
 
 
 @torch.no_grad()
@@ -189,46 +176,70 @@ def train_probe(
     *,
     state: Path | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    fold: int = 1,
+    is_enough: Callable[[Probe, int], bool] | None = None,
+    device: torch.device = CPU,
 ) -> Probe:
     """Train on batches `draw(step)` of labelled renders; half of each batch is left clean.
 
     state: file that keeps the training while it is at work; where it is there, training goes on
     from it and ends with the same bits. should_stop: asked after every step; Preempted then.
+    fold: see Probe. is_enough: asked at `cycle_ends` of the probe and its step whether to stop
+    there; None: one cycle of all steps. device: where it is trained; it is returned on the CPU.
     """
-    training = _ProbeTraining(concepts, config)
+    ends = (config.steps,) if is_enough is None else cycle_ends(config.steps)
+    training = _ProbeTraining(concepts, config, ends, fold, device)
     if state is not None and state.is_file():
         training.load(state)
-    while training.step < config.steps:
+    while training.goes_on(is_enough):
         progress(training.step, training.advance(draw))
-        stop, last = should_stop(), training.step == config.steps
+        stop, last = should_stop(), training.step in ends
         if state is not None and (stop or last or training.step % STATE_EVERY == 0):
             training.save(state)
         if stop:
             raise Preempted(f"stopped after {training.step} of {config.steps} steps of the probe")
-    return training.probe
+    return training.probe.cpu()
 
 
 class _ProbeTraining:
-    """A probe on its way; `step`: how many steps it has made."""
+    """A probe on its way; `step`: how many steps it has made. ends: steps at which the cycles of
+    its learning rate end."""
 
-    def __init__(self, concepts: Mapping[str, Head], config: ProbeConfig):
-        self.config, self.step = config, 0
+    def __init__(
+        self,
+        concepts: Mapping[str, Head],
+        config: ProbeConfig,
+        ends: Sequence[int],
+        fold: int,
+        device: torch.device,
+    ):
+        self.config, self.ends, self.device, self.step = config, ends, device, 0
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(streams.torch_seed(config.seed))
-            self.probe = Probe(concepts, config.width)
+            self.probe = Probe(concepts, config.width, fold).to(device)
         self.optimizer = torch.optim.AdamW(self.probe.parameters(), config.learning_rate)
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer, config.learning_rate, total_steps=config.steps
-        )
-        self.parts: dict[str, Any] = {
-            "probe": self.probe,
-            "optimizer": self.optimizer,
-            "schedule": self.schedule,
-        }
+        self.schedule = self._cycle()
+
+    def _cycle(self) -> torch.optim.lr_scheduler.OneCycleLR:
+        """The learning rate of the cycle that the next step lies in."""
+        cycles = [end - start for start, end in pairwise((0, *self.ends))]
+        place = sum(self.step >= end for end in self.ends[:-1])
+        rate = self.config.learning_rate
+        return torch.optim.lr_scheduler.OneCycleLR(self.optimizer, rate, total_steps=cycles[place])
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        return {"probe": self.probe, "optimizer": self.optimizer, "schedule": self.schedule}
+
+    def goes_on(self, is_enough: Callable[[Probe, int], bool] | None) -> bool:
+        """True until the last step, or the first end of a cycle at which the probe is enough."""
+        if self.step in self.ends[:-1] and is_enough is not None:
+            return not is_enough(self.probe, self.step)
+        return self.step < self.config.steps
 
     def advance(self, draw: Callable[[int], Batch]) -> float:
         """One step; returns its loss."""
-        images, targets = draw(self.step)
+        images, targets = (part.to(self.device) for part in draw(self.step))
         clean = images.float() / 255
         half = len(clean) // 2
         degraded = augment(clean[half:], self.config, self.step)
@@ -239,6 +250,8 @@ class _ProbeTraining:
         self.optimizer.step()
         self.schedule.step()
         self.step += 1
+        if self.step in self.ends[:-1]:
+            self.schedule = self._cycle()
         return loss.item()
 
     def save(self, path: Path) -> None:
@@ -249,10 +262,11 @@ class _ProbeTraining:
     def load(self, path: Path) -> None:
         """Raises Mistake for a file that is no state of this training."""
         try:
-            facts = torch.load(path, weights_only=True)
+            facts = torch.load(path, weights_only=True, map_location=self.device)
+            self.step = facts["step"]
+            self.schedule = self._cycle()
             for name, part in self.parts.items():
                 part.load_state_dict(facts[name])
-            self.step = facts["step"]
         except (RuntimeError, EOFError, KeyError, ValueError, UnpicklingError) as error:
             raise Mistake(
                 f"{path}: no state of this probe's training ({first_line(error)}); remove it, the "

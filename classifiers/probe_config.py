@@ -10,7 +10,9 @@ class ProbeConfig:
     """The measuring device: trained once per world, on renders of all combinations.
 
     A file of a small world, of renders of at most 16 px, 24 combinations and 4 values of a concept,
-    that gives no `steps` has 300, and without `width` 16, as the demo's.
+    that gives no `steps` has 300, and without `width` 16, as the demo's. Where shapes are drawn at
+    28 px or more, `steps` is the most: training stops at the first of `cycle_ends` at which fresh
+    renders show that it is enough.
 
     Attributes:
         seed: of weights, renders and augmentation.
@@ -39,6 +41,29 @@ class ProbeConfig:
 
     def __post_init__(self) -> None:
         check_probe(self)
+
+
+LEAST_PX = 14  # of a side, once it is folded
+CYCLES = 4
+
+
+def folding(image_size_px: int) -> int:
+    """Return into how many pixels a side each pixel that the probe reads is folded: the largest
+    power of two that divides the side and leaves LEAST_PX."""
+    fold = 1
+    while image_size_px % (2 * fold) == 0 and image_size_px // (2 * fold) >= LEAST_PX:
+        fold *= 2
+    return fold
+
+
+def cycle_ends(steps: int) -> tuple[int, ...]:
+    """Return the steps at which a training that may stop early is looked at.
+
+    At each, the learning rate has come down to 0. It starts again for a cycle of twice the length
+    (warm restarts, Loshchilov and Hutter 2017, arXiv:1608.03983); the last cycle ends at `steps`.
+    """
+    ends = (round(steps * (2**k - 1) / (2**CYCLES - 1)) for k in range(1, CYCLES + 1))
+    return tuple(dict.fromkeys(max(end, 1) for end in ends))
 
 
 def check_probe(config: ProbeConfig) -> None:

@@ -46,7 +46,7 @@ class Spans:
         floor = -torch.inf if factor.floor is None else factor.floor
         if name in config.concepts:
             placed = place(name, config.concepts[name])
-            return cls(torch.from_numpy(placed.mean), torch.from_numpy(placed.spread), floor)
+            return cls(torch.tensor(placed.mean), torch.tensor(placed.spread), floor)
         low, high = complete_nuisances(config)[name].range
         shape = 1, factor.channels
         return cls(torch.full(shape, (low + high) / 2), torch.full(shape, (high - low) / 2), floor)

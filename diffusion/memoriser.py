@@ -27,7 +27,7 @@ class Memoriser:
     network would put it out: x_0 = Σ_i w_i x_i, w = softmax_i(−‖x_t − √ᾱ_t x_i‖² / (2 (1 − ᾱ_t))).
 
     Args:
-        images: the training set.
+        images: the training set, on the device where it is to compute.
         values: of every image, the value of each concept, by number, or its coordinate.
         alphas_cumprod: ᾱ_t of the noise schedule, for every timestep, below 1.
         prediction: what `denoise` puts out.
@@ -53,8 +53,8 @@ class Memoriser:
         asked: Real[Tensor, "n k"],
     ) -> Float[Tensor, "n c h w"]:
         """Put out what `prediction` names. t: one timestep for all, or one each. asked: a
-        combination per row; see `candidates`."""
-        alpha, sigma = self._constants(t.expand(len(x_t)))
+        combination per row, on the CPU; see `candidates`."""
+        alpha, sigma = (x.to(x_t.device) for x in self._constants(t.expand(len(x_t))))
         x_0 = torch.empty_like(x_t, dtype=torch.float64)
         different, which = torch.unique(asked, dim=0, return_inverse=True)
         for number, combination in enumerate(different):

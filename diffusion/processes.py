@@ -2,6 +2,7 @@
 
 import os
 import re
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ T = TypeVar("T")
 LOST = re.compile(r"(?i)connection [a-z ]+|timed out[a-z ]*|remote process exited")
 PROMPTNESS = 1.0  # seconds after which a request to stop is heard by all, a step at the least
 MOST_STEPS = 20  # between two looks at such requests, however short a step is
+BEAT_SECONDS = 60.0  # between two signs of life, far below the time-outs of collectives: minutes
 SUPPORTED = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
 
 
@@ -143,13 +145,14 @@ class Processes:
 
     def each(self, action: Callable[[], T]) -> list[T]:
         """What `action` returns on every process, by rank; where it fails or is stopped on one, all
-        raise, the others what they have heard."""
+        raise, the others what they have heard. It may take as long as it likes on any of them."""
         result: Any = None
         error: BaseException | None = None
-        try:
-            result = action()
-        except (Preempted, Mistake, OSError) as caught:
-            error = caught
+        with self._in_touch():
+            try:
+                result = action()
+            except (Preempted, Mistake, OSError) as caught:
+                error = caught
         failure = error and (isinstance(error, Preempted), str(error))
         answers = self.gather((result, failure))
         if error is not None:
@@ -157,6 +160,33 @@ class Processes:
         for stopped, message in filter(None, (failure for _, failure in answers)):
             raise (Preempted if stopped else Heard)(message)
         return [result for result, _ in answers]
+
+    @contextmanager
+    def _in_touch(self) -> Iterator[None]:
+        """Meet the others every BEAT_SECONDS while this process works, then until all are done.
+
+        So nobody waits longer at a time, and who is gone is missed. An error that is not expected
+        ends the process, and leaves the thread that meets the others to its fate.
+        """
+        done, lost = threading.Event(), list[Mistake]()
+        thread = threading.Thread(target=self._meet, args=(done, lost), daemon=True)
+        if self.world_size > 1:
+            thread.start()
+        yield
+        done.set()
+        if self.world_size > 1:
+            thread.join()
+        for mistake in lost:
+            raise mistake
+
+    def _meet(self, done: threading.Event, lost: list[Mistake]) -> None:
+        at_work = True
+        try:
+            while at_work:
+                done.wait(BEAT_SECONDS)
+                at_work = self.any(not done.is_set())
+        except Mistake as mistake:
+            lost.append(mistake)
 
     def share(self, tensors: Iterable[Tensor]) -> None:
         """Overwrite the tensors of every process with those of the first."""

@@ -7,6 +7,9 @@ Layout, below a run directory:
     snapshots/frozen/          parts that are not trained, once; snapshots hold hard links to them
     state/step_00002000/       raw.safetensors ema.safetensors optimizer.safetensors progress.json
                                manifest.json
+    .snapshots.hashes.json     hashes that need not be made again; .state.hashes.json too
+
+Averages that equal the raw weights to the bit are hard links to their files.
 """
 
 import os
@@ -33,6 +36,7 @@ from ground.files import (
     write_directory,
     write_json,
 )
+from ground.kept_hashes import KeptHashes
 
 STEP = re.compile(r"step_(\d{8})$")
 THINNED = "thinned.json"
@@ -55,7 +59,13 @@ def steps_in(parent: Path) -> list[int]:
 
 
 def complete_steps(parent: Path) -> list[int]:
-    return [s for s in steps_in(parent) if step_damage(step_directory(parent, s)) is None]
+    """Steps whose directory is whole; files that have not changed since they were last looked at
+    are not read again."""
+    kept = KeptHashes(parent)
+    steps = steps_in(parent)
+    whole = [s for s in steps if step_damage(step_directory(parent, s), kept.of) is None]
+    kept.save()
+    return whole
 
 
 def thinned_steps(parent: Path) -> list[int]:
@@ -87,10 +97,10 @@ def find_snapshot(parent: Path, step: int | None) -> Path:
     raise Mistake(f"step: {what} in {parent}; use another step")
 
 
-def step_damage(directory: Path) -> str | None:
+def step_damage(directory: Path, hash_of: Callable[[Path], str] | None = None) -> str | None:
     """What is wrong with the snapshot or state in a `step_directory`, on one line; None if it is
-    whole and of the step that its name says."""
-    wrong = damage(directory)
+    whole and of the step that its name says. hash_of: see `damage`."""
+    wrong = damage(directory, hash_of)
     if wrong:
         return wrong
     step = read_json(directory / MANIFEST).get("step")
@@ -128,11 +138,26 @@ def save_snapshot(
                     part.save_pretrained(directory / name)
             for name, part in averages.items():
                 part.save_pretrained(directory / name, variant="ema")
+                if _equal(part, parts[name]):
+                    _link_averages(directory / name)
         for name, source in stored.items():
             _link_files(source, directory / name)
 
     write_directory(path, fill, step=step)
     return path
+
+
+def _equal(one: nn.Module, other: nn.Module) -> bool:
+    """True if two networks of the same kind hold the same numbers, to the bit."""
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return all(torch.equal(first, second) for first, second in pairs)
+
+
+def _link_averages(directory: Path) -> None:
+    """Replace the averaged weights of a part by hard links to the raw ones, which equal them."""
+    for average in directory.glob("*.ema.safetensors"):
+        average.unlink()
+        os.link(average.with_name(average.name.replace(".ema.", ".")), average)
 
 
 def _save_frozen(parent: Path, name: str, part: Any, step: int) -> Path:
@@ -213,7 +238,10 @@ def save_state(
     def fill(directory: Path) -> None:
         with _bare_errors_named(path):
             save_file(_tensors(raw, names), directory / "raw.safetensors")
-            save_file(_tensors(ema, names), directory / "ema.safetensors")
+            if _equal(raw, ema):
+                os.link(directory / "raw.safetensors", directory / "ema.safetensors")
+            else:
+                save_file(_tensors(ema, names), directory / "ema.safetensors")
             save_file(_optimizer_tensors(raw, optimizer), directory / "optimizer.safetensors")
         write_json(directory / "progress.json", {**progress, "step": step})
 

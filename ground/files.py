@@ -129,8 +129,11 @@ def is_complete(directory: Path) -> bool:
     return damage(directory) is None
 
 
-def damage(directory: Path) -> str | None:
-    """The first thing wrong with a directory that has a manifest, on one line; None if whole."""
+def damage(directory: Path, hash_of: Callable[[Path], str] | None = None) -> str | None:
+    """The first thing wrong with a directory that has a manifest, on one line; None if whole.
+
+    hash_of: gives the SHA-256 of a file; None: `hash_file`, which reads it.
+    """
     if not (directory / MANIFEST).is_file():
         return f"{MANIFEST} is missing"
     try:
@@ -139,10 +142,12 @@ def damage(directory: Path) -> str | None:
         return f"{MANIFEST} is not readable"
     files = {str(file.relative_to(directory)): file for file in _files(directory)}
     del files[MANIFEST]
-    return _first_difference(expected, files)
+    return _first_difference(expected, files, hash_of or hash_file)
 
 
-def _first_difference(expected: Mapping[str, str], files: Mapping[str, Path]) -> str | None:
+def _first_difference(
+    expected: Mapping[str, str], files: Mapping[str, Path], hash_of: Callable[[Path], str]
+) -> str | None:
     """What first sets files apart from the hashes that they should have, in order of names."""
     for name in sorted({*expected, *files}):
         if name not in files:
@@ -150,7 +155,7 @@ def _first_difference(expected: Mapping[str, str], files: Mapping[str, Path]) ->
         if name not in expected:
             return f"{name} is not in the manifest"
         try:
-            if hash_file(files[name]) != expected[name]:
+            if hash_of(files[name]) != expected[name]:
                 return f"{name} has changed"
         except OSError as error:
             return f"{name} is not readable ({error.strerror})"

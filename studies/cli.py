@@ -22,6 +22,7 @@ from data_gen.concepts import Concept
 from data_gen.world import WorldConfig
 from ground.endings import DamageWarning, Heard, Mistake, Preempted
 from ground.reading import read_as
+from ground.waiting import wait_briefly
 from studies.experiment.config import Config, EvaluateConfig, read_config, to_dict
 from studies.run.directory import RunDir
 from studies.run.null_condition import check_null
@@ -178,6 +179,7 @@ def start(main: Callable[[], None], resumes: bool = True) -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):  # a terminal or log may have no − or →
             stream.reconfigure(errors="backslashreplace")
     quieten_libraries()
+    wait_briefly()
     warnings.showwarning = _show_warnings_of_ours(warnings.showwarning)
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, _terminate)

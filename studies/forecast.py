@@ -6,24 +6,31 @@ from dataclasses import dataclass
 from torch import nn
 
 from diffusion.snapshots import complete_steps, thinned_steps
+from diffusion.train_config import TrainConfig
 from ground.endings import Mistake
 from studies.experiment.config import scored_steps, snapshot_steps
 from studies.run.opened import Experiment
 from studies.run.plans import count_images, make_plans, shown_plans
 
 SMALL_FILES = 100_000  # bytes of configs, tokenizer and manifest in a snapshot; measured: 40 kB
-COPIES_IN_SNAPSHOT, COPIES_IN_STATE, STATES = 2, 4, 3  # two states are kept while one is written
+MOMENTS, STATES = 2, 3  # two states are kept while one is written
 
 
-def snapshot_bytes(parameters: int) -> int:
-    """Return the bytes of a snapshot: raw and averaged weights in float32."""
-    return COPIES_IN_SNAPSHOT * 4 * parameters + SMALL_FILES
+def copies(train: TrainConfig) -> int:
+    """Return how many copies of the weights are written: raw, and averaged unless that is the
+    same."""
+    return 2 if train.ema_decay else 1
 
 
-def state_bytes(parameters: int) -> int:
-    """Return the bytes of states, the one being written too: raw and averaged weights, both moments
-    of the optimizer."""
-    return STATES * (COPIES_IN_STATE * 4 * parameters + SMALL_FILES)
+def snapshot_bytes(train: TrainConfig, parameters: int) -> int:
+    """Return the bytes of a snapshot: the copies of the weights in float32."""
+    return copies(train) * 4 * parameters + SMALL_FILES
+
+
+def state_bytes(train: TrainConfig, parameters: int) -> int:
+    """Return the bytes of states, the one being written too: the copies of the weights, both
+    moments of the optimizer."""
+    return STATES * ((copies(train) + MOMENTS) * 4 * parameters + SMALL_FILES)
 
 
 def sample_bytes(experiment: Experiment) -> int:
@@ -54,8 +61,10 @@ class Weights:
 
 def run_bytes(experiment: Experiment, weights: Weights) -> int:
     """Return the bytes of the whole run, nothing thinned."""
-    snapshots = len(snapshot_steps(experiment.config)) * snapshot_bytes(weights.trained)
-    return snapshots + 4 * weights.frozen + state_bytes(weights.trained) + sample_bytes(experiment)
+    config, trained = experiment.config, weights.trained
+    snapshots = len(snapshot_steps(config)) * snapshot_bytes(config.train, trained)
+    states = state_bytes(config.train, trained)
+    return snapshots + 4 * weights.frozen + states + sample_bytes(experiment)
 
 
 def kept_bytes(experiment: Experiment, weights: Weights) -> int:
@@ -66,18 +75,19 @@ def kept_bytes(experiment: Experiment, weights: Weights) -> int:
     kept = {"all": len(steps), "scored": len(scored), "last": 1, "none": 0}[config.evaluate.keep]
     if kept == 0:
         return sample_bytes(experiment)
-    states = state_bytes(weights.trained) * (STATES - 1) // STATES
-    frozen = 4 * weights.frozen
-    return kept * snapshot_bytes(weights.trained) + frozen + states + sample_bytes(experiment)
+    states = state_bytes(config.train, weights.trained) * (STATES - 1) // STATES
+    snapshots = kept * snapshot_bytes(config.train, weights.trained)
+    return snapshots + 4 * weights.frozen + states + sample_bytes(experiment)
 
 
 def check_disk(experiment: Experiment, weights: Weights) -> None:
     """Raise NoRoom if what is still to be written does not fit on the disk."""
-    run = experiment.run
+    run, train = experiment.run, experiment.config.train
     snapshots = len({*complete_steps(run.snapshots), *thinned_steps(run.snapshots)})
     states = min(STATES - 1, len(complete_steps(run.states)))
-    written = snapshots * snapshot_bytes(weights.trained) + 4 * weights.frozen * (snapshots > 0)
-    written += states * state_bytes(weights.trained) // STATES
+    written = snapshots * snapshot_bytes(train, weights.trained)
+    written += 4 * weights.frozen * (snapshots > 0)
+    written += states * state_bytes(train, weights.trained) // STATES
     needed = run_bytes(experiment, weights) - written
     free = shutil.disk_usage(run.path).free
     if needed > free:

@@ -97,7 +97,7 @@ def probe_stage(experiment: Experiment, say: Say, deadline: float | None = None)
     """Make the probe on the first process, unless it is there; the others wait for it."""
     experiment = experiment.with_contents()
     processes = _scoring_processes(experiment.config)
-    new = processes.once(lambda: ensure_probe(experiment, say, deadline))
+    new = processes.once(lambda: ensure_probe(experiment, say, deadline, processes.device))
     say(f"probe: {'trained' if new else 'found'}; {_probe_line(experiment)}")
     for line in probe_warnings(experiment.certificate):
         say(line)

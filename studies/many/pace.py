@@ -18,6 +18,7 @@ from diffusion.train import Trainer
 from studies.experiment.config import Config
 from studies.run.directory import RunDir
 from studies.run.opened import Experiment
+from studies.scoring.probing import probe_fold
 from studies.worlds.shapes.oracle import LIMIT_OF
 
 STEPS, UNTIMED = 6, 2  # pieces that are measured: the first ones warm up
@@ -112,7 +113,7 @@ def probe_step_seconds(experiment: Experiment) -> float:
     def progress(step: int, loss: float) -> None:
         _clock(seen)
 
-    train_probe(images.heads, config, draw, progress)
+    train_probe(images.heads, config, draw, progress, fold=probe_fold(experiment.world))
     return _mean_gap(seen)
 
 

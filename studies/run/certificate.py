@@ -7,6 +7,7 @@ from ground.files import damage, read_json
 from studies.run.directory import RunDir
 
 PROBE_VERSION = 3  # raise it when network, training, renderer, limit or certificate change
+EARLY_VERSION = 4  # the same, of probes that read folded images and stop once they read enough
 
 
 def read_certificate(run: RunDir) -> dict[str, Any]:
@@ -19,7 +20,7 @@ def read_certificate(run: RunDir) -> dict[str, Any]:
             f"the run was copied, copy the folder of runs with its .shared/ too"
         )
     certificate = read_json(run.probe / "certificate.json")
-    if certificate["identity"].get("version") != PROBE_VERSION:
+    if certificate["identity"].get("version") not in (PROBE_VERSION, EARLY_VERSION):
         raise Mistake(
             f"{run.probe}: was made by another version of this program; scripts/run.py on this "
             f"config makes it anew, and reads the samples again"

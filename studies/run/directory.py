@@ -18,10 +18,12 @@ from ground.files import read_json, write_json, write_text
 from ground.locks import is_locked, locked
 from ground.reading import read_as, read_yaml
 from ground.unchanged import read_once
+from ground.waiting import said_in_environment
 from studies.experiment.config import Config, to_yaml
 from studies.experiment.identity import differences, identity
 
 RESERVED_BYTES = 1 << 16  # given up to say in status.json that the disk is full
+OF_NO_NUMBER = ("commit", "waiting")  # facts of an environment that change no bit
 PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "numpy", "pandas", "torchmetrics")
 
 
@@ -196,24 +198,25 @@ class RunDir:
     def write_environment(self, facts: dict[str, Any]) -> list[str]:
         """Write env.json: what the numbers are made with from now on, and, as `before`, until now.
 
-        Returns what has changed, a line each; the commit apart, which says nothing of numbers.
+        Returns what has changed, a line each, but for what changes no number.
         """
         path = self.path / "env.json"
         now = {**environment(), **facts}
         then = read_json(path) if path.is_file() else now
         before = then.pop("before", [])
-        changed = [line for line in differences(then, now) if not line.startswith("commit")]
+        changed = [line for line in differences(then, now) if not line.startswith(OF_NO_NUMBER)]
         write_json(path, {**now, "before": [*before, then] if changed else before})
         return changed
 
 
 def environment() -> dict[str, Any]:
-    """Return versions, commit and machine."""
+    """Return versions, commit and machine, and how threads wait for each other."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),
         "commit": _commit(),
+        "waiting": said_in_environment(),
         "packages": {name: _version(name) for name in PACKAGES},
     }
 

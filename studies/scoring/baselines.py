@@ -7,6 +7,7 @@ combinations read better than its, the model composes.
 
 from collections.abc import Callable
 
+import torch
 from diffusers import DDPMScheduler
 from jaxtyping import UInt8
 from torch import Tensor
@@ -25,9 +26,9 @@ from studies.scoring.noise import image_index, paired_noise
 Draw = Callable[[range, Callable[[], None]], Tensor]
 
 
-def memorised(experiment: Experiment, plan: Plan) -> Draw:
-    """Return what draws the memoriser's images of `memoriser_plan`, from the same noise as the
-    model and on its noise schedule."""
+def memorised(experiment: Experiment, plan: Plan, device: torch.device) -> Draw:
+    """Return what draws the memoriser's images of `memoriser_plan` on a device, from the same noise
+    as the model and on its noise schedule."""
     directory = find_snapshot(experiment.run.snapshots, plan.step if plan.step >= 0 else None)
     schedule = DDPMScheduler.from_pretrained(directory, subfolder="scheduler")
     exam, data = experiment.exam, experiment.training
@@ -35,7 +36,7 @@ def memorised(experiment: Experiment, plan: Plan) -> Draw:
     wanted = exam.asked(count)
     made_by = f"memoriser: sampler {plan.sampler} with {plan.num_inference_steps} steps"
     memoriser = Memoriser(
-        data.images,
+        data.images.to(device),
         data.values,
         schedule.alphas_cumprod,
         schedule.config.prediction_type,
@@ -49,7 +50,7 @@ def memorised(experiment: Experiment, plan: Plan) -> Draw:
             return sample(lambda x_t, t: memoriser.denoise(x_t, t, asked), sampler, x_T, check)
 
         asked = wanted[images.start : images.stop]
-        noise = paired_noise(plan.eval_seed, images, count, shape)
+        noise = paired_noise(plan.eval_seed, images, count, shape).to(device)
         return to_pixels(in_tiles(draw, noise, asked, image_index(images, count)), made_by)
 
     return draw_images

@@ -51,7 +51,8 @@ class Evaluator:
 
     def __init__(self, experiment: Experiment, processes: Processes):
         self.experiment, self.run, self.processes = experiment, experiment.run, processes
-        self.exam, self.images, self.probe = experiment.exam, experiment.images, experiment.probe
+        self.exam, self.images = experiment.exam, experiment.images
+        self.probe = experiment.probe.to(processes.device)
         self.identity = hash_json(identity(experiment.config))
         self.measurements = {m.name: m for m in measurements_of(experiment)}
         self.jobs = make_jobs(experiment)
@@ -115,7 +116,7 @@ class Evaluator:
         return self._loaded[1:]
 
     def _memoriser(self, plan: Plan) -> Draw:
-        return memorised(self.experiment, plan)
+        return memorised(self.experiment, plan, self.processes.device)
 
     def _generator(self, plan: Plan) -> Draw:
         """Return what draws with the weights of a snapshot, as the plan's intervention says."""

@@ -20,12 +20,15 @@ class ProbeImages:
         fitted: from which it learns what images look like; every combination is there.
         limit: from which it learns when to be unsure.
         certificate: with which it is certified.
+        check: more of them, to see whether it has learned enough, in no other part either; None:
+            there are no more.
     """
 
     draw: Callable[[int], Batch]
     fitted: Batch
     limit: Batch
     certificate: Batch
+    check: Callable[[], Batch] | None = None
 
 
 def rendered_parts(
@@ -35,8 +38,15 @@ def rendered_parts(
 
     batch: (seed, purpose, start, count) → labelled renders.
     """
-    size, parts = config.batch_size, ("fit", "limit", "certificate")
+
+    def part(name: str) -> Batch:
+        return batch(config.seed, f"probe.{name}", 0, config.certificate_images)
+
+    size = config.batch_size
     return ProbeImages(
-        lambda step: batch(config.seed, "probe.train", step * size, size),
-        *(batch(config.seed, f"probe.{part}", 0, config.certificate_images) for part in parts),
+        draw=lambda step: batch(config.seed, "probe.train", step * size, size),
+        fitted=part("fit"),
+        limit=part("limit"),
+        certificate=part("certificate"),
+        check=lambda: part("check"),
     )

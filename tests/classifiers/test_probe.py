@@ -7,6 +7,7 @@ import torch
 from scipy.stats import binom
 
 import classifiers.probe as probe_module
+from classifiers.augmentation import augment
 from classifiers.certificate import (
     ProbeRefused,
     certify,
@@ -19,9 +20,10 @@ from classifiers.certificate import (
     save_probe,
 )
 from classifiers.oracle import Oracle
-from classifiers.probe import Probe, augment, calibrate, train_probe
-from classifiers.probe_config import ProbeConfig
+from classifiers.probe import Probe, calibrate, train_probe
+from classifiers.probe_config import ProbeConfig, cycle_ends, folding
 from ground.endings import Mistake, Preempted
+from ground.files import read_json
 from studies.worlds.shapes.images import labelled_batch
 
 CONFIG = ProbeConfig(steps=60, batch_size=64, width=8, learning_rate=0.01)
@@ -59,6 +61,70 @@ def test_a_stopped_training_goes_on_to_the_same_bits(tiny_world, tmp_path):
     steps.clear()
     train(state=state)  # killed while it was certified
     assert steps == []
+
+
+def test_cycles_of_twice_the_length_end_at_the_last_step():
+    assert cycle_ends(600) == (40, 120, 280, 600)
+    assert cycle_ends(4) == (1, 2, 4) and cycle_ends(2) == (1, 2)
+
+
+def test_a_training_that_may_stop_early_does_so_at_the_end_of_a_cycle(tiny_world, tmp_path):
+    """Stopped on request on the way, it goes on to the same bits and is asked the same."""
+    heads, state = dict(tiny_world.space.items()), tmp_path / "state"
+    config, steps, asked = replace(CONFIG, steps=15, batch_size=8), [], []
+
+    def train(**how) -> Probe:
+        def draw(step):
+            steps.append(step)
+            return labelled_batch(tiny_world, 0, "train", step * 8, 8)
+
+        def is_enough(probe, step):
+            asked.append((step, float(next(probe.parameters()).sum())))
+            return step == 7
+
+        return train_probe(heads, config, draw, is_enough=is_enough, **how)
+
+    expected = train().state_dict()
+    assert steps == [*range(7)] and [step for step, _ in asked] == [1, 3, 7]
+    known = asked.copy()
+    asked.clear()
+    for last in (2, 4):  # at the end of a cycle, and within one
+        with pytest.raises(Preempted):
+            train(state=state, should_stop=lambda last=last: steps[-1] == last)
+    went_on = train(state=state).state_dict()
+    assert steps == [*range(7), *range(7)] and asked == [known[0], known[1], known[2]]
+    assert all(torch.equal(went_on[name], expected[name]) for name in expected)
+
+
+def test_large_images_are_folded_and_nothing_of_them_is_lost(tiny_world, certificate, tmp_path):
+    assert [folding(size) for size in (16, 24, 27, 28, 32, 33, 56, 64)] == [1, 1, 1, 2, 2, 1, 4, 4]
+    heads = dict(tiny_world.space.items())
+    config = replace(CONFIG, steps=2)
+    whole, folded = (
+        train_probe(heads, config, lambda step: labelled_batch(tiny_world, 0, "a", 0, 8), fold=fold)
+        for fold in (1, 2)
+    )
+    inputs = [probe.trunk[0].weight.shape[1] for probe in (whole, folded)]
+    assert inputs == [3, 12]
+    images = labelled_batch(tiny_world, 0, "test", 0, 9)[0]
+    changed = images.clone()
+    changed[:, :, 5, 6] += 60
+    seen = [folded.read(those).probabilities["color"] for those in (images, changed)]
+    assert not torch.equal(*seen)
+    save_probe(tmp_path / "probe", folded, CONFIG.width, certificate, {"world": 1})
+    again, stored = load_probe(tmp_path / "probe")
+    assert stored["fold"] == 2 and torch.equal(again.read(images).probabilities["color"], seen[0])
+
+
+def test_a_probe_of_an_older_version_is_read_as_it_was_trained(trained, tiny_world, tmp_path):
+    save_probe(tmp_path / "probe", trained, CONFIG.width, {}, {})
+    certificate = read_json(tmp_path / "probe" / "certificate.json")
+    assert certificate.pop("fold") == 1
+    images = labelled_batch(tiny_world, 0, "test", 0, 9)[0]
+    older = load_probe(tmp_path / "probe", certificate)[0]
+    assert torch.equal(
+        older.read(images).probabilities["shape"], trained.read(images).probabilities["shape"]
+    )
 
 
 def test_a_kill_loses_few_steps_of_the_training(tiny_world, tmp_path, monkeypatch):

@@ -1,5 +1,10 @@
 """What the launcher may not decide, and what processes check of each other."""
 
+import os
+import socket
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -7,6 +12,28 @@ import diffusion.processes as module
 from diffusion.processes import Processes, build_accelerator, partners
 from diffusion.train_config import TrainConfig, count_parts
 from ground.endings import Mistake, Preempted
+
+WORK = """
+import time
+from datetime import timedelta
+import torch.distributed as dist
+dist.init_process_group("gloo", timeout=timedelta(seconds=4))  # in place of half an hour
+import diffusion.processes as module
+from diffusion.train_config import TrainConfig
+from ground.endings import Mistake
+processes = module.Processes(module.build_accelerator(TrainConfig(threads=1)))
+def work():
+    time.sleep(10)
+    return "made"
+module.BEAT_SECONDS = 1.0
+print(processes.once(work))
+print(processes.each(lambda: time.sleep(6 * processes.rank) or processes.rank))
+module.BEAT_SECONDS = 1000.0
+try:
+    print(processes.once(work), flush=True)
+except Mistake as mistake:
+    print(str(mistake)[:34], flush=True)
+"""
 
 
 @pytest.fixture
@@ -73,6 +100,26 @@ def test_a_process_that_is_gone_is_said_in_one_line():
             raise RuntimeError("[pair.cc:553] Connection closed by peer [127.0.0.1]:1\nmore")
     with pytest.raises(RuntimeError, match="CUDA error"), partners():
         raise RuntimeError("CUDA error")
+
+
+def test_nobody_times_out_on_work_that_goes_on():
+    """It takes longer than a collective may. Without signs of life the processes part."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    world = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-c", WORK],
+            env={**os.environ, **world, "RANK": rank, "LOCAL_RANK": rank},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for rank in ("0", "1")
+    ]
+    for process in ranks:
+        said = process.communicate(timeout=500)[0].splitlines()
+        assert said == ["made", "[0, 1]", "another process of this run is gon"]
 
 
 @pytest.mark.parametrize(

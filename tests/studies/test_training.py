@@ -96,7 +96,7 @@ def test_a_run_that_does_not_fit_the_disk_is_not_started(config, tmp_path, monke
 def test_the_forecast_is_near_what_is_written(config, trained):
     parameters = sum(t.numel() for t in load_file(last(trained) / "raw.safetensors").values())
     sizes = [f.stat().st_size for f in trained.path.rglob("*") if f.is_file()]
-    room_for_a_third_state = forecast.state_bytes(parameters) / 3
+    room_for_a_third_state = forecast.state_bytes(TRAIN, parameters) / 3
     expected = (
         forecast.run_bytes(opened(config), forecast.Weights(parameters)) - room_for_a_third_state
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import cached_property
 
 import pandas as pd
+import torch
 
 from classifiers.oracle import Oracle
 from classifiers.oracle_scores import score_by_oracle
@@ -24,8 +25,10 @@ class OracleReadings(Measurement):
 
     @cached_property
     def oracle(self) -> tuple[Oracle, float]:
-        """Return the oracle, with the residual above which it is unsure."""
-        oracle = Oracle(self.experiment.world.terms.config)
+        """Return the oracle, on the GPU if there is one, with the residual above which it is
+        unsure."""
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        oracle = Oracle(self.experiment.world.terms.config, device)
         return oracle, shared_limit(self.experiment, oracle)
 
     @property

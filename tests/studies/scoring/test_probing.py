@@ -4,20 +4,26 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 import torch
 
 import studies.run.sharing as module
+import studies.scoring.probe_training as training
 from classifiers.certificate import load_probe
 from classifiers.probe_config import ProbeConfig
+from data_gen.captions import CaptionConfig
+from data_gen.world import World
 from ground.endings import Mistake, Preempted
+from ground.files import hash_json, write_directory, write_json
 from ground.locks import locked
 from studies.experiment.config import Config
+from studies.run.certificate import read_certificate
 from studies.run.directory import RunDir
 from studies.run.opened import Experiment
 from studies.scoring.probe_training import Lines
-from studies.scoring.probing import ensure_probe, probe_directory
+from studies.scoring.probing import ensure_probe, probe_directory, probe_identity, straight_identity
 from studies.worlds.probe_images import ProbeImages
 from studies.worlds.shapes.images import labelled_batch
 
@@ -71,6 +77,64 @@ def test_a_whole_probe_is_found_without_a_lock(source, tmp_path, monkeypatch):
     monkeypatch.setattr(RunDir, "locked", refuse)
     assert not ensure_probe(source.at(first))
     assert {*tmp_path.rglob("*")} - files == {second.path, second.probe, second.path / LOCK}
+
+
+@pytest.fixture
+def large(tiny_config) -> Source:
+    """What a world of 32 px offers its probe: also renders to see whether it has learned enough."""
+    source = Source(World(replace(tiny_config, image_size_px=32), CaptionConfig()))
+    parts = source.probe_images(CONFIG)
+    checked = replace(parts, check=lambda: labelled_batch(source.world, 0, "check", 0, 64))
+    source.probe_images = lambda config: checked
+    return source
+
+
+def test_a_probe_of_large_renders_stops_once_it_reads_enough(large, tmp_path, monkeypatch):
+    run, said = RunDir(tmp_path / "run"), []
+    shares = iter((0.5, 1.0))
+    monkeypatch.setattr(training, "accuracies", lambda *_: {"size": next(shares), "color": 1.0})
+    assert ensure_probe(large.at(run), said.append)
+    assert large.drawn == [0, 1]
+    assert said == [
+        "probe: training it, at most 4 steps of 8 images",
+        "probe: step 1 reads size in 0.5000 of renders; enough is 0.75",
+        "probe: step 2 reads size in 1.0000 of renders; enough",
+        "probe: certifying it",
+    ]
+    probe, certificate = load_probe(run.probe)
+    assert certificate["steps"] == 2 and certificate["identity"]["version"] == 4
+    assert probe.fold == 2 and certificate["identity"]["probe"]["gate"] == 0.0
+    assert read_certificate(run) == certificate
+
+
+def test_a_probe_that_never_reads_enough_trains_to_its_last_step(large, tmp_path, monkeypatch):
+    run = RunDir(tmp_path / "run")
+    monkeypatch.setattr(training, "accuracies", lambda *_: {"size": 0.0})
+    assert ensure_probe(large.at(run))
+    assert large.drawn == [0, 1, 2, 3] and read_certificate(run)["steps"] == 4
+
+
+def test_a_probe_of_an_older_version_goes_on_being_used(large, tmp_path):
+    run = RunDir(tmp_path / "run")
+    experiment = large.at(run)
+    own = probe_directory(experiment)
+    identity = straight_identity(experiment.world, CONFIG)
+    older = run.shared / f"probe-{hash_json(identity)[:12]}"
+    facts = {"concepts": {}, "identity": identity}
+    write_directory(older, lambda path: write_json(path / "certificate.json", facts))
+    assert own != older == probe_directory(experiment)
+    assert not ensure_probe(experiment) and run.probe.resolve() == older.resolve()
+    assert read_certificate(run)["identity"]["version"] == 3
+    (older / "certificate.json").write_text("{}")
+    assert probe_directory(experiment) == own
+
+
+def test_probes_of_small_renders_are_those_that_they_were(source, tmp_path):
+    """To the bit, whatever their gate: what was read with them can be read with them again."""
+    experiment = source.at(RunDir(tmp_path / "run"))
+    identity = probe_identity(experiment.world, CONFIG)
+    assert identity == straight_identity(experiment.world, CONFIG) and identity["version"] == 3
+    assert "gate" not in identity["probe"]
 
 
 def test_a_run_behind_a_link_finds_its_probe(source, tmp_path, monkeypatch):
