@@ -50,13 +50,18 @@ def image_rows(
     curves: Mapping[str, Curve],
     images: int,
     intervention: str = PLAIN,
+    factorial: bool = False,
 ) -> pd.DataFrame:
     """Rows of `scores` of one combination at all scored steps. Image k has the same luck at all of
-    them: shares are as planted, and no curve wiggles."""
+    them: shares are as planted, and no curve wiggles.
+
+    factorial: every luck with one concept meets every luck with the others, so that joint accuracy
+    is the product; the number of images is a power.
+    """
     steps, values = np.array(scored_steps(planned.config)), words_of(planned)
     tables = []
     for number, (concept, asked) in enumerate(zip(values, combination, strict=True)):
-        luck = (np.random.default_rng(number).permutation(images) + 0.5) / images
+        luck = _digits(number, images, len(values)) if factorial else _shuffled(number, images)
         right = luck < curves[concept](steps)[:, None]
         other = next(word for word in values[concept] if word != asked)
         step, sample = (place.ravel() for place in np.indices(right.shape))
@@ -75,6 +80,15 @@ def image_rows(
         intervention=intervention,
         run=planned.name,
     )
+
+
+def _shuffled(number: int, images: int) -> np.ndarray:
+    return (np.random.default_rng(number).permutation(images) + 0.5) / images
+
+
+def _digits(number: int, images: int, concepts: int) -> np.ndarray:
+    side = round(images ** (1 / concepts))
+    return (np.arange(images) // side**number % side + 0.5) / side
 
 
 def denoiser_rows(

@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
-from analysis.measures.cross_fitted import cross_fitted_swing, largest_falls
+from analysis.measures.cross_fitted import (
+    cross_fitted_rise,
+    cross_fitted_swing,
+    largest_falls,
+)
 from analysis.measures.intervals import clopper_pearson
 
 TIMES, IMAGES = 18, 64
@@ -92,3 +96,13 @@ def test_unknown_values_are_passed_over():
 def test_too_little_is_refused(shape):
     with pytest.raises(ValueError, match=f"got {shape[0]} times and {shape[1]} units"):
         cross_fitted_swing(np.ones(shape), np.ones(shape), rng=np.random.default_rng(0))
+
+
+def test_the_distance_of_several_coordinates_rises_where_it_is_planted():
+    """Both are means over the same units; the mean of (c − 1)² is (1, .5, .02, .25, 0)."""
+    curves = np.array([[0.0, 0.0, 0.8, 0.3, 1.0], [0.0, 1.0, 1.0, 0.9, 1.0]])
+    values = np.repeat(curves[..., None], 8, axis=2)
+    found = cross_fitted_rise(values, rng=np.random.default_rng(0))
+    assert found[:3] == pytest.approx((0.23, 0.23, 0.23)) and (found.start, found.end) == (2, 3)
+    with pytest.raises(ValueError, match="got 1 times and 8 units"):
+        cross_fitted_rise(values[:, :1], rng=np.random.default_rng(0))

@@ -8,7 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.measures.paired import bonett_price_interval, design_effect
+from analysis.measures.paired import (
+    bonett_price_interval,
+    design_effect,
+    pitman_morgan_interval,
+)
 
 COUNTS = st.tuples(*[st.integers(0, 60)] * 3).filter(any)
 LEVELS = st.floats(0.5, 0.999)
@@ -74,3 +78,18 @@ def test_snapshots_that_say_the_same_count_once():
     assert design_effect(np.repeat(once, 3, axis=1)) == pytest.approx(3)
     assert design_effect(np.zeros((50, 3))) == design_effect(np.ones((50, 3))) == 3
     assert design_effect(np.tile([[1, -1]], (50, 1))) == 1  # less than independent: never below
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.8])
+def test_spreads_of_pairs_are_compared_as_often_right_as_said(correlation):
+    """Of six normal pairs; the first is twice as spread."""
+    rng = np.random.default_rng(0)
+    covariance = [[4.0, 2 * correlation], [2 * correlation, 1.0]]
+    pairs = rng.multivariate_normal([0, 0], covariance, size=(1000, 6))
+    found = [pitman_morgan_interval(*own.T) for own in pairs]
+    held = np.mean([one.low <= np.log(2) <= one.high for one in found])
+    assert held == pytest.approx(0.95, abs=0.02)
+    turned = pitman_morgan_interval(*pairs[0].T[::-1])
+    assert turned == pytest.approx((-found[0].high, -found[0].low))
+    with pytest.raises(ValueError, match="got 2 pairs"):
+        pitman_morgan_interval(*pairs[0][:2].T)
