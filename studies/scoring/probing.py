@@ -92,8 +92,8 @@ def _make(
     source, config = experiment.images, experiment.config.probe
     state = directory.with_name(f".{directory.name}.state")
     images, fold = source.probe_images(config), probe_fold(experiment.world)
-    early = images.check is not None and fold > 1
-    enough = Enough(images.check(), config.gate, say) if early else None
+    check = images.check if fold > 1 else None
+    enough = Enough(check(), config.gate, say) if check else None
     probe = train_in_sight(
         source.heads, config, images.draw, state, say, deadline, fold, enough, device
     )
