@@ -184,7 +184,7 @@ class Processes:
         try:
             while at_work:
                 done.wait(BEAT_SECONDS)
-                at_work = self.any(not done.is_set())
+                at_work = self.largest(int(not done.is_set()))[0] > 0
         except Mistake as mistake:
             lost.append(mistake)
 

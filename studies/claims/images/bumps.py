@@ -69,8 +69,7 @@ def outcome(run: ImageRun, question: str) -> dict[str, float]:
     exam = run.experiment.exam
     assert isinstance(exam, BumpExam)
     table = exam.outcomes(run.last).set_index("question")
-    accuracy, low, high = (float(table.loc[question, key]) for key in ("accuracy", "low", "high"))
-    return {"accuracy": accuracy, "low": low, "high": high}
+    return {key: float(table[key][question]) for key in ("accuracy", "low", "high")}
 
 
 def stripes(case: Case) -> Iterator[Decision]:

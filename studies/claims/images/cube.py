@@ -19,6 +19,7 @@ from studies.claims.images.tables import drawn, right_images
 from studies.claims.of_file import Case
 
 NUM_DRAWS = 9999
+EMERGENCE = ("excess", "excess_variance", "advantage", "advantage_variance")
 FAR = 2  # concepts in which the farthest combination differs from training, of neighbors
 FEW_CELLS = "fewer than ten held-out cells have a product in .1 to .9"
 
@@ -64,8 +65,8 @@ def _sooner(case: Case, run: ImageRun, near: int, far: int) -> Verdict:
     if run.diverged:
         return diverged(f"MORE({margin:g})")
     means = distance_means(run.plain).set_index("distance")
-    effect = float(means.loc[near, "accuracy"] - means.loc[far, "accuracy"])
-    variance = float(means.loc[near, "variance"] + means.loc[far, "variance"])
+    accuracy, variances = (means[name].astype(float).to_dict() for name in ("accuracy", "variance"))
+    effect, variance = accuracy[near] - accuracy[far], variances[near] + variances[far]
     return more(margin, effect, normal(effect, variance))
 
 
@@ -78,7 +79,7 @@ def normal(value: float, variance: float, level: float = 0.95) -> Interval:
 def multiplicative(case: Case) -> Iterator[Decision]:
     """Decide whether joint accuracy is the product of the concepts', in each seed."""
     runs = neighbors(case)
-    rows = {run.seed: {} if run.diverged else emergence_row(run.plain).iloc[0] for run in runs}
+    rows = {run.seed: {} if run.diverged else _emergence(run) for run in runs}
     few = [seed for seed, row in rows.items() if len(row) and not np.isfinite(row["excess"])]
     gate = general_gate(runs, case.study.gates)
     gate = gate or (f"gate: {FEW_CELLS} in {len(few)} of {len(runs)} runs" if few else "")
@@ -87,6 +88,12 @@ def multiplicative(case: Case) -> Iterator[Decision]:
         *each("RMSE, minimum − product", {s: _better(row) for s, row in rows.items()}),
     ]
     yield case.decision("neighbors", parts, gate)
+
+
+def _emergence(run: ImageRun) -> dict[str, float]:
+    """Return what joint accuracy does beside product and minimum, by name."""
+    row = emergence_row(run.plain).iloc[0]
+    return {name: float(row[name]) for name in EMERGENCE}
 
 
 def _alike(case: Case, row: Mapping) -> Verdict:

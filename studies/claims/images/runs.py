@@ -65,7 +65,7 @@ class ImageRun:
     def denoiser(self) -> pd.DataFrame:
         """Rows of the table denoiser. Products, which only coordinates need, are not kept."""
         rows = self.table("denoiser")
-        return rows.assign(products=[None] * len(rows))
+        return rows.assign(products=pd.Series(None, rows.index, dtype=object))
 
     @cached_property
     def plain(self) -> pd.DataFrame:
