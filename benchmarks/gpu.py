@@ -84,7 +84,7 @@ SIZES = {
         (1, 2, 4),
         150,
     ),
-    "cpu": Size(("configs/tiny.yaml",), {"batch_size": 8}, 0.0, 1, (1, 2), 600),
+    "cpu": Size(("configs/tiny.yaml",), {"batch_size": 8, "threads": 1}, 0.0, 1, (1, 2), 3600),
 }
 
 
