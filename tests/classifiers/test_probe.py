@@ -79,7 +79,7 @@ def test_a_training_that_may_stop_early_does_so_at_the_end_of_a_cycle(tiny_world
             return labelled_batch(tiny_world, 0, "train", step * 8, 8)
 
         def is_enough(probe, step):
-            asked.append((step, float(next(probe.parameters()).sum())))
+            asked.append((step, next(probe.parameters()).sum().item()))
             return step == 7
 
         return train_probe(heads, config, draw, is_enough=is_enough, **how)
