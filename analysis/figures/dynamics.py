@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST_VARIANTS = 4
+MOST_VARIANTS = 6
+MOST_COLUMNS = 4  # more variants stand in two rows of three
 HALF = 0.5
 SHOWN = (-0.35, 1.6)  # of obedience: intervals of few seeds go far beyond
 READERS = {  # instruments whose paths are drawn, beside the denoiser at the level
@@ -32,7 +33,7 @@ def dynamics_figure(
     titles: Mapping[str, str],
 ) -> Figure:
     """How far each word is obeyed, against training images seen, and below it the way of held-out
-    combinations through the space of two concepts: a column per variant, of the first four.
+    combinations through the space of two concepts: a column per variant, of the first six.
 
     Bands are intervals over seeds. A path is the mean over the runs of a variant, at the snapshots
     that all of them have; faint where most images are unsure in half of the runs or more. A cross
@@ -50,28 +51,37 @@ def dynamics_figure(
     names = [*dict.fromkeys(variants.values())][:MOST_VARIANTS]
     readers = {**READERS, f"denoiser {level:g}": "the denoiser's obedience"}
     colors = colors_of(len(concepts) + len(readers))
+    looks = dict(zip(readers, colors[len(concepts) :], strict=True))
+    columns = len(names) if len(names) <= MOST_COLUMNS else 3
+    rows = [names[i : i + columns] for i in range(0, len(names), columns)]
     with figure_style():
-        figure = new_figure(4.9)
-        parts: Any = figure.subfigures(2, 1, height_ratios=(1.1, 1.3))
-        above, below = parts
-        tops, bottoms = (
-            part.subplots(1, len(names), squeeze=False, sharey=True)[0] for part in parts
-        )
-        for top, bottom, name in zip(tops, bottoms, names, strict=True):
-            own = shown[shown["variant"] == name]
-            _draw_obedience(top, own, dict(zip(concepts, colors, strict=False)))
-            top.set_title(f"{name}\n{titles.get(name, '')}")
-            runs = [run for run, variant in variants.items() if variant == name]
-            looks = dict(zip(readers, colors[len(concepts) :], strict=True))
-            _draw_paths(bottom, curves[curves["run"].isin(runs)], concepts, looks)
-        tops[0].set(ylabel=f"obedience, level {level:g}", ylim=SHOWN, yticks=(0, HALF, 1))
-        bottoms[0].set_ylabel(concepts[1])
-        above.supxlabel("training images seen", fontsize=8)
+        figure = new_figure(4.9 * len(rows))
+        parts: Any = figure.subfigures(2 * len(rows), 1, height_ratios=(1.1, 1.3) * len(rows))
+        for row, above, below in zip(rows, parts[::2], parts[1::2], strict=True):
+            tops = _panels(above, columns, len(row))
+            bottoms = _panels(below, columns, len(row))
+            for top, bottom, name in zip(tops, bottoms, row, strict=True):
+                own = shown[shown["variant"] == name]
+                _draw_obedience(top, own, dict(zip(concepts, colors, strict=False)))
+                top.set_title(f"{name}\n{titles.get(name, '')}")
+                runs = [run for run, variant in variants.items() if variant == name]
+                _draw_paths(bottom, curves[curves["run"].isin(runs)], concepts, looks)
+            tops[0].set(ylabel=f"obedience, level {level:g}", ylim=SHOWN, yticks=(0, HALF, 1))
+            bottoms[0].set_ylabel(concepts[1])
+            above.supxlabel("training images seen", fontsize=8)
         handles = _lines(dict(zip(concepts, colors, strict=False)))
-        above.legend(handles=handles, loc="outside upper center", ncols=4)
-        handles = _lines(dict(zip(readers.values(), colors[len(concepts) :], strict=True)))
-        below.legend(handles=[*handles, *path_ends(True)], loc="outside lower center", ncols=3)
+        parts[0].legend(handles=handles, loc="outside upper center", ncols=4)
+        handles = _lines({label: looks[reader] for reader, label in readers.items()})
+        parts[-1].legend(handles=[*handles, *path_ends(True)], loc="outside lower center", ncols=3)
     return figure
+
+
+def _panels(part: Any, columns: int, count: int) -> Sequence[Axes]:
+    """Return panels beside each other; where there are fewer than columns, the rest stays blank."""
+    panels = part.subplots(1, columns, squeeze=False, sharey=True)[0]
+    for panel in panels[count:]:
+        panel.set_axis_off()
+    return panels[:count]
 
 
 def _draw_obedience(panel: Axes, own: pd.DataFrame, colors: Mapping[str, Any]) -> None:
