@@ -1,8 +1,9 @@
 """Command `scripts/reproduce.py ID`: run what is missing, decide, write what was found."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from studies.claims.listing import ROOT, Listed
 from studies.claims.told import as_rows, line
@@ -74,7 +75,7 @@ def _of_sim(one: Listed, asked: Asked, say: Say) -> Found:
     from studies.claims.sim.config import read_sim_config
     from studies.claims.sim.study import run_and_write
 
-    rows = []
+    rows: list[Mapping[str, Any]] = []
     for path in one.entry.runs:
         config = read_sim_config(ROOT / path)
         found = run_and_write(config, asked.runs / "sim" / config.name, lambda _: None)

@@ -57,5 +57,5 @@ def trained_accuracy(run: ImageRun) -> float:
     exam = run.experiment.exam
     if not isinstance(exam, BumpExam):
         return final_joint(run.last, "train")
-    outcomes = exam.outcomes(run.last).set_index("question")
-    return float(outcomes.loc[GATED, "accuracy"])
+    outcomes = exam.outcomes(run.last).set_index("question")["accuracy"]
+    return float(outcomes.to_dict()[GATED])
