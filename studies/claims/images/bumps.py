@@ -68,8 +68,9 @@ def outcome(run: ImageRun, question: str) -> dict[str, float]:
     """Return accuracy, low and high of a question at the last snapshot of a run."""
     exam = run.experiment.exam
     assert isinstance(exam, BumpExam)
-    table = exam.outcomes(run.last).set_index("question")
-    return {key: float(table[key][question]) for key in ("accuracy", "low", "high")}
+    table = exam.outcomes(run.last).set_index("question")[["accuracy", "low", "high"]]
+    row = table.astype(np.float64).to_dict("index")[question]
+    return {str(name): number for name, number in row.items()}
 
 
 def stripes(case: Case) -> Iterator[Decision]:

@@ -37,12 +37,12 @@ def compact(name: str, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _plain(key: str, column: pd.Series) -> pd.Series:
-    """Return float32's value of a number, and text as text; a number of any kind stays one."""
+    """Return a number as float32 keeps it, rounded so that .2 is .2 again, and text as text."""
     if pd.api.types.is_integer_dtype(column):
         return column.astype("int64").reset_index(drop=True)
     if pd.api.types.is_float_dtype(column):
-        rounded = column if key in FINE else column.round(DIGITS)
-        return rounded.astype("float32").astype("float64").reset_index(drop=True)
+        kept = column.reset_index(drop=True).astype("float32").astype("float64")
+        return kept if key in FINE else kept.round(DIGITS)
     return column.astype("string").reset_index(drop=True)
 
 

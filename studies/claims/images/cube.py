@@ -64,22 +64,22 @@ def _sooner(case: Case, run: ImageRun, near: int, far: int) -> Verdict:
     margin = case.entry.margin
     if run.diverged:
         return diverged(f"MORE({margin:g})")
-    means = distance_means(run.plain).set_index("distance")
-    accuracy, variances = (means[name].astype(float).to_dict() for name in ("accuracy", "variance"))
-    effect, variance = accuracy[near] - accuracy[far], variances[near] + variances[far]
-    return more(margin, effect, normal(effect, variance))
+    means = distance_means(run.plain).set_index("distance").loc[[near, far]]
+    accuracy, variance = (means[name].to_numpy(np.float64) for name in ("accuracy", "variance"))
+    effect = float(accuracy[0] - accuracy[1])
+    return more(margin, effect, normal(effect, variance.sum()))
 
 
 def normal(value: float, variance: float, level: float = 0.95) -> Interval:
     """Return the normal interval of a value with this variance over noise."""
-    half = NormalDist().inv_cdf((1 + level) / 2) * variance**0.5
-    return Interval(value - half, value + half)
+    half = NormalDist().inv_cdf((1 + level) / 2) * float(variance) ** 0.5
+    return Interval(float(value) - half, float(value) + half)
 
 
 def multiplicative(case: Case) -> Iterator[Decision]:
     """Decide whether joint accuracy is the product of the concepts', in each seed."""
     runs = neighbors(case)
-    rows = {run.seed: {} if run.diverged else _emergence(run) for run in runs}
+    rows = {run.seed: {} if run.diverged else _emerged(run) for run in runs}
     few = [seed for seed, row in rows.items() if len(row) and not np.isfinite(row["excess"])]
     gate = general_gate(runs, case.study.gates)
     gate = gate or (f"gate: {FEW_CELLS} in {len(few)} of {len(runs)} runs" if few else "")
@@ -90,25 +90,25 @@ def multiplicative(case: Case) -> Iterator[Decision]:
     yield case.decision("neighbors", parts, gate)
 
 
-def _emergence(run: ImageRun) -> dict[str, float]:
-    """Return what joint accuracy does beside product and minimum, by name."""
-    row = emergence_row(run.plain).iloc[0]
-    return {name: float(row[name]) for name in EMERGENCE}
+def _emerged(run: ImageRun) -> dict[str, float]:
+    """Return the numbers of `emergence_row`."""
+    (row,) = emergence_row(run.plain).drop(columns="run").to_dict("records")
+    return {str(name): float(number) for name, number in row.items()}
 
 
-def _alike(case: Case, row: Mapping) -> Verdict:
+def _alike(case: Case, row: Mapping[str, float]) -> Verdict:
     margin = case.entry.margin
     if not len(row):
         return diverged(f"SAME({margin:g})")
     excess, variance = row["excess"], row["excess_variance"]
     wide, inner = (normal(excess, variance, level) for level in (0.95, 0.9))
-    return same(margin, float(excess), wide, inner)
+    return same(margin, excess, wide, inner)
 
 
-def _better(row: Mapping) -> Verdict:
+def _better(row: Mapping[str, float]) -> Verdict:
     if not len(row):
         return diverged("MORE(0)")
-    advantage = float(row["advantage"])
+    advantage = row["advantage"]
     return more(0.0, advantage, normal(advantage, row["advantage_variance"]))
 
 

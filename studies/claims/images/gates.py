@@ -58,4 +58,4 @@ def trained_accuracy(run: ImageRun) -> float:
     if not isinstance(exam, BumpExam):
         return final_joint(run.last, "train")
     outcomes = exam.outcomes(run.last).set_index("question")["accuracy"]
-    return float(outcomes[GATED])
+    return float(outcomes.to_dict()[GATED])

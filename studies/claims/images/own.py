@@ -169,8 +169,11 @@ def memory(case: Case) -> Iterator[Decision]:
     images = np.array([run.config.world.num_images for run in runs], np.float64)
     clocks = [np.array([clock(run) for run in runs]).reshape(-1, 2).T for clock in (_memory, _rule)]
     parts = [
-        (f"exponent of {name} − {ideal}", _exponent(case, ideal, signal_law(low, high, images)))
-        for name, ideal, (low, high) in zip(("tau_mem", "tau_rule"), (1, 0), clocks, strict=True)
+        (
+            f"exponent of {name} − {ideal}",
+            _exponent(case, ideal, signal_law(own[:, 0], own[:, 1], images)),
+        )
+        for name, ideal, own in zip(("tau_mem", "tau_rule"), (1, 0), clocks, strict=True)
     ]
     yield case.decision("48 to 3072 images", parts, general_gate(runs, case.study.gates))
 

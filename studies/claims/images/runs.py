@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from studies.experiment.config import Config
@@ -65,7 +66,7 @@ class ImageRun:
     def denoiser(self) -> pd.DataFrame:
         """Rows of the table denoiser. Products, which only coordinates need, are not kept."""
         rows = self.table("denoiser")
-        return rows.assign(products=pd.Series(None, rows.index, dtype=object))
+        return rows.assign(products=np.full(len(rows), None, dtype=object))
 
     @cached_property
     def plain(self) -> pd.DataFrame:

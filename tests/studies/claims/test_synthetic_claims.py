@@ -51,7 +51,7 @@ def test_noise_is_quiet_by_the_rule_and_loud_without_one():
 
 
 def test_planted_effects_are_found_unless_the_bar_is_too_high():
-    few = {"runs": 64, "draws": 36}
+    few = {"runs": 200, "draws": 36}
     (found,) = decided(controls.planted, "ctl.planted", **few)
     assert found.word == "holds" and len(found.parts) == 6
     (none,) = decided(controls.planted, "ctl.planted", swing=0.9, **few)
