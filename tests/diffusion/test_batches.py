@@ -64,6 +64,7 @@ def test_captions_are_dropped_at_the_stated_rate():
     assert dropped.float().mean().item() == pytest.approx(0.25, abs=0.03)
 
 
+@pytest.mark.slow
 def test_timesteps_cover_their_range():
     t = torch.cat([STREAM.draw(step).t for step in range(500)])
     assert t.min() == 0 and t.max() == 99

@@ -110,6 +110,7 @@ def test_a_step_reads_and_copies_nothing(tiny_world, tmp_path, name):
     assert [step.step for step in trainer.records.pending] == [1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("save, frozen", [(save_clip, True), (save_clip, False), (save_t5, False)])
 def test_nor_does_one_with_a_pretrained_encoder(tiny_world, tmp_path, monkeypatch, save, frozen):
     monkeypatch.setattr(torch, "autocast", lambda *of, **how: nullcontext())  # knows no meta device
@@ -185,6 +186,7 @@ def follow(trainer: Trainer, name: str) -> None:
         sample(denoise, sampler, torch.ones(2, *shape, device=META))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in SAMPLERS if name != "unipc"])
 def test_a_sampler_reads_nothing(tiny_world, tmp_path, name):
     """What it copies: the timesteps, and the weights of guidance, once each. Numbers of its tables

@@ -102,6 +102,7 @@ def test_a_process_that_is_gone_is_said_in_one_line():
         raise RuntimeError("CUDA error")
 
 
+@pytest.mark.slow
 def test_nobody_times_out_on_work_that_goes_on():
     """It takes longer than a collective may. Without signs of life the processes part."""
     with socket.socket() as free:

@@ -167,6 +167,7 @@ def test_a_snapshot_draws_as_the_model_did(straight):
     assert images.shape == (3, 8, 8, 1)
 
 
+@pytest.mark.slow
 def test_training_lowers_the_rank(tmp_path):
     """A weight of 1 brings what is rendered near rank one within some steps."""
     own = trainer(tmp_path / "run", 1.0, replace(TRAIN, max_steps=30, state_every=30))

@@ -31,6 +31,7 @@ def test_it_is_small(shipped):
     assert sum(file.stat().st_size for file in shipped.rglob("*") if file.is_file()) <= MOST_BYTES
 
 
+@pytest.mark.slow
 def test_the_command_gives_the_same_tables_and_images(run, tmp_path):
     out = tmp_path / "examples" / NAME
     status, said, _ = call("example", "--run", str(run.experiment.run.path), "--out", str(out))

@@ -83,6 +83,7 @@ def test_fine_brackets_give_the_line_of_least_squares():
     np.testing.assert_allclose(fit.interval, [line.slope - half, line.slope + half], atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("median, censored", [(100.0, 0.0), (700.0, 0.2)])
 def test_the_interval_over_runs_covers(median, censored):
     times = median * np.exp(np.random.default_rng(4).normal(0, 0.4, (50, 6)))

@@ -111,6 +111,7 @@ def test_seeds_that_are_all_right_are_as_certain_as_their_images():
     assert (row["low"], row["high"]) == pytest.approx((-half, half))
 
 
+@pytest.mark.slow
 def test_of_many_equal_runs_one_in_twenty_differs_at_most():
     rng, differ = np.random.default_rng(0), 0
     for _ in range(200):

@@ -145,6 +145,7 @@ def last_runs(name: str, share) -> ImageRuns:
     return image_runs(*runs)
 
 
+@pytest.mark.slow
 def test_composition_falls_with_what_is_held_out_or_not():
     counts = {p.variant: int(p.variant) for p in study("s_coverage").runs}
     falls = last_runs("s_coverage", lambda p: 1 - 0.08 * counts[p.variant])

@@ -30,6 +30,7 @@ def curves_of(runs: list[Experiment]) -> pd.DataFrame:
     return pd.concat([accuracy_curves(one.planned_scores(one.probe_name)) for one in runs])
 
 
+@pytest.mark.slow
 def test_all_runs_are_on_it_and_its_size_is_said(pair, tmp_path):
     page: Path = tmp_path / "explore.html"
     said = write_runs_page(page, pair, curves_of(pair))
