@@ -168,14 +168,15 @@ class Processes:
         So nobody waits longer at a time, and who is gone is missed. An error that is not expected
         ends the process, and leaves the thread that meets the others to its fate.
         """
+        if not dist.is_initialized():  # there are no others
+            yield
+            return
         done, lost = threading.Event(), list[Mistake]()
         thread = threading.Thread(target=self._meet, args=(done, lost), daemon=True)
-        if self.world_size > 1:
-            thread.start()
+        thread.start()
         yield
         done.set()
-        if self.world_size > 1:
-            thread.join()
+        thread.join()
         for mistake in lost:
             raise mistake
 
