@@ -1,6 +1,6 @@
 """Training on a GPU: what TF32, bf16, channels-last images, CUDA graphs and company are worth.
 
-    python benchmarks/gpu.py                 # less than four minutes; one line of JSON
+    python benchmarks/gpu.py                 # nothing new begins after 150 s; one line of JSON
     python benchmarks/gpu.py --device cpu    # a tiny version, to see that it works
 
 The line says of each config, for each of the `ways` to train it: milliseconds a step, records read

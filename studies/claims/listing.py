@@ -4,7 +4,7 @@ Imports no torch and no table: a list must be there at once. Who decides a claim
 `studies/claims/registry.py`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -115,17 +115,18 @@ def last_verdict(one: Listed) -> Last | None:
 def list_lines(claims: Sequence[Listed]) -> list[str]:
     """Return a table as text, a line per decision: id, figure, rule, cost, verdict, claim."""
     head = ("id", "figure", "rule", "cost", "verdict", "claim")
-    rows = [head, *(row for one in claims for row in _rows(one))]
+    lasts = {one.id: last_verdict(one) for one in claims}
+    rows = [head, *(row for one in claims for row in _rows(one, lasts[one.id]))]
     widths = [max(len(row[i]) for row in rows) for i in range(len(head) - 1)]
     lines = [
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
         for row in rows
     ]
-    return [*lines, *_counted(claims)]
+    return [*lines, "", _counted(claims, lasts)]
 
 
-def _rows(one: Listed) -> Iterator[tuple[str, ...]]:
-    entry, last = one.entry, last_verdict(one)
+def _rows(one: Listed, last: Last | None) -> Iterator[tuple[str, ...]]:
+    entry = one.entry
     told = (entry.figure, entry.rule, entry.cost)
     if last is None:
         word = NOT_HERE if entry.scale == "gpu" else NOT_YET
@@ -154,16 +155,20 @@ def effect_text(row: Mapping[str, Any]) -> str:
     return f"{effect} [{low}, {high}]"
 
 
-def _counted(claims: Sequence[Listed]) -> Iterator[str]:
-    lasts = [last for one in claims if (last := last_verdict(one))]
-    words = [word_of(rows) for last in lasts for rows in last.decisions]
-    decided = sum(word in ("holds", "fails") for word in words)
-    yield ""
-    yield (
-        f"{len(claims)} claims, {len(lasts)} of them with verdicts; {decided} of {len(words)} "
+def _counted(claims: Sequence[Listed], lasts: Mapping[str, Last | None]) -> str:
+    verdicts, decided = decided_of(lasts.values())
+    there = sum(last is not None for last in lasts.values())
+    return (
+        f"{len(claims)} claims, {there} of them with verdicts; {decided} of {verdicts} "
         f"verdicts are decided, of which .05 × {decided} = {0.05 * decided:.1f} are expected to be "
         f"wrong"
     )
+
+
+def decided_of(lasts: Iterable[Last | None]) -> tuple[int, int]:
+    """Return how many verdicts there are, and how many of them are decided."""
+    words = [word_of(rows) for last in lasts if last for rows in last.decisions]
+    return len(words), sum(word in ("holds", "fails") for word in words)
 
 
 def word_of(rows: Sequence[Mapping[str, Any]]) -> str:

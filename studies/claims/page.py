@@ -5,7 +5,9 @@ from typing import Any
 
 from studies.claims.listing import (
     ROOT,
+    Last,
     Listed,
+    decided_of,
     effect_text,
     last_verdict,
     listed,
@@ -35,20 +37,20 @@ def page_text() -> str:
     """Return the whole page."""
     claims = [*listed().values()]
     lasts = {one.id: last_verdict(one) for one in claims}
-    words = [word_of(rows) for last in lasts.values() if last for rows in last.decisions]
-    decided = sum(word in ("holds", "fails") for word in words)
-    parts = [HEAD, SUM.format(verdicts=len(words), decided=decided, wrong=0.05 * decided)]
-    parts.append("\n".join(["## Decided", "", *_verdicts(claims)]) + "\n")
-    parts.append("\n".join(["## Not run yet", "", *_waiting(claims)]) + "\n")
+    verdicts, decided = decided_of(lasts.values())
+    waiting = [one for one in claims if one.entry.scale != "gpu" and lasts[one.id] is None]
+    parts = [HEAD, SUM.format(verdicts=verdicts, decided=decided, wrong=0.05 * decided)]
+    parts.append("\n".join(["## Decided", "", *_verdicts(claims, lasts)]) + "\n")
+    parts.append("\n".join(["## Not run yet", "", *_waiting(waiting)]) + "\n")
     parts.append("\n".join(["## Not decidable on a CPU", "", *_elsewhere(claims)]))
     return "\n".join(parts) + "\n"
 
 
-def _verdicts(claims: Sequence[Listed]) -> Iterator[str]:
+def _verdicts(claims: Sequence[Listed], lasts: Mapping[str, Last | None]) -> Iterator[str]:
     yield "| claim | says | variant | measured | rule | verdict | rules, date |"
     yield "|---|---|---|---|---|---|---|"
     for one in claims:
-        last = last_verdict(one)
+        last = lasts[one.id]
         for number, rows in enumerate(last.decisions if last else ()):
             assert last is not None
             of_rules = last.rules if last.rules == one.rules_hash else f"{last.rules} (older)"
@@ -67,9 +69,8 @@ def _waiting(claims: Sequence[Listed]) -> Iterator[str]:
     yield "| claim | says | rule | gate | cost |"
     yield "|---|---|---|---|---|"
     for one in claims:
-        if one.entry.scale != "gpu" and last_verdict(one) is None:
-            entry = one.entry
-            yield _row([f"`{one.id}`", entry.claim, entry.rule, entry.gate or "–", entry.cost])
+        entry = one.entry
+        yield _row([f"`{one.id}`", entry.claim, entry.rule, entry.gate or "–", entry.cost])
 
 
 def _elsewhere(claims: Sequence[Listed]) -> Iterator[str]:

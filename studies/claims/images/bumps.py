@@ -13,7 +13,8 @@ from ground.endings import Mistake
 from studies.claims.claim import Decision
 from studies.claims.evidence import beyond, diverged, each
 from studies.claims.images.gates import general_gate
-from studies.claims.images.runs import ImageRun, paired
+from studies.claims.images.pairs import of_pairs
+from studies.claims.images.runs import ImageRun
 from studies.claims.of_file import Case
 from studies.worlds.bumps.exam import BumpExam
 
@@ -75,20 +76,14 @@ def outcome(run: ImageRun, question: str) -> dict[str, float]:
 
 def stripes(case: Case) -> Iterator[Decision]:
     """Decide whether stripes let both axes be right where crossings alone do not, in each seed."""
-    pairs = paired(both(case), crossings(case))
-    every = [run for pair in pairs for run in pair]
-    verdicts = {first.seed: _repaired(case, first, second) for first, second in pairs}
-    parts = each("both axes right, crossings and stripes − crossings", verdicts)
-    yield case.decision("three sections", parts, general_gate(every, case.study.gates))
+    what = "both axes right, crossings and stripes − crossings"
+    yield of_pairs(case, "three sections", what, both(case), crossings(case), _repaired)
 
 
 def _repaired(case: Case, first: ImageRun, second: ImageRun) -> Verdict:
-    margin = case.entry.margin
-    if first.diverged or second.diverged:
-        return diverged(f"MORE({margin:g})")
     (one, of_one), (other, of_other) = (both_right(run) for run in (first, second))
     interval = newcombe((one, other), (of_one, of_other))
-    return more(margin, one / of_one - other / of_other, interval)
+    return more(case.entry.margin, one / of_one - other / of_other, interval)
 
 
 def both_right(run: ImageRun) -> tuple[int, int]:

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 
 from analysis.measures.intervals import Interval
-from analysis.measures.paired import bonett_price_interval
 from analysis.measures.verdicts import Verdict, more, same
 from analysis.tables.emergence import distance_means, distances_from_training, emergence_row
 from studies.claims.claim import Decision
 from studies.claims.evidence import diverged, each
 from studies.claims.images.gates import general_gate
-from studies.claims.images.runs import ImageRun, paired
+from studies.claims.images.pairs import more_images, of_pairs
+from studies.claims.images.runs import ImageRun
 from studies.claims.images.signal import rng
 from studies.claims.images.tables import drawn, right_images
 from studies.claims.of_file import Case
@@ -114,24 +114,16 @@ def _better(row: Mapping[str, float]) -> Verdict:
 
 def graphs(case: Case) -> Iterator[Decision]:
     """Decide whether the adversarial graph composes far less, in each seed."""
-    pairs = paired(neighbors(case), adversarial(case))
-    every = [run for pair in pairs for run in pair]
-    verdicts = {first.seed: _apart(case, first, second) for first, second in pairs}
-    parts = each("joint accuracy, neighbors − adversarial", verdicts)
-    yield case.decision("classes two concepts off", parts, general_gate(every, case.study.gates))
+    graphs, what = (neighbors(case), adversarial(case)), "joint accuracy, neighbors − adversarial"
+    yield of_pairs(case, "classes two concepts off", what, *graphs, _apart)
 
 
 def _apart(case: Case, first: ImageRun, second: ImageRun) -> Verdict:
     """Judge the combinations that neither graph trains and that lie one concept off 111."""
-    margin = case.entry.margin
-    if first.diverged or second.diverged:
-        return diverged(f"MORE({margin:g})")
     one, other = (_at(case, run) for run in (first, second))
     images = one.columns.intersection(other.columns)
     difference = one[images].to_numpy()[0] - other[images].to_numpy()[0]
-    counts = int((difference > 0).sum()), int((difference < 0).sum())
-    interval = bonett_price_interval(*counts, len(difference), 0.95)
-    return more(margin, float(difference.mean()), interval)
+    return more_images(case.entry.margin, difference)
 
 
 def _at(case: Case, run: ImageRun) -> pd.DataFrame:

@@ -13,7 +13,8 @@ from analysis.measures.verdicts import Verdict, more
 from studies.claims.claim import Decision
 from studies.claims.evidence import beyond, count, diverged, each, informs
 from studies.claims.images.gates import general_gate, of_paths
-from studies.claims.images.runs import ImageRun, paired
+from studies.claims.images.pairs import of_pairs
+from studies.claims.images.runs import ImageRun
 from studies.claims.images.signal import COLOR, at_signal, is_gated, rng
 from studies.claims.images.tables import (
     counting,
@@ -145,21 +146,15 @@ def _spread(logs: np.ndarray) -> Verdict:
 def masked(case: Case) -> Iterator[Decision]:
     """Decide whether masking a color moves the held-out prompt toward it, in each seed."""
     unmasked, whole = (case.study.where(color_of_red_small=rate) for rate in (0.0, 1.0))
-    pairs = paired(unmasked, whole)
-    gate = general_gate([run for pair in pairs for run in pair], case.study.gates)
-    verdicts = {first.seed: _dragged(case, first, second) for first, second in pairs}
-    yield case.decision("signal .4", each("c_color, unmasked − masked", verdicts), gate)
+    yield of_pairs(case, "signal .4", "c_color, unmasked − masked", unmasked, whole, _dragged)
 
 
 def _dragged(case: Case, first: ImageRun, second: ImageRun) -> Verdict:
-    margin = case.entry.margin
-    if first.diverged or second.diverged:
-        return diverged(f"MORE({margin:g})")
     one, other = (_last_color(run) for run in (first, second))
     apart = (one - other.reindex(one.index)).dropna().to_numpy()
     means = drawn(len(apart), rng(), NUM_DRAWS) @ apart
     low, high = np.quantile(means, [0.025, 0.975])
-    return more(margin, float(apart.mean()), Interval(float(low), float(high)))
+    return more(case.entry.margin, float(apart.mean()), Interval(float(low), float(high)))
 
 
 def _last_color(run: ImageRun) -> pd.Series:

@@ -8,7 +8,6 @@ from scipy.stats import rankdata
 
 from analysis.measures.intervals import Interval
 from analysis.measures.learning_times import Fit, learning_times, signal_law
-from analysis.measures.paired import bonett_price_interval
 from analysis.measures.verdicts import Verdict, more, same
 from analysis.tables.copies import memory_clock
 from analysis.tables.denoiser import HALF, drawn_obedience, rule_clock
@@ -16,7 +15,8 @@ from studies.claims.claim import Decision
 from studies.claims.evidence import beyond, diverged, each
 from studies.claims.images.cube import neighbors
 from studies.claims.images.gates import general_gate
-from studies.claims.images.runs import ImageRun, paired
+from studies.claims.images.pairs import more_images, of_pairs
+from studies.claims.images.runs import ImageRun
 from studies.claims.images.signal import rng
 from studies.claims.images.tables import drawn, held_out, right_images
 from studies.claims.of_file import Case
@@ -144,23 +144,14 @@ def order_blind(case: Case) -> Iterator[Decision]:
     pooled, contextual = (
         case.study.where(conditioning=name) for name in ("captions", "captions_contextual")
     )
-    pairs = paired(pooled, contextual)
-    gate = general_gate([run for pair in pairs for run in pair], case.study.gates)
-    verdicts = {first.seed: _composes_more(case, first, second) for first, second in pairs}
-    yield case.decision(
-        "last snapshot", each("joint accuracy, pooled − contextual", verdicts), gate
-    )
+    what = "joint accuracy, pooled − contextual"
+    yield of_pairs(case, "last snapshot", what, pooled, contextual, _composes_more)
 
 
 def _composes_more(case: Case, first: ImageRun, second: ImageRun) -> Verdict:
-    margin = case.entry.margin
-    if first.diverged or second.diverged:
-        return diverged(f"MORE({margin:g})")
     one, other = (right_images(held_out(run.last)).iloc[0] for run in (first, second))
-    difference = (one - other.reindex(one.index)).dropna()
-    counts = int((difference > 0).sum()), int((difference < 0).sum())
-    interval = bonett_price_interval(*counts, len(difference), 0.95)
-    return more(margin, float(difference.mean()), interval)
+    difference = (one - other.reindex(one.index)).dropna().to_numpy()
+    return more_images(case.entry.margin, difference)
 
 
 def memory(case: Case) -> Iterator[Decision]:
