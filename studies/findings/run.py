@@ -123,7 +123,7 @@ class Run:
         plans = {plan.step: plan for plan in shown_plans(self.config)}
         chosen = self.steps[-1] if step is None else step
         if chosen not in plans:
-            raise Mistake(f"step: got {step}, allowed {', '.join(map(str, plans))}")
+            raise Mistake(f"step: got {chosen}, allowed {', '.join(map(str, plans))}")
         return plans[chosen]
 
     def sheet(self) -> Image.Image:
