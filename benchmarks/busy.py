@@ -1,17 +1,19 @@
 """Busy machine: how fast is training beside a program that never rests, and what does that cost?
 
-    python benchmarks/busy.py                        # minutes; on an idle machine
+    python benchmarks/busy.py                        # 4 minutes; on an idle machine
     python benchmarks/busy.py --spins 0 1000 30000   # also other numbers of rounds awake
 
 Trains the demo's network in float32, in one process per setting of how threads wait for each other
-(`ground/waiting.py`): that of the scripts (`chosen`), that of OpenMP (`default`), and other numbers
-of rounds awake. The processes take turns of some steps: on the machine as it is, and beside one
-process that never rests. Whoever has no turn sleeps.
+(`ground/waiting.py`): what a command chooses that starts alone (`alone`) or beside a process that
+never rests (`beside`), OpenMP's own (`default`), and other numbers of rounds awake. The processes
+take turns of some seconds: on the machine as it is, and beside such a process. Whoever has no turn
+sleeps.
 
-Of the JSON, `busy_vs_idle` is the speed of `chosen` beside the busy process over its own speed
-without, `idle_vs_default` its speed without over that of `default`; `default_busy_vs_idle` is what
-it is to be better than. All are medians of the turns. `same_bits` says whether all settings have
-trained the same weights.
+Of the JSON, `busy_vs_idle` is the speed of `beside` beside the busy process over that of `alone`
+without, and `idle_vs_default` the speed of `alone` over that of `default`, both without. What the
+choice does not see is `overtaken_vs_idle`: the busy process starts later than the training. The
+same of `default` is what all is to be better than. All are medians of the turns. `same_bits` says
+whether all settings have trained the same weights.
 """
 
 import argparse
@@ -29,38 +31,38 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ground.waiting import ROUNDS, SAID_BY, SPIN
+from ground.waiting import SAID_BY, SPIN, said_in_environment, wait_briefly
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / "configs" / "quickstart.yaml"
-SETTINGS: Mapping[str, Mapping[str, str]] = {
-    "chosen": {SPIN: ROUNDS},
-    "default": {},
-}
+CHOSEN = ("alone", "beside")  # by the command itself, as it starts
 BUSY = """
 import os, sys
 while os.getppid() == int(sys.argv[1]):  # it does not outlive the benchmark
     for _ in range(10**6):
         pass
 """
-WARM_UP = 3  # steps of a turn that are not timed: threads and caches come back
+COMPARED_STEPS = 4  # of every setting, after which the weights are compared
 SETTLE_SECONDS = 0.5  # until the scheduler has found the busy process a core
 
 Speeds = dict[tuple[str, str], list[float]]  # setting, "idle" or "busy": images/s of the turns
 
 
 class Training:
-    """A training in a process of its own, whose threads wait as a setting says."""
+    """A training in a process of its own, whose threads wait as a setting says, or (None) as the
+    process chooses."""
 
-    def __init__(self, setting: Mapping[str, str], threads: int):
+    def __init__(self, setting: Mapping[str, str] | None, threads: int):
         others = {k: v for k, v in os.environ.items() if k not in SAID_BY}
+        choose = ["--choose"] if setting is None else []
         self.process = subprocess.Popen(
-            [sys.executable, __file__, "--train", str(threads)],
-            env={**others, **setting, "PYTHONPATH": str(ROOT)},
+            [sys.executable, __file__, "--train", str(threads), *choose],
+            env={**others, **(setting or {}), "PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
+        self.begun = self.ask(steps=COMPARED_STEPS)
 
     def __enter__(self) -> "Training":
         return self
@@ -68,16 +70,19 @@ class Training:
     def __exit__(self, *error: object) -> None:
         self.process.communicate("")
 
-    def turn(self, steps: int) -> dict[str, Any]:
-        """Train some steps. Returns images/s and a hash of the weights."""
+    def ask(self, **what: float) -> dict[str, Any]:
+        """Train `steps` steps or for some `seconds`. Returns images/s, a hash of the weights and
+        how threads wait."""
         assert self.process.stdin is not None and self.process.stdout is not None
-        print(steps, file=self.process.stdin, flush=True)
+        print(json.dumps(what), file=self.process.stdin, flush=True)
         answer: dict[str, Any] = json.loads(self.process.stdout.readline())
         return answer
 
 
-def train(threads: int) -> None:
-    """Train as many steps as every line of stdin says; answer each with a line of JSON."""
+def train(threads: int, choose: bool) -> None:
+    """Train as long as every line of stdin says; answer each with a line of JSON."""
+    if choose:
+        wait_briefly()
     from diffusion.processes import Processes, build_accelerator
     from diffusion.train import Trainer
     from studies.experiment.config import read_config
@@ -99,18 +104,20 @@ def train(threads: int) -> None:
             processes=Processes(build_accelerator(own)),
         )
         for line in sys.stdin:
-            speed = own.batch_size / seconds_per_step(trainer, int(line))
+            speed = own.batch_size * steps_per_second(trainer, **json.loads(line))
             weights = hashlib.sha256(trainer.weights.detach().numpy().tobytes()).hexdigest()
-            print(json.dumps({"images_per_second": speed, "weights": weights}), flush=True)
+            told = {"images_per_second": speed, "weights": weights, **said_in_environment()}
+            print(json.dumps(told), flush=True)
 
 
-def seconds_per_step(trainer: Any, steps: int) -> float:
-    for _ in range(WARM_UP):
+def steps_per_second(trainer: Any, steps: int = 1, seconds: float = 0.0) -> float:
+    """Train at least as many steps and seconds; the first step is not timed: caches come back."""
+    trainer._train_step()
+    start, done = time.perf_counter(), 0
+    while done < steps or time.perf_counter() - start < seconds:
         trainer._train_step()
-    start = time.perf_counter()
-    for _ in range(steps):
-        trainer._train_step()
-    return (time.perf_counter() - start) / steps
+        done += 1
+    return done / (time.perf_counter() - start)
 
 
 @contextmanager
@@ -127,27 +134,27 @@ def busy(processes: int) -> Iterator[None]:
             process.wait()
 
 
-def measure(
-    settings: Mapping[str, Mapping[str, str]], turns: int, steps: int, threads: int
-) -> tuple[Speeds, bool]:
-    """Return the speed of every turn, and whether all settings trained the same weights."""
-    speeds: Speeds = {(name, load): [] for name in settings for load in ("idle", "busy")}
-    same = True
-    with ExitStack() as stack:
-        trainings = {
-            name: stack.enter_context(Training(setting, threads))
-            for name, setting in settings.items()
-        }
-        for training in trainings.values():  # one after the other: imports, and the first steps
-            training.turn(1)
-        for _ in range(turns):
-            for load in ("idle", "busy"):
-                with busy(load == "busy"):
-                    answers = {name: own.turn(steps) for name, own in trainings.items()}
-                for name, answer in answers.items():
+def started(
+    others: Mapping[str, Mapping[str, str]], threads: int
+) -> Iterator[tuple[str, Training]]:
+    """Start the trainings one after the other, and wait for each until it has begun."""
+    for name in CHOSEN:
+        with busy(name == "beside"):
+            yield name, Training(None, threads)
+    for name, setting in others.items():
+        yield name, Training(setting, threads)
+
+
+def measure(trainings: Mapping[str, Training], turns: int, seconds: float) -> Speeds:
+    """Return the speed of every turn."""
+    speeds: Speeds = {(name, load): [] for name in trainings for load in ("idle", "busy")}
+    for _ in range(turns):
+        for load in ("idle", "busy"):
+            with busy(load == "busy"):
+                for name, training in trainings.items():
+                    answer = training.ask(seconds=seconds)
                     speeds[name, load].append(answer["images_per_second"])
-                same &= len({answer["weights"] for answer in answers.values()}) == 1
-    return speeds, same
+    return speeds
 
 
 def ratio(speeds: Speeds, over: tuple[str, str], under: tuple[str, str]) -> float:
@@ -158,9 +165,10 @@ def ratio(speeds: Speeds, over: tuple[str, str], under: tuple[str, str]) -> floa
 
 def result(speeds: Speeds, same: bool) -> dict[str, Any]:
     return {
-        "busy_vs_idle": ratio(speeds, ("chosen", "busy"), ("chosen", "idle")),
-        "idle_vs_default": ratio(speeds, ("chosen", "idle"), ("default", "idle")),
-        "default_busy_vs_idle": ratio(speeds, ("default", "busy"), ("default", "idle")),
+        "busy_vs_idle": ratio(speeds, ("beside", "busy"), ("alone", "idle")),
+        "idle_vs_default": ratio(speeds, ("alone", "idle"), ("default", "idle")),
+        "overtaken_vs_idle": ratio(speeds, ("alone", "busy"), ("alone", "idle")),
+        "default_overtaken_vs_idle": ratio(speeds, ("default", "busy"), ("default", "idle")),
         "same_bits": same,
     }
 
@@ -177,20 +185,29 @@ def table(speeds: Speeds, names: Sequence[str]) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--turns", type=int, default=7)
-    parser.add_argument("--steps", type=int, default=20, help="timed ones of a turn")
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=3.0, help="of a turn, or one step")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--spins", type=int, nargs="*", default=[], help="other rounds awake")
     parser.add_argument("--train", type=int, metavar="THREADS", help=argparse.SUPPRESS)
+    parser.add_argument("--choose", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.train:
-        return train(arguments.train)
-    settings = {**SETTINGS, **{f"{n} rounds": {SPIN: str(n)} for n in arguments.spins}}
-    speeds, same = measure(settings, arguments.turns, arguments.steps, arguments.threads)
+        return train(arguments.train, arguments.choose)
+    others = {"default": {}, **{f"{n} rounds": {SPIN: str(n)} for n in arguments.spins}}
+    with ExitStack() as stack:
+        trainings = {
+            name: stack.enter_context(training)
+            for name, training in started(others, arguments.threads)
+        }
+        same = len({training.begun["weights"] for training in trainings.values()}) == 1
+        speeds = measure(trainings, arguments.turns, arguments.seconds)
     from machine import machine
 
     print(f"{machine()}; {arguments.threads} threads each")
-    print("\n".join(table(speeds, list(settings))))
+    for name in CHOSEN:
+        print(f"{name}: {trainings[name].begun.get(SPIN)} rounds awake")
+    print("\n".join(table(speeds, list(trainings))))
     print(json.dumps(result(speeds, same)))
 
 
