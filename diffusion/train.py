@@ -56,6 +56,8 @@ class Trainer:
         find_source: gives another run's snapshot to start from, if this run has no state yet.
         should_stop: asked after every step, of several processes every second (`StopVote`); if any
             process says yes, the state is saved and `Preempted` raised.
+        after_snapshot: called when a snapshot is there, on every process; its seconds count as
+            those of saving.
     """
 
     def __init__(
@@ -70,9 +72,10 @@ class Trainer:
         processes: Processes,
         find_source: Callable[[], Source | None] = lambda: None,
         should_stop: Callable[[], bool] = lambda: False,
+        after_snapshot: Callable[[], object] = lambda: None,
     ):
         self.config, self.directory = config, directory
-        self.vote = StopVote(processes, should_stop)
+        self.vote, self._after_snapshot = StopVote(processes, should_stop), after_snapshot
         self.processes, device = processes, processes.device
         self.parts = count_parts(config, processes.world_size)
         self.share = config.batch_size // self.parts
@@ -109,6 +112,7 @@ class Trainer:
     def run(self) -> None:
         """Train to max_steps. Raises Preempted or Diverged, with everything before them saved."""
         self._keep_snapshot()
+        self._show_snapshot()
         with self._progress_bar() as bar:
             while self.step < self.config.max_steps:
                 self._train_step()
@@ -122,6 +126,7 @@ class Trainer:
                     bar.set_postfix(self._progress(), refresh=False)
                 if stop:
                     raise Preempted(f"stopped after step {self.step}, state saved")
+                self._show_snapshot()
 
     def _train_step(self) -> None:
         rate = learning_rate(self.config, self.step)
@@ -234,6 +239,12 @@ class Trainer:
         frozen = frozen_networks(self.raw)
         averages = {n: part for n, part in networks(self.ema).items() if n not in frozen}
         save_snapshot(self.directory / "snapshots", self.step, pipeline, averages, frozen)
+
+    def _show_snapshot(self) -> None:
+        """Let others look at this step's snapshot; the state, if it is due, is saved already."""
+        if self.step in self.snapshots:
+            with self.records.saving():
+                self._after_snapshot()
 
     def _keep_state(self) -> None:
         self._check_weights()

@@ -14,7 +14,8 @@ class Arguments(Experiment):
     """Arguments of the command line.
 
     Attributes:
-        live: serve a page of the run on this machine while it goes on, and print its address.
+        live: serve a page of the run on this machine while it goes on, and print its address;
+            every snapshot is scored as soon as training has left it.
     """
 
     live: bool = False
@@ -36,7 +37,7 @@ def main() -> None:
         if arguments.live:
             stack.enter_context(live(arguments.run, say))
         stack.enter_context(told(Experiment(arguments.fields, arguments.run), say))
-        run_experiment(experiment, say, arguments.deadline)
+        run_experiment(experiment, say, arguments.deadline, along=arguments.live)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,11 @@ def follow(
         before = state
 
 
+def ready_while_training(evaluator: Evaluator) -> list[Job]:
+    """Return what is not scored yet of the snapshots that a training has left so far."""
+    return evaluator.processes.once(lambda: _look(evaluator, "running")[1])
+
+
 def training_state(run: RunDir) -> str:
     """Return the state of a training: running, done, failed, preempted; killed (said to be running,
     but nobody is at it); none."""
