@@ -5,6 +5,8 @@ Betti numbers, displacements and, with --swap and --steer, what moves if a subsp
 or a direction is added.
 """
 
+import shlex
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -29,12 +31,14 @@ class Arguments:
         noise_seeds: noises from which every condition is drawn.
         pooled: keep the mean over space of every channel, not every pixel.
         homology: of runs on bumps, Betti numbers of the code.
-        swap: of runs on bumps, exchange the subspaces of x and y at every site; read what moves.
+        swap: of runs on bumps, exchange the subspaces of x and y at every site, at the last of the
+            steps; read what moves.
         steer: of runs on bumps, places of the grid by which x, and then y, is to be moved by a
-            direction that is added at every site; read what moves.
+            direction that is added at every site, at the last of the steps; read what moves.
         umap: draw maps of the codes at the last step, a picture only; needs umap-learn.
         memory_mb: most memory that the readings of one site and level may take.
         out: folder for tables and figures.
+        page: a Markdown file that gets the findings too, its figures a folder beside it.
     """
 
     run: tuple[Path, ...]
@@ -51,6 +55,7 @@ class Arguments:
     umap: bool = False
     memory_mb: int = 2048
     out: Path = Path("geometry")
+    page: Path | None = None
 
 
 def check_arguments(arguments: Arguments) -> None:
@@ -85,6 +90,7 @@ def main() -> None:
     arguments = tyro.cli(Arguments, description=__doc__)
     check_arguments(arguments)
     steps = asked_steps(arguments.steps)
+    from analysis.report.markdown import write_markdown_page
     from studies.geometry.asked import Asked
     from studies.geometry.command import geometry, list_sites
 
@@ -103,7 +109,10 @@ def main() -> None:
         umap=arguments.umap,
         memory_mb=arguments.memory_mb,
     )
-    geometry(arguments.run, asked, arguments.out, say)
+    report = geometry(arguments.run, asked, arguments.out, say)
+    if arguments.page is not None:
+        write_markdown_page(arguments.page, report, shlex.join(["python", *sys.argv]))
+        say(f"wrote {arguments.page}")
 
 
 if __name__ == "__main__":

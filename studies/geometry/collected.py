@@ -40,7 +40,7 @@ class Collected:
     Attributes:
         asked: what is measured.
         grid: conditions that are read.
-        steps: of all runs, in order; the last one gives the basis of all, and has ideal codes.
+        steps: of all runs, in order; the last one gives the basis of all, has ideal codes and edits.
         out: folder for activations while they are read.
         rows: by table, of every run the last step first.
     """
@@ -93,7 +93,8 @@ class Collected:
             for site in sites:
                 for level in readings.levels:
                     self._add_code(readings, site, level, bases, about)
-            self._add_edits(experiment, model, readings, sites, about)
+            if step == self.steps[-1]:
+                self._add_edits(experiment, model, readings, sites, about)
 
     def _add_code(
         self,

@@ -6,6 +6,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from analysis.figures.style import save_figure
+from analysis.report.study import StudyReport
 from diffusion.activations import main_sites
 from diffusion.pipeline import ConceptPipeline
 from diffusion.precision import allow_tf32
@@ -18,6 +19,7 @@ from studies.geometry.collected import Collected
 from studies.geometry.figures import geometry_figures
 from studies.geometry.holes import enough_points, has_surface
 from studies.geometry.maps import umap_class
+from studies.geometry.page import geometry_report
 from studies.geometry.readings import ReadingSettings, site_widths
 from studies.geometry.steers import check_places
 from studies.geometry.verdicts import changes, swap_answers, verdict_lines, verdicts
@@ -28,8 +30,8 @@ from studies.worlds.condition_grid import ConditionGrid
 Say = Callable[[str], None]
 
 
-def geometry(paths: Sequence[Path], asked: Asked, out: Path, say: Say) -> None:
-    """Measure runs and write `out`/*.csv, .png and .pdf.
+def geometry(paths: Sequence[Path], asked: Asked, out: Path, say: Say) -> StudyReport:
+    """Measure runs and write `out`/*.csv, .png and .pdf; return the page of them.
 
     Raises Mistake for runs of different worlds, a site that does not exist, levels or steps that
     are not there, and too little memory.
@@ -53,9 +55,12 @@ def geometry(paths: Sequence[Path], asked: Asked, out: Path, say: Say) -> None:
         say(line)
     for name, frame in frames.items():
         write_text(out / f"{name}.csv", frame.to_csv(index=False))
-    for name, figure in geometry_figures(frames, grid).items():
+    figures = geometry_figures(frames, grid)
+    for name, figure in figures.items():
         save_figure(figure, out / name)
         say(f"wrote {out / name}.png")
+    names = [experiment.run.path.name for experiment in experiments]
+    return geometry_report(frames, figures, experiments[0].config, names)
 
 
 def list_sites(paths: Sequence[Path], say: Say) -> None:
