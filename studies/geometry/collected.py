@@ -40,7 +40,8 @@ class Collected:
     Attributes:
         asked: what is measured.
         grid: conditions that are read.
-        steps: of all runs, in order; the last one gives the basis of all, has ideal codes and edits.
+        steps: of all runs, in order; the last one gives the basis of all, and has ideal codes and
+            edits.
         out: folder for activations while they are read.
         rows: by table, of every run the last step first.
     """
