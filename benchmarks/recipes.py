@@ -67,16 +67,24 @@ def by_variant(found: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def time_to_95_vs_before(table: pd.DataFrame) -> dict[str, float | None]:
+    """Return by variant the seconds until RIGHT over those of the first; None: not by the end."""
+    ratios = table["seconds"] / table["seconds"].iloc[0]
+    return {str(name): None if np.isnan(r) else round(r, 3) for name, r in ratios.items()}
+
+
+def recipes(study: Path) -> pd.DataFrame:
+    """Return the table of a finished study, a row per variant."""
+    return by_variant(pd.DataFrame(rows(RunSet.of_folders([study]))))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("study", type=Path, help="folder of a study, such as runs/demo_recipes")
-    found = pd.DataFrame(rows(RunSet.of_folders([parser.parse_args().study])))
-    table = by_variant(found)
+    table = recipes(parser.parse_args().study)
     print(machine())
     print(table.round(3).to_string())
-    ratios = table["seconds"] / table["seconds"].iloc[0]
-    told = {name: None if np.isnan(ratio) else round(ratio, 3) for name, ratio in ratios.items()}
-    print(json.dumps({"time_to_95_vs_before": told}))
+    print(json.dumps({"time_to_95_vs_before": time_to_95_vs_before(table)}))
 
 
 if __name__ == "__main__":

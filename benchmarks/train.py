@@ -1,6 +1,7 @@
 """Training steps a second: ours in float32 and in bf16 against a plainly written loop.
 
     python benchmarks/train.py            # about three minutes on two cores
+    python benchmarks/train.py --recipes runs/demo_recipes  # after its study: see recipes.py
 
 Same network, data, batch and threads, in blocks of steps that take turns; ratios are medians of
 the turns. The plain loop (`plain_loop.py`) is what diffusers' examples do. A block begins with
@@ -30,6 +31,7 @@ import diffusers
 import torch
 from machine import machine
 from plain_loop import PlainLoop
+from recipes import recipes, time_to_95_vs_before
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -246,8 +248,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5, help="timed ones of a block")
     parser.add_argument("--workers", type=int, default=2, help="of the plain loop's DataLoader")
     parser.add_argument("--threads", type=int, help="default: as many as cores")
-    arguments = parser.parse_args()
-    seconds, shares = measure(**vars(arguments))
+    parser.add_argument("--recipes", type=Path, help="folder of a study: time_to_95_vs_before too")
+    asked = vars(parser.parse_args())
+    study = asked.pop("recipes")
+    seconds, shares = measure(**asked)
+    told = {"time_to_95_vs_before": time_to_95_vs_before(recipes(study))} if study else {}
     print(
         f"{machine()}, AMX {'yes' if torch.cpu._is_amx_tile_supported() else 'no'}, "
         f"diffusers {diffusers.__version__}; "
@@ -256,7 +261,7 @@ def main() -> None:
     for name, values in seconds.items():
         low, median, high = (1000 * f(values) for f in (min, statistics.median, max))
         print(f"{name:10s} {median:7.1f} [{low:.1f}, {high:.1f}]")
-    print(json.dumps({**ratios(seconds), **shares}))
+    print(json.dumps({**ratios(seconds), **shares, **told}))
 
 
 if __name__ == "__main__":
