@@ -1,9 +1,10 @@
 """Probe of a world of shapes: how many core-minutes until it is certified?
 
-    python benchmarks/probe.py [--config configs/worlds/p1_swingby.yaml] [--sizes 32 64]
+    python benchmarks/probe.py                             # P1's world, at 32 and at 64 px
+    python benchmarks/probe.py configs/worlds/p*.yaml      # others, each at its own size
 
-Makes the world's probe at each image size, with the steps, batch and width of the defaults, on one
-thread, and prints what it says on the way. Seconds are those of the processor, so that other
+Makes the probe of each world and image size, with the steps, batch and width of the defaults, on
+one thread, and prints what it says on the way. Seconds are those of the processor, so that other
 programs do not count. `whole` is how many of them all steps of the older probe would take, which
 read images as they are: a few of its steps, times their number. Ends with one line of JSON.
 """
@@ -16,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from machine import machine
 
@@ -27,6 +29,7 @@ from studies.run.opened import Experiment
 from studies.scoring.probing import ensure_probe
 
 ROOT = Path(__file__).resolve().parents[1]
+P1, SIZES = ROOT / "configs/worlds/p1_swingby.yaml", (32, 64)
 MEASURED = 3  # steps of the older probe
 
 
@@ -64,17 +67,23 @@ def whole_minutes(config: Config) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--config", type=Path, default=ROOT / "configs/worlds/p1_swingby.yaml")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[32, 64], help="sides in px")
+    parser.add_argument("config", type=Path, nargs="*", default=[P1], help="of worlds of shapes")
+    parser.add_argument("--sizes", type=int, nargs="*", help="sides in px; default: as above")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    given, result = read_config(arguments.config), dict[str, Any]()
-    for size in arguments.sizes:
-        config = replace(given, world=replace(given.world, image_size_px=size), probe=ProbeConfig())
-        found = {**make(config), "whole_core_minutes": round(whole_minutes(config), 1)}
-        result |= {f"{name}_{size}px": value for name, value in found.items()}
+    found = {}
+    for path in arguments.config:
+        given = read_config(path)
+        own = SIZES if path == P1 and len(arguments.config) == 1 else (given.world.image_size_px,)
+        for size in arguments.sizes or own:
+            world = replace(given.world, image_size_px=size)
+            config = replace(given, world=world, probe=ProbeConfig())
+            print(f"{path.stem}, {size} px")
+            made = {**make(config), "whole_core_minutes": round(whole_minutes(config), 1)}
+            found[f"{path.stem}_{size}px"] = made
     print(machine())
-    print(json.dumps(result))
+    print(pd.DataFrame(found).T.to_string())
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":
