@@ -6,8 +6,9 @@ again without training.
                               scores.parquet   and the other tables that the run has
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pyarrow as pa
@@ -48,15 +49,30 @@ def keep_study(name: str, runs: Path, say: Say, kept: Path = KEPT) -> None:
     there = [planned for planned in study.runs if is_finished(folder, planned)]
     if not there:
         raise Mistake(f"keep: no run of {study.name} in {folder.path} is finished")
-    for planned in there:
-        write_kept(read_run(study, planned, folder), kept)
-    own, every = (_size(where) for where in (kept / study.name, kept))
+    found = [read_run(study, planned, folder) for planned in there]
+    _check_size(found, kept)
+    for run in found:
+        write_kept(run, kept)
+    own, every = (_size(where) / 1e6 for where in (kept / study.name, kept))
     say(
         f"{study.name}: {len(there)} of {len(study.runs)} runs kept in {kept / study.name}, "
-        f"{own / 1e6:.2f} MB; {every / 1e6:.2f} of {MOST_BYTES / 1e6:g} MB in all"
+        f"{own:.2f} MB; {every:.2f} of {MOST_BYTES / 1e6:g} MB in all"
     )
+
+
+def _check_size(runs: Sequence[ImageRun], kept: Path) -> None:
+    """Raise Mistake if `kept` would hold too much with these runs in place of what it has of
+    them."""
+    with TemporaryDirectory() as scratch:
+        for run in runs:
+            write_kept(run, Path(scratch))
+        every = _size(kept) + _size(Path(scratch))
+    every -= sum(_size(kept / run.study / run.name) for run in runs)
     if every > MOST_BYTES:
-        raise Mistake(f"{kept}: holds {every / 1e6:.2f} MB, allowed are {MOST_BYTES / 1e6:g}")
+        raise Mistake(
+            f"{kept}: would hold {every / 1e6:.2f} MB, allowed are {MOST_BYTES / 1e6:g}; "
+            f"nothing is written"
+        )
 
 
 def _size(folder: Path) -> int:

@@ -104,3 +104,16 @@ def test_damaged_and_foreign_runs_are_named(finished, tmp_path):
     shutil.copy(first / "config.yaml", second / "config.yaml")
     with pytest.raises(Mistake, match="is of another config"):
         read_kept(study, study.runs[1], kept)
+
+
+def test_what_would_be_too_much_is_refused_before_it_is_written(finished, tmp_path, monkeypatch):
+    (path, folder), kept = finished, tmp_path / "kept"
+    keep_study(str(path), folder.path.parent, print, kept)
+    size = sum(file.stat().st_size for file in kept.rglob("*") if file.is_file())
+    monkeypatch.setattr(kept_runs, "MOST_BYTES", size)
+    keep_study(str(path), folder.path.parent, print, kept)  # in place of what is there
+    monkeypatch.setattr(kept_runs, "MOST_BYTES", size - 1)
+    before = {file: file.stat().st_mtime_ns for file in kept.rglob("*")}
+    with pytest.raises(Mistake, match="would hold .* MB, allowed are .*; nothing is written"):
+        keep_study(str(path), folder.path.parent, print, kept)
+    assert {file: file.stat().st_mtime_ns for file in kept.rglob("*")} == before
