@@ -21,14 +21,17 @@ from analysis.measures.homology import (
 TURNS = 19  # of which none has a bar as long: a false alarm in 20
 
 
-def turned(points: Float[ndarray, "n d"], *, rng: np.random.Generator) -> Float[ndarray, "n n"]:
-    """Points of the same covariance and no other structure, along principal axes, which leaves
-    their distances as they are. float64."""
+def principal_sizes(points: Float[ndarray, "n d"]) -> Float[ndarray, " n"]:
+    """Singular values of the points around their mean, the largest first; the last one is 0."""
     centred = points.astype(np.float64) - points.mean(0, dtype=np.float64)
-    sizes = np.sqrt(np.maximum(np.linalg.eigvalsh(centred @ centred.T), 0))
-    frame = rng.normal(size=(len(points), len(points)))
+    return np.sqrt(np.maximum(np.linalg.eigvalsh(centred @ centred.T), 0))[::-1]
+
+
+def turned(sizes: Float[ndarray, " n"], *, rng: np.random.Generator) -> Float[ndarray, "n n"]:
+    """Points of given principal sizes and no other structure, along principal axes. float64."""
+    frame = rng.normal(size=(len(sizes), len(sizes)))
     frame -= frame.mean(0)
-    return np.linalg.qr(frame)[0] * sizes[::-1]  # the last, of size 0, is that of the mean
+    return np.linalg.qr(frame)[0] * sizes  # the last, of size 0, is that of the mean
 
 
 def noise_line(
@@ -36,8 +39,9 @@ def noise_line(
 ) -> float:
     """Longest bar of dimension 1 of TURNS clouds that have the covariance of the points and no
     other structure, over the longest edge. Points are chosen, and refused, as by `persistence`."""
+    sizes = principal_sizes(points)
     longest = [
-        loop_lengths(turned(points, rng=rng), most_points).max(initial=0) for _ in range(TURNS)
+        loop_lengths(turned(sizes, rng=rng), most_points).max(initial=0) for _ in range(TURNS)
     ]
     return float(max(longest))
 

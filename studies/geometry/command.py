@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from analysis.figures.style import save_figure
@@ -33,15 +34,16 @@ Say = Callable[[str], None]
 def geometry(paths: Sequence[Path], asked: Asked, out: Path, say: Say) -> StudyReport:
     """Measure runs and write `out`/*.csv, .png and .pdf; return the page of them.
 
-    Raises Mistake for runs of different worlds, a site that does not exist, levels or steps that
-    are not there, and too little memory.
+    NumPy's linear algebra gets one thread: its threads wait awake for each other, so that beside
+    other programs two take far longer than one. Raises Mistake for runs of different worlds, a site
+    that does not exist, levels or steps that are not there, and too little memory.
     """
     experiments, grid = _opened(paths, asked)
     steps = _steps(experiments, asked)
     out.mkdir(parents=True, exist_ok=True)
     collected = Collected(asked, grid, steps, out)
     total = len(experiments) * len(steps) * asked.noise_seeds * len(grid.prompts)
-    with tqdm(total=total, unit="condition", disable=None) as bar:
+    with threadpool_limits(1, "blas"), tqdm(total=total, unit="condition", disable=None) as bar:
         for experiment in experiments:
             collected.add_run(experiment, bar.update)
     frames = collected.frames()

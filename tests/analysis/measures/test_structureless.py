@@ -5,7 +5,7 @@ import pytest
 
 from analysis.measures.homology import loop_lengths, pairwise_distances, persistence
 from analysis.measures.ideal_codes import angles, clifford_torus, solid_torus, with_noise
-from analysis.measures.structureless import holes_beyond, noise_line, turned
+from analysis.measures.structureless import holes_beyond, noise_line, principal_sizes, turned
 
 RNG = np.random.default_rng
 
@@ -20,7 +20,7 @@ def alarm(points, seed=0):
 
 def test_turned_points_keep_their_covariance_alone():
     points = RNG(0).normal(size=(60, 5)) * [5, 3, 1, 1, 0.5] + 7
-    found = turned(points, rng=RNG(1))
+    found = turned(principal_sizes(points), rng=RNG(1))
     own, other = (np.linalg.eigvalsh(np.cov(p.T))[::-1][:5] for p in (points, found))
     np.testing.assert_allclose(own, other)
     assert found.shape == (60, 60) and np.abs(found.mean(0)).max() < 1e-9
