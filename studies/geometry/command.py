@@ -62,7 +62,8 @@ def geometry(paths: Sequence[Path], asked: Asked, out: Path, say: Say) -> StudyR
         save_figure(figure, out / name)
         say(f"wrote {out / name}.png")
     names = [experiment.run.path.name for experiment in experiments]
-    return geometry_report(frames, figures, experiments[0].config, names)
+    title = paths[0].resolve().name if len(paths) == 1 else ", ".join(names)
+    return geometry_report(frames, figures, title, names)
 
 
 def list_sites(paths: Sequence[Path], say: Say) -> None:

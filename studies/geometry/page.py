@@ -6,7 +6,6 @@ from typing import Any
 import pandas as pd
 
 from analysis.report.study import Section, StudyReport
-from studies.experiment.config import Config
 
 Frames = Mapping[str, pd.DataFrame]
 Row = Mapping[str, str]
@@ -17,9 +16,9 @@ ANSWERS = ("carries", "does not", "site too weak", "undecided")
 
 
 def geometry_report(
-    frames: Frames, figures: Mapping[str, Any], config: Config, runs: Sequence[str]
+    frames: Frames, figures: Mapping[str, Any], title: str, runs: Sequence[str]
 ) -> StudyReport:
-    """Return the page of some runs. config: of one of them. figures: by name, as drawn."""
+    """Return the page of some runs. title: what they are. figures: by name, as drawn."""
     sections = [
         *_verdict_sections(frames, figures),
         *_section(_holes, "homology", frames, figures),
@@ -28,8 +27,8 @@ def geometry_report(
     ]
     levels = ", ".join(f"{level:g}" for level in sorted(frames["verdicts"]["level"].unique()))
     return StudyReport(
-        title=f"Inside {config.name}",
-        question=config.question or "How does the inside represent what it is told?",
+        title=f"Inside {title}",
+        question="Is what the model is told held coupled, added or apart; where, from when on?",
         facts={"runs": ", ".join(runs), "levels (signal fractions)": levels},
         columns=(),
         runs=(),
@@ -64,17 +63,27 @@ def _verdict_sections(frames: Frames, figures: Mapping[str, Any]) -> Iterator[Se
             answer=" ".join(_told(own)),
             figures=_figures(figures, captions),
             rows=[*_verdict_rows(own)],
-            notes=["Brackets are 95 % intervals over runs; of one run, over its noises."],
+            notes=[
+                "Verdicts and brackets are by 95 % intervals over runs (Student's t), of one run "
+                "over its noises. Each run: by its own noises alone."
+            ],
         )
 
 
 def _told(own: pd.DataFrame) -> Iterator[str]:
-    """Yield how many codes have which verdict, at the first and the last step."""
+    """Yield how many codes have which verdict, at the first and the last step, and what every run
+    says by itself."""
     for step in sorted({own["step"].min(), own["step"].max()}):
         now = own[own["step"] == step]
-        counts = now["verdict"].value_counts()
-        told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-        yield f"Step {step}: of {len(now)} codes (a site at a level) {told}."
+        words = _counted(now["verdict"])
+        yield f"Step {step}: of {len(now)} codes (a site at a level) {words}."
+        alike = now.loc[~now["each_run"].str.contains(","), "each_run"]
+        if (now["runs"] > 1).all():
+            yield f"Alike in every run by itself: {_counted(alike.str.split(' ', n=1).str[1])}."
+
+
+def _counted(words: pd.Series) -> str:
+    return ", ".join(f"{count} {word}" for word, count in words.value_counts().items()) or "none"
 
 
 def _verdict_rows(own: pd.DataFrame) -> Iterator[Row]:
@@ -87,6 +96,7 @@ def _verdict_rows(own: pd.DataFrame) -> Iterator[Row]:
             "level": f"{row['level']:g}",
             **({f"step {first}": before[row["site"], row["level"]]} if first < last else {}),
             f"step {last}": row["verdict"] + origin,
+            "each run": row["each_run"],
             **{sign: _interval(row, name) for sign, name in NUMBERS.items()},
         }
 

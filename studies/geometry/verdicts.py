@@ -1,5 +1,6 @@
 """Verdicts by site, level and step: of one run by its noise seeds, of several over the runs."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -22,7 +23,8 @@ def verdicts(rows: pd.DataFrame, changed: pd.DataFrame, grid: ConditionGrid) -> 
     verdict and its origin.
 
     Intervals are over runs, of a single run over its noise seeds. origin: of step 0 "untrained";
-    empty where step 0 was not read, and of undecided verdicts. changed: by `changes`.
+    empty where step 0 was not read, and of undecided verdicts. each_run: what the runs say apart,
+    each over its noise seeds. changed: by `changes`.
     """
     most = {
         (grid.features[i].name, grid.features[j].name): most_of(grid.features[i], grid.features[j])
@@ -42,6 +44,7 @@ def verdicts(rows: pd.DataFrame, changed: pd.DataFrame, grid: ConditionGrid) -> 
         row |= {"verdict": shape_of(now, bars), "origin": "untrained" if place[0] == 0 else None}
         if place[0] != 0 and place[2:] in first:
             row["origin"] = origin_of(now, first[place[2:]], moves[place], bars)
+        row["each_run"] = _each_run(own, bars)
         for name, interval in now.items():
             row |= {name: own[name].mean(), f"{name}_low": interval.low}
             row |= {f"{name}_high": interval.high}
@@ -50,9 +53,18 @@ def verdicts(rows: pd.DataFrame, changed: pd.DataFrame, grid: ConditionGrid) -> 
 
 
 def _interval(own: pd.DataFrame, name: str) -> Interval:
-    if len(own) == 1:
-        return Interval(*own[[f"{name}_low", f"{name}_high"]].iloc[0])
-    return over_runs(own[name].to_numpy())
+    return _of_noises(own, name) if len(own) == 1 else over_runs(own[name].to_numpy())
+
+
+def _of_noises(run: pd.DataFrame, name: str) -> Interval:
+    return Interval(*run[[f"{name}_low", f"{name}_high"]].iloc[0])
+
+
+def _each_run(own: pd.DataFrame, bars: Any) -> str:
+    """Return how many runs have which verdict by themselves, such as "2 coupled, 1 undecided"."""
+    runs = [run for _, run in own.groupby("run", sort=False)]
+    words = Counter(shape_of({n: _of_noises(run, n) for n in NAMES}, bars) for run in runs)
+    return ", ".join(f"{count} {word}" for word, count in words.most_common())
 
 
 def changes(rows: pd.DataFrame, left_out: pd.DataFrame | None) -> pd.DataFrame:

@@ -1,7 +1,5 @@
 """The page of what was measured inside models, from planted tables."""
 
-from types import SimpleNamespace
-
 import pandas as pd
 import pytest
 
@@ -9,7 +7,6 @@ from analysis.report.markdown import write_markdown_page
 from studies.geometry.page import geometry_report
 
 SITES, RUNS = ("mid", "up"), ("first", "second")
-CONFIG = SimpleNamespace(name="torus", question="Is it a torus?")
 NUMBERS = {
     f"{name}{end}": value
     for name in ("kappa", "omega", "pr_x", "pr_y")
@@ -22,7 +19,14 @@ def verdict_rows():
         for site, word in zip(SITES, words, strict=True):
             origin = None if step == 0 else "learned"
             about = {"step": step, "site": site, "level": 0.2, "first": "x", "second": "y"}
-            yield {**about, "verdict": word, "origin": origin, **NUMBERS}
+            yield {
+                **about,
+                "verdict": word,
+                "origin": origin,
+                "each_run": f"2 {word}",
+                "runs": 2,
+                **NUMBERS,
+            }
 
 
 def homology_rows():
@@ -59,7 +63,7 @@ def page(tmp_path) -> str:
         "steers": pd.DataFrame(edit_rows("steered")),
     }
     write_markdown_page(
-        tmp_path / "page.md", geometry_report(frames, {}, CONFIG, RUNS), "scripts/geometry.py"
+        tmp_path / "page.md", geometry_report(frames, {}, "torus", RUNS), "scripts/geometry.py"
     )
     return (tmp_path / "page.md").read_text()
 
@@ -67,7 +71,11 @@ def page(tmp_path) -> str:
 def test_verdicts_are_told_at_both_ends(page):
     assert "Step 0: of 2 codes (a site at a level) 2 undecided." in page
     assert "Step 9: of 2 codes (a site at a level) 1 factorized, 1 coupled." in page
-    assert "| mid | 0.2 | undecided | factorized (learned) | 0.50 [0.00, 0.75] |" in page
+    assert "Alike in every run by itself: 2 undecided. Step 9" in page
+    assert (
+        "| mid | 0.2 | undecided | factorized (learned) | 2 factorized | 0.50 [0.00, 0.75] |"
+        in page
+    )
 
 
 def test_a_torus_is_one_in_every_run(page):
@@ -83,5 +91,5 @@ def test_runs_that_differ_give_no_answer(page):
 
 
 def test_what_was_not_measured_has_no_section():
-    report = geometry_report({"verdicts": pd.DataFrame(verdict_rows())}, {}, CONFIG, RUNS)
+    report = geometry_report({"verdicts": pd.DataFrame(verdict_rows())}, {}, "torus", RUNS)
     assert [section.title for section in report.sections] == ["How x and y are held"]
