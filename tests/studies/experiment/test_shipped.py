@@ -62,6 +62,11 @@ def test_no_shipped_experiment_leaves_the_scored_steps_to_us():
         assert yaml.safe_load(path.read_text())["evaluate"]["snapshots"]
 
 
+def test_no_study_begins_from_the_demo_whose_recipe_may_change():
+    for path in (ROOT / "configs" / "studies").glob("*.yaml"):
+        assert Path(read_yaml(path)["experiment"]).name != "quickstart.yaml", path.name
+
+
 if __name__ == "__main__":
     every = {str(path.relative_to(ROOT)): resolved(path) for path in paths()}
     RECORDED.write_text(json.dumps(every, indent=1) + "\n")
