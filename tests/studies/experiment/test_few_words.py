@@ -98,7 +98,7 @@ def test_a_file_is_refused_for_what_its_world_cannot_be():
         written("star, cross x orange, purple, hold out star purpel")
 
 
-@pytest.mark.parametrize("name, text", [("tiny", SMALL), ("quickstart", LARGE)])
+@pytest.mark.parametrize("name, text", [("tiny", SMALL), ("quickstart_constant_rate", LARGE)])
 def test_training_is_that_of_the_shipped_files(root, name, text):
     """Whose times and accuracies are known."""
     shipped, own = read_yaml(root / "configs" / f"{name}.yaml"), yaml.safe_load(text)
