@@ -21,7 +21,10 @@ from tests.harness.commands import call
 
 ROOT = Path(__file__).resolve().parent.parent
 MOST_WORDS = 1100  # of the README
-PAGES = [*(ROOT / name for name in ("README.md", "benchmarks/README.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "benchmarks/README.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 MAP_OF_FILES = ROOT / "docs" / "architecture.md"
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 NAMED_FILE = re.compile(

@@ -12,6 +12,7 @@ Row = Mapping[str, str]
 FACTORIZED = ("factorized", "hyper-factorized")
 NUMBERS = {"κ": "kappa", "Ω": "omega", "PR of x": "pr_x", "PR of y": "pr_y"}
 NO_TORUS = "–"
+BETTI = ["betti0", "betti1", "betti2"]
 ANSWERS = ("carries", "does not", "site too weak", "undecided")
 
 
@@ -129,7 +130,7 @@ def _holes(frames: Frames, figures: Mapping[str, Any]) -> Section:
 
 
 def _hole_row(place: Any, own: pd.DataFrame) -> Row:
-    betti = own[["betti0", "betti1", "betti2"]].dropna().astype(int).drop_duplicates()
+    betti = own.reindex(columns=BETTI).dropna().astype(int).drop_duplicates()  # no window: none
     numbers = [f"({a}, {b}, {c})" for a, b, c in betti.itertuples(index=False)]
     windows = [f"{w:.2f}" if w > 1 else NO_TORUS for w in sorted(own["torus_window"])]
     halves = own["halves_with_torus"].sum(), own["halves"].sum()

@@ -84,6 +84,14 @@ def test_a_torus_is_one_in_every_run(page):
     assert "| up | 0.2 | (1, 2, 1) or (1, 7, 1) | – to 1.20 | 6 of 12 | 2 |" in page
 
 
+def test_codes_that_never_hang_together_have_no_numbers():
+    rows = [{**row, "torus_window": 1.0} for row in homology_rows()]
+    alone = pd.DataFrame(rows).drop(columns=["betti0", "betti1", "betti2"])
+    frames = {"verdicts": pd.DataFrame(verdict_rows()), "homology": alone}
+    section = geometry_report(frames, {}, "torus", RUNS).sections[1]
+    assert {row["Betti numbers"] for row in section.rows} == {"–"}
+
+
 def test_runs_that_differ_give_no_answer(page):
     assert "**The same answer in every run. carries: mid.**" in page
     assert "| up | carries / undecided | 0.50 [0.25, 0.75] | not read |" in page
