@@ -103,7 +103,8 @@ def _train(
         say(line)
     model = experiment.new_model()
     config = decide_precision(config, run, processes, model, data)
-    score = scorer_along(experiment.changed(config), processes, should_stop) if along else None
+    own = experiment.changed(config)
+    score = scorer_along(own, processes, should_stop) if along else lambda: None
     trainer = Trainer(
         data,
         model,
@@ -114,7 +115,7 @@ def _train(
         processes=processes,
         find_source=lambda: _find_source(config, run, processes),
         should_stop=should_stop,
-        after_snapshot=score or (lambda: None),
+        after_snapshot=score,
     )
     facts["cuda_graph"] = trainer.cuda_graph
     for line in processes.once(lambda: run.write_environment(facts)):

@@ -79,3 +79,9 @@ def test_asked_to_stop_while_it_samples_training_keeps_its_state(scored, new, co
     stages.train_stage(Experiment(config, new), quiet, along=True)
     stages.evaluate_stage(Experiment(config, new), quiet)
     assert files(new) == files(scored) and weights(new) == weights(scored)
+
+
+def test_who_scores_the_run_already_is_left_to_it(new, config):
+    with new.locked("evaluate"):
+        stages.train_stage(Experiment(config, new), quiet, along=True)
+    assert new.state_of("train") == "done" and scored_steps(new) == []
