@@ -1,6 +1,6 @@
 """Busy machine: how fast is training beside a program that never rests, and what does that cost?
 
-    python benchmarks/busy.py                        # 4 minutes; on an idle machine
+    python benchmarks/busy.py                        # minutes; on an idle machine
     python benchmarks/busy.py --spins 0 1000 30000   # also other numbers of rounds awake
 
 Trains the demo's network in float32, in one process per setting of how threads wait for each other
