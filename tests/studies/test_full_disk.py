@@ -12,7 +12,7 @@ import pytest
 from diffusion.snapshots import find_snapshot, steps_in
 from diffusion.train_config import TrainConfig
 from ground.files import damage, hashes, read_json
-from studies import stages
+from studies import stages, training
 from studies.experiment.config import Config, EvaluateConfig, read_config
 from studies.run.directory import RunDir
 from studies.run.opened import Experiment
@@ -65,7 +65,7 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(config, straight, tmp_path,
     with small_disk(tmp_path / "disk", f"size={room}") as disk:
         run = RunDir(disk / "tiny")
         with monkeypatch.context() as patch, pytest.raises(OSError, match="[Nn]o space left"):
-            patch.setattr(stages, "check_disk", lambda *arguments: None)
+            patch.setattr(training, "check_disk", lambda *arguments: None)
             stages.train_stage(Experiment(config, run), print)
         status = read_json(run.path / "status.json")["train"]
         assert status["state"] == "failed" and "o space left" in status["why"]
