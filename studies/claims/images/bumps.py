@@ -9,7 +9,6 @@ from analysis.measures.geometry import one_circle
 from analysis.measures.intervals import Interval, clopper_pearson, newcombe
 from analysis.measures.verdicts import Verdict, more
 from analysis.tables.outcomes import WITHIN_PX
-from ground.endings import Mistake
 from studies.claims.claim import Decision
 from studies.claims.evidence import beyond, diverged, each
 from studies.claims.images.gates import general_gate
@@ -122,7 +121,7 @@ def _contested(case: Case, run: ImageRun) -> Verdict:
 def code(case: Case) -> Iterator[Decision]:
     """Decide whether x and y lie in orthogonal subspaces without interaction, and whether each
     takes more than one circle."""
-    runs = both(case)
+    runs = [case.study.with_code(run) for run in both(case)]
     gate = general_gate(runs, case.study.gates)
     n = case.numbers
     bar = one_circle(int(n["grid"]), "arc")
@@ -144,8 +143,6 @@ def _number(run: ImageRun, number: str, bar: float, sign: int) -> Verdict:
     if run.diverged:
         return diverged("MORE(0)")
     table = run.table("geometry")
-    if table.empty:
-        raise Mistake(f"{run.name}: its code was not measured")
     row = table[table["step"] == table["step"].max()].iloc[0]
     ends = (float(row[f"{number}_low"]), float(row[f"{number}_high"]))
     if not np.isfinite(ends).all():

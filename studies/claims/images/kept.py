@@ -6,6 +6,7 @@ again without training.
                               scores.parquet   and the other tables that the run has
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -58,6 +59,8 @@ def keep_study(name: str, runs: Path, say: Say, kept: Path = KEPT) -> None:
         f"{study.name}: {len(there)} of {len(study.runs)} runs kept in {kept / study.name}, "
         f"{own:.2f} MB; {every:.2f} of {MOST_BYTES / 1e6:g} MB in all"
     )
+    count = Counter(table for run in found for table in run.tables)
+    say("tables: " + ", ".join(f"{name} of {number} runs" for name, number in count.items()))
 
 
 def _check_size(runs: Sequence[ImageRun], kept: Path) -> None:

@@ -1,7 +1,7 @@
 """Runs on images as claims read them: tables of each, whether they lie in a run or were kept."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ground.endings import Mistake
 from studies.experiment.config import Config
 from studies.many.study import PlannedRun
 from studies.run.directory import RunDir
@@ -103,11 +104,13 @@ class ImageRuns:
         runs: in the order of their studies.
         gates: that each run must pass.
         told: where they are from, for people.
+        measure_code: adds the table geometry to a run; None where only tables are there.
     """
 
     runs: Sequence[ImageRun]
     gates: Gates
     told: str = ""
+    measure_code: Callable[[ImageRun], ImageRun] | None = None
 
     def where(self, **settings: Any) -> list[ImageRun]:
         """Return the runs with these settings, in the order of seeds. A name stands for the dotted
@@ -117,7 +120,16 @@ class ImageRuns:
 
     def of_study(self, name: str) -> "ImageRuns":
         """Return the runs of one study."""
-        return ImageRuns([run for run in self.runs if run.study == name], self.gates, self.told)
+        return replace(self, runs=[run for run in self.runs if run.study == name])
+
+    def with_code(self, run: ImageRun) -> ImageRun:
+        """Return a run with the geometry of its code, measured now if it was not before. A run that
+        diverged has none. Raises Mistake where there is nothing to measure."""
+        if run.diverged or "geometry" in run.tables:
+            return run
+        if self.measure_code is None:
+            raise Mistake(f"{run.name}: the geometry of its code was not measured")
+        return self.measure_code(run)
 
 
 def paired(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 ENDED = ("done", "diverged")
-OF_THE_CODE = "grid"  # number of a rule that asks for the geometry of the code
 
 
 def gates_of(family: str) -> Gates:
@@ -51,8 +51,9 @@ def runs_of(one: Listed, configs: Sequence[Path], asked: "Asked", say: Say) -> I
     for path in configs:
         study, folder = _opened(path, asked)
         _run_missing(path, study, folder, asked, say)
-        found += [_read(study, planned, folder, one, say) for planned in study.runs]
-    return ImageRuns(found, gates_of(one.family), _told(found))
+        found += [_read(study, planned, folder) for planned in study.runs]
+    measure = partial(_with_code, one=one, runs=asked.runs, say=say)
+    return ImageRuns(found, gates_of(one.family), _told(found), measure)
 
 
 def _opened(path: Path, asked: "Asked") -> tuple[StudyConfig, StudyFolder]:
@@ -90,26 +91,27 @@ def _pass_over_kept(study: StudyConfig, folder: StudyFolder) -> None:
             folder.run(planned.name).set_state(WHOLE, "done", plan=planned.plan, why=why)
 
 
-def _read(
-    study: StudyConfig, planned: PlannedRun, folder: StudyFolder, one: Listed, say: Say
-) -> ImageRun:
+def _read(study: StudyConfig, planned: PlannedRun, folder: StudyFolder) -> ImageRun:
     """Read a run: from its directory if it is there, else as it is kept."""
-    asks_for_code = OF_THE_CODE in one.entry.numbers
-    if not is_finished(folder, planned):
-        return read_kept(study, planned)
-    run = read_run(study, planned, folder)
-    if asks_for_code and not run.diverged and "geometry" not in run.tables:
-        return _with_code(run, folder, one, say)
-    return run
+    read = is_finished(folder, planned)
+    return read_run(study, planned, folder) if read else read_kept(study, planned)
 
 
-def _with_code(run: ImageRun, folder: StudyFolder, one: Listed, say: Say) -> ImageRun:
-    """Measure the code of a run in its last encoder block, beside the study's runs."""
+def _with_code(run: ImageRun, one: Listed, runs: Path, say: Say) -> ImageRun:
+    """Measure the code of a run in its last encoder block, beside the study's runs. Raises Mistake
+    for a run of which only tables are kept."""
     import pandas as pd
 
     from studies.geometry.asked import Asked as AskedOfCode
     from studies.geometry.command import geometry
 
+    folder = StudyFolder(runs / run.study)
+    if not is_finished(folder, run.planned):
+        kept = KEPT / run.study / run.name
+        raise Mistake(
+            f"{one.id}: {kept} has no table geometry, and the run is not in {folder.path}; remove "
+            f"{kept}, and the run is trained again"
+        )
     directory, numbers = folder.run(run.name), one.entry.numbers
     last = f"unet.down_blocks.{len(run.config.model.widths.channels) - 1}"
     asked = AskedOfCode(

@@ -1,6 +1,7 @@
 """Kept runs: small tables, from which claims are decided to the same numbers without training."""
 
 import shutil
+from dataclasses import replace
 from functools import partial
 
 import pandas as pd
@@ -89,6 +90,20 @@ def test_a_claim_is_decided_from_kept_runs_alone(finished, tmp_path, monkeypatch
     assert not elsewhere.exists()
     lines = [*sweeps.describe_sweeps([path], Asked(elsewhere))]
     assert lines == ["nano_claims: 0 of 4 runs are missing"]
+
+
+def test_a_code_that_is_not_kept_is_asked_for_in_one_line(finished, tmp_path):
+    path, folder = finished
+    study = read_study(path)
+    run = read_run(study, study.runs[0], folder)
+    with pytest.raises(Mistake, match=f"{run.name}: the geometry of its code was not measured"):
+        ImageRuns([run], GATES).with_code(run)
+    measure = partial(sweeps._with_code, one=Listed("x", "own", path, Entry()), say=print)
+    runs = ImageRuns([run], GATES, "", partial(measure, runs=tmp_path / "nowhere"))
+    with pytest.raises(Mistake, match="x: .*nano_claims/.* has no table geometry, .* remove"):
+        runs.with_code(run)
+    measured = replace(run, tables={**run.tables, "geometry": pd.DataFrame({"step": [1]})})
+    assert runs.with_code(measured) is measured
 
 
 def test_damaged_and_foreign_runs_are_named(finished, tmp_path):
