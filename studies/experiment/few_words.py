@@ -17,7 +17,7 @@ TIMES = re.compile(r"(?:^|\s)[x×](?:\s|$)")
 COLOR = "color"
 CONCEPTS = {name: f for name, f in FACTORS.items() if not f.channels or f.signal is not None}
 JITTER = {"color": 0.04, "size": 0.04}  # of the demo; others as the signal says
-FEW = 8  # combinations, of which half the demo's steps are enough to draw what training shows
+FEW = 8  # combinations, which half the demo's steps are enough to draw
 RECIPE = """\
 model: {{size: nano, conditioning: captions}}
 train:
@@ -28,16 +28,18 @@ train:
   warmup_steps: 100
   cond_dropout: 0.1
   ema_decay: 0.99
-  snapshots: "{snapshots}"
+  snapshots: "{kept}"
   state_every: 200
 evaluate:
   sampler: sde-dpmsolver++
   num_inference_steps: 8
   images_per_combination: 16
   final_images_per_combination: {images}
+  snapshots: "{scored}"
 """
-SHORT = RECIPE.format(steps=1000, snapshots="0, linear:8", images=128)
-LONG = RECIPE.format(steps=2000, snapshots="0, pow2, linear:16", images=64)
+SHORT = RECIPE.format(steps=1000, kept="0, linear:8", scored="0, linear:8", images=128)
+DEMO_SCORED = "0, 625, 875, 1125, 1375, linear:8"
+LONG = RECIPE.format(steps=2000, kept="0, pow2, linear:16", scored=DEMO_SCORED, images=64)
 PROBE = f"probe: {{steps: {SMALL_PROBE['steps']}, width: {SMALL_PROBE['width']}}}\n"
 
 

@@ -98,13 +98,13 @@ def test_a_file_is_refused_for_what_its_world_cannot_be():
         written("star, cross x orange, purple, hold out star purpel")
 
 
-@pytest.mark.parametrize("text", [SHORT, LONG])
-def test_training_is_that_of_the_demo(root, text):
-    """Whose times and accuracies are known, if for fewer steps."""
-    demo, own = read_yaml(root / "configs" / "quickstart.yaml"), yaml.safe_load(text)
-    lengths = {"max_steps": own["train"]["max_steps"], "snapshots": own["train"]["snapshots"]}
-    images = {"final_images_per_combination": own["evaluate"]["final_images_per_combination"]}
-    assert own["model"] == demo["model"]
-    assert own["train"].items() <= {**demo["train"], **lengths}.items()
-    assert own["evaluate"].items() <= {**demo["evaluate"], **images}.items()
-    assert lengths["max_steps"] <= demo["train"]["max_steps"]
+def test_training_is_that_of_the_demo(root):
+    """Whose times and accuracies are known; with few combinations for fewer steps."""
+    demo = read_yaml(root / "configs" / "quickstart.yaml")
+    long, short = yaml.safe_load(LONG), yaml.safe_load(SHORT)
+    for section in ("model", "train", "evaluate"):
+        assert long[section].items() <= demo[section].items()
+    own = {"max_steps", "snapshots", "final_images_per_combination"}
+    for section in ("model", "train", "evaluate"):
+        changed = {key for key, value in short[section].items() if long[section][key] != value}
+        assert changed <= own and short[section].keys() == long[section].keys()
