@@ -22,6 +22,7 @@ ONCE = {  # what is found, and what it is found for: its first argument, or noth
     "studies.worlds.exams.all_questions": False,
     "studies.worlds.captioned_images.make_conditioning": False,
 }
+STANDING = {"last_rows", "is_locked"}  # what a line of progress looks up, as often as one is due
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_a_command_reads_and_hashes_each_file_once(tmp_path):
     names = {name for each in readings.values() for name in each}
     assert {"/tiny/snapshots/step_00000008/manifest.json", "/tiny/config.yaml"} <= names
     assert any(name.endswith("diffusion_pytorch_model.safetensors") for name in names)
-    often = [(key[0], n) for key, n in readings.items() if len(n) > 1]
+    often = [(key[0], n) for key, n in readings.items() if len(n) > 1 and key[0] not in STANDING]
     # images are read for the grid and for what is explored: all at once may not fit in memory
     assert {name for name, _ in often} <= {"read_samples_file"}
     assert all(len(n) == 2 for _, n in often)
