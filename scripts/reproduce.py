@@ -76,7 +76,8 @@ def reproduce(arguments: Arguments) -> None:
         from studies.claims.command import paper_lines
 
         return print("\n".join(paper_lines(claims)))
-    from studies.claims.command import Asked, decide_claims, dry_run
+    from studies.claims.asked import Asked
+    from studies.claims.command import decide_claims, dry_run
 
     deadline = deadline_after(arguments.max_minutes)
     asked = Asked(arguments.runs, arguments.slots, deadline)

@@ -1,31 +1,16 @@
 """Command `scripts/reproduce.py ID`: run what is missing, decide, write what was found."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from studies.claims.asked import Asked
 from studies.claims.listing import ROOT, Listed
 from studies.claims.told import as_rows, line
 from studies.claims.written import Rows, write_verdict
 
 Say = Callable[[str], None]
 Found = tuple[Rows, str]  # rows of a verdict, and what it was decided from
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the command line asks for.
-
-    Attributes:
-        runs: folder of the studies' folders.
-        slots: processes at a time; None: one per core.
-        deadline: when the time is up, on the clock of time.monotonic(); None: never.
-    """
-
-    runs: Path
-    slots: int | None = None
-    deadline: float | None = None
 
 
 def paper_lines(claims: Sequence[Listed]) -> Iterator[str]:

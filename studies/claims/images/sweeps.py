@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ground.endings import Mistake
 from ground.reading import read_as, read_yaml
+from studies.claims.asked import Asked
 from studies.claims.images.compact import compact, geometry_file
 from studies.claims.images.kept import KEPT, is_finished, is_kept, read_kept, read_run
 from studies.claims.images.runs import Gates, ImageRun, ImageRuns
@@ -15,9 +15,6 @@ from studies.claims.listing import CONFIGS, Listed
 from studies.many.folder import WHOLE, StudyFolder
 from studies.many.local import cores, divide, launch, visible_gpus
 from studies.many.study import PlannedRun, StudyConfig, read_study
-
-if TYPE_CHECKING:
-    from studies.claims.command import Asked
 
 Say = Callable[[str], None]
 ENDED = ("done", "diverged")
@@ -28,7 +25,7 @@ def gates_of(family: str) -> Gates:
     return read_as(Gates, read_yaml(CONFIGS / f"{family}.yaml")["gates"], "gates")
 
 
-def describe_sweeps(configs: Sequence[Path], asked: "Asked") -> Iterator[str]:
+def describe_sweeps(configs: Sequence[Path], asked: Asked) -> Iterator[str]:
     """Yield the plan of each study, of its missing runs alone: disk, evaluations, hours."""
     from studies.many.forecast import describe
 
@@ -41,7 +38,7 @@ def describe_sweeps(configs: Sequence[Path], asked: "Asked") -> Iterator[str]:
             yield describe(replace(study, runs=tuple(missing)), folder, len(slots))
 
 
-def runs_of(one: Listed, configs: Sequence[Path], asked: "Asked", say: Say) -> ImageRuns:
+def runs_of(one: Listed, configs: Sequence[Path], asked: Asked, say: Say) -> ImageRuns:
     """Return all runs that a claim needs; those that are missing are run first.
 
     Raises Preempted when asked to stop, with all saved; Mistake if runs fail, but for those that
@@ -56,7 +53,7 @@ def runs_of(one: Listed, configs: Sequence[Path], asked: "Asked", say: Say) -> I
     return ImageRuns(found, gates_of(one.family), _told(found), measure)
 
 
-def _opened(path: Path, asked: "Asked") -> tuple[StudyConfig, StudyFolder]:
+def _opened(path: Path, asked: Asked) -> tuple[StudyConfig, StudyFolder]:
     study = read_study(path)
     return study, StudyFolder(asked.runs / study.name)
 
@@ -66,7 +63,7 @@ def _is_there(study: StudyConfig, planned: PlannedRun, folder: StudyFolder) -> b
 
 
 def _run_missing(
-    path: Path, study: StudyConfig, folder: StudyFolder, asked: "Asked", say: Say
+    path: Path, study: StudyConfig, folder: StudyFolder, asked: Asked, say: Say
 ) -> None:
     missing = [planned for planned in study.runs if not _is_there(study, planned, folder)]
     if not missing:

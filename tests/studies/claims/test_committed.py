@@ -8,7 +8,7 @@ import pytest
 
 from ground.files import read_json
 from ground.reading import read_yaml
-from studies.claims.command import Asked
+from studies.claims.asked import Asked
 from studies.claims.images.sweeps import runs_of
 from studies.claims.listing import CONFIGS, ROOT, listed
 from studies.claims.registry import CLAIMS

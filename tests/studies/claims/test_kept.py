@@ -10,7 +10,7 @@ import pytest
 from benchmarks.run_set import write_run
 from ground.endings import Mistake
 from ground.files import read_json, remove_directory, write_directory, write_json
-from studies.claims.command import Asked
+from studies.claims.asked import Asked
 from studies.claims.entries import Entry
 from studies.claims.images import kept as kept_runs
 from studies.claims.images import sweeps

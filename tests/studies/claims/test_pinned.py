@@ -7,7 +7,8 @@ that: a number may move in its last digits, and a seed that lies at a threshold 
 import pytest
 
 from ground.files import read_json
-from studies.claims.command import FAMILIES, Asked
+from studies.claims.asked import Asked
+from studies.claims.command import FAMILIES
 from studies.claims.listing import find
 
 pytestmark = [pytest.mark.slow, pytest.mark.full]
