@@ -3,10 +3,11 @@
     python benchmarks/probe.py                             # P1's world, at 32 and at 64 px
     python benchmarks/probe.py configs/worlds/p*.yaml      # others, each at its own size
 
-Makes the probe of each world and image size, with the steps, batch and width of the defaults, on
-one thread, and prints what it says on the way. Seconds are those of the processor, so that other
-programs do not count. `whole` is how many of them all steps of the older probe would take, which
-read images as they are: a few of its steps, times their number. Ends with one line of JSON.
+Makes the probe of each world and image size, as the file of the world has it, on one thread, and
+prints what it says on the way; a probe that its gate refuses is named, and the next one is made.
+Seconds are those of the processor, so that other programs do not count. `whole` is how many of them
+all steps of the older probe would take, which read images as they are: a few of its steps, times
+their number. Ends with one line of JSON.
 """
 
 import argparse
@@ -21,8 +22,8 @@ import pandas as pd
 import torch
 from machine import machine
 
+from classifiers.certificate import ProbeRefused
 from classifiers.probe import train_probe
-from classifiers.probe_config import ProbeConfig
 from studies.experiment.config import Config, read_config
 from studies.run.directory import RunDir
 from studies.run.opened import Experiment
@@ -77,9 +78,12 @@ def main() -> None:
         own = SIZES if path == P1 and len(arguments.config) == 1 else (given.world.image_size_px,)
         for size in arguments.sizes or own:
             world = replace(given.world, image_size_px=size)
-            config = replace(given, world=world, probe=ProbeConfig())
+            config = replace(given, world=world)
             print(f"{path.stem}, {size} px")
-            made = {**make(config), "whole_core_minutes": round(whole_minutes(config), 1)}
+            try:
+                made = {**make(config), "whole_core_minutes": round(whole_minutes(config), 1)}
+            except ProbeRefused as refusal:
+                made = {"refused": str(refusal)}
             found[f"{path.stem}_{size}px"] = made
     print(machine())
     print(pd.DataFrame(found).T.to_string())
