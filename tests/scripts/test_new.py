@@ -20,9 +20,9 @@ def test_a_file_is_written_with_a_picture_and_its_cost(tmp_path):
         "minutes on one core" in out and f"next: python scripts/run.py --config {tmp_path}" in out
     )
     header = (tmp_path / "stars.yaml").read_text().splitlines()[1]
-    assert "44800 training images" in header and "network evaluations" in header
+    assert "32000 training images" in header and "network evaluations" in header
     status, plan, err = call("run", "--config", str(tmp_path / "stars.yaml"), "--dry-run")
-    assert status == 0 and "44800 images in all" in plan
+    assert status == 0 and "32000 images in all" in plan
 
 
 @pytest.mark.parametrize(
