@@ -38,8 +38,12 @@ evaluate:
   snapshots: "{scored}"
 """
 SHORT = RECIPE.format(steps=1000, kept="0, linear:8", scored="0, linear:8", images=128)
-DEMO_SCORED = "0, 625, 875, 1125, 1375, linear:8"
-LONG = RECIPE.format(steps=2000, kept="0, pow2, linear:16", scored=DEMO_SCORED, images=64)
+LONG = RECIPE.format(
+    steps=2000,
+    kept="0, pow2, linear:16",
+    scored="0, 625, 875, 1125, 1375, linear:8",
+    images=64,
+)
 PROBE = f"probe: {{steps: {SMALL_PROBE['steps']}, width: {SMALL_PROBE['width']}}}\n"
 
 

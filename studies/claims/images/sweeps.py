@@ -97,11 +97,6 @@ def _read(study: StudyConfig, planned: PlannedRun, folder: StudyFolder) -> Image
 def _with_code(run: ImageRun, one: Listed, runs: Path, say: Say) -> ImageRun:
     """Measure the code of a run in its last encoder block, beside the study's runs. Raises Mistake
     for a run of which only tables are kept."""
-    import pandas as pd
-
-    from studies.geometry.asked import Asked as AskedOfCode
-    from studies.geometry.command import geometry
-
     folder = StudyFolder(runs / run.study)
     if not is_finished(folder, run.planned):
         kept = KEPT / run.study / run.name
@@ -109,6 +104,11 @@ def _with_code(run: ImageRun, one: Listed, runs: Path, say: Say) -> ImageRun:
             f"{one.id}: {kept} has no table geometry, and the run is not in {folder.path}; remove "
             f"{kept}, and the run is trained again"
         )
+    import pandas as pd
+
+    from studies.geometry.asked import Asked as AskedOfCode
+    from studies.geometry.command import geometry
+
     directory, numbers = folder.run(run.name), one.entry.numbers
     last = f"unet.down_blocks.{len(run.config.model.widths.channels) - 1}"
     asked = AskedOfCode(

@@ -87,23 +87,21 @@ def test_a_claim_is_decided_from_kept_runs_alone(finished, tmp_path, monkeypatch
     one, elsewhere = Listed("own.order-blind", "own", path, Entry()), tmp_path / "elsewhere"
     found = sweeps.runs_of(one, [path], Asked(elsewhere), print)
     assert len(found.runs) == 4 and found.told == "4 runs of nano_claims, seeds 0 to 1"
+    with pytest.raises(Mistake, match="own.order-blind: .* has no table geometry, .* remove"):
+        found.with_code(found.runs[0])
     assert not elsewhere.exists()
     lines = [*sweeps.describe_sweeps([path], Asked(elsewhere))]
     assert lines == ["nano_claims: 0 of 4 runs are missing"]
 
 
-def test_a_code_that_is_not_kept_is_asked_for_in_one_line(finished, tmp_path):
+def test_a_code_that_is_there_is_not_measured_again(finished):
     path, folder = finished
     study = read_study(path)
     run = read_run(study, study.runs[0], folder)
+    measured = replace(run, tables={**run.tables, "geometry": pd.DataFrame({"step": [1]})})
+    assert ImageRuns([measured], GATES).with_code(measured) is measured
     with pytest.raises(Mistake, match=f"{run.name}: the geometry of its code was not measured"):
         ImageRuns([run], GATES).with_code(run)
-    measure = partial(sweeps._with_code, one=Listed("x", "own", path, Entry()), say=print)
-    runs = ImageRuns([run], GATES, "", partial(measure, runs=tmp_path / "nowhere"))
-    with pytest.raises(Mistake, match="x: .*nano_claims/.* has no table geometry, .* remove"):
-        runs.with_code(run)
-    measured = replace(run, tables={**run.tables, "geometry": pd.DataFrame({"step": [1]})})
-    assert runs.with_code(measured) is measured
 
 
 def test_damaged_and_foreign_runs_are_named(finished, tmp_path):
