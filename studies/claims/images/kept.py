@@ -51,6 +51,7 @@ def keep_study(name: str, runs: Path, say: Say, kept: Path = KEPT) -> None:
     if not there:
         raise Mistake(f"keep: no run of {study.name} in {folder.path} is finished")
     found = [read_run(study, planned, folder) for planned in there]
+    _check_tables(found, kept)
     _check_size(found, kept)
     for run in found:
         write_kept(run, kept)
@@ -61,6 +62,19 @@ def keep_study(name: str, runs: Path, say: Say, kept: Path = KEPT) -> None:
     )
     count = Counter(table for run in found for table in run.tables)
     say("tables: " + ", ".join(f"{name} of {number} runs" for name, number in count.items()))
+
+
+def _check_tables(runs: Sequence[ImageRun], kept: Path) -> None:
+    """Raise Mistake if a table is kept that the run does not have: a run trained again lacks what
+    was measured apart from it."""
+    for run in runs:
+        path = kept / run.study / run.name
+        lost = [n for n in TABLES if n not in run.tables and (path / f"{n}.parquet").is_file()]
+        if lost:
+            raise Mistake(
+                f"keep: {path} holds {', '.join(lost)}, which the run itself does not; remove the "
+                f"folder if they may go; nothing is written"
+            )
 
 
 def _check_size(runs: Sequence[ImageRun], kept: Path) -> None:

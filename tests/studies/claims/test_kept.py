@@ -75,6 +75,18 @@ def test_what_is_kept_decides_the_same(finished, tmp_path):
     assert rows_of(live) == rows_of(again) and rows_of(live)[0]["effect"] is not None
 
 
+def test_what_was_measured_apart_is_not_lost(finished, tmp_path):
+    (path, folder), kept = finished, tmp_path / "kept"
+    study = read_study(path)
+    run = read_run(study, study.runs[0], folder)
+    measured = replace(run, tables={**run.tables, "geometry": pd.DataFrame({"step": [1]})})
+    kept_runs.write_kept(measured, kept)
+    with pytest.raises(Mistake, match=f"{run.name} holds geometry, .* remove the folder"):
+        keep_study(str(path), folder.path.parent, print, kept)
+    assert "geometry" in read_kept(study, study.runs[0], kept).tables
+    assert not is_kept(study, study.runs[1], kept)
+
+
 def test_a_claim_is_decided_from_kept_runs_alone(finished, tmp_path, monkeypatch):
     """No folder of runs is there, and none is made."""
     path, folder = finished
