@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from ground.endings import Mistake
 from ground.reading import read_as, read_yaml
 
 Scale = Literal["theory", "cpu", "gpu"]
@@ -41,5 +42,9 @@ class Entry:
 
 
 def entries_of(file: Path) -> dict[str, Entry]:
-    """Return the entries of a file of rules by the id of their claim."""
-    return read_as(dict[str, Entry], read_yaml(file)["claims"], "claims")
+    """Return the entries of a file of rules by the id of their claim. Raises Mistake for a file
+    without any, and for what an entry may not say."""
+    data = read_yaml(file)
+    if "claims" not in data:
+        raise Mistake(f"{file}: claims: missing; it holds an entry for each claim")
+    return read_as(dict[str, Entry], data["claims"], f"{file.name}: claims")

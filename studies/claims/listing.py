@@ -48,8 +48,15 @@ class Listed:
 
 
 def listed(names: Sequence[str] = FILES) -> dict[str, Listed]:
-    """Return all claims by id, in the order of the files."""
-    return {one.id: one for name in names for one in _of_file(name)}
+    """Return all claims by id, in the order of the files. Raises Mistake for one that stands in
+    two files."""
+    found: dict[str, Listed] = {}
+    for one in (one for name in names for one in _of_file(name)):
+        if one.id in found:
+            both = f"{found[one.id].family}.yaml and {one.family}.yaml"
+            raise Mistake(f"{one.id}: stands in {both}, allowed once")
+        found[one.id] = one
+    return found
 
 
 def _of_file(name: str) -> Iterator[Listed]:

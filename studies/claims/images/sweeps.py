@@ -22,7 +22,9 @@ ENDED = ("done", "diverged")
 
 def gates_of(family: str) -> Gates:
     """Return the gates of a file of rules."""
-    return read_as(Gates, read_yaml(CONFIGS / f"{family}.yaml")["gates"], "gates")
+    return read_as(
+        Gates, read_yaml(CONFIGS / f"{family}.yaml").get("gates", {}), f"{family}.yaml: gates"
+    )
 
 
 def describe_sweeps(configs: Sequence[Path], asked: Asked) -> Iterator[str]:

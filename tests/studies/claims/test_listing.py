@@ -9,6 +9,7 @@ import pytest
 from ground.endings import Mistake
 from studies.claims import listing, written
 from studies.claims.entries import entries_of
+from studies.claims.images import sweeps
 from studies.claims.listing import FILES, find, last_verdict, list_lines, listed
 from studies.claims.page import PAGE, page_text
 from studies.claims.registry import CLAIMS
@@ -50,6 +51,24 @@ def test_studies_of_claims_have_confirmatory_seeds():
 def test_an_unknown_claim_is_named_with_the_nearest():
     with pytest.raises(Mistake, match="p3.ordr: unknown claim.*p3.order"):
         find(["p3.ordr"])
+
+
+def test_files_of_rules_that_cannot_be_read_say_why(tmp_path, monkeypatch):
+    entry = "{x.mine: {claim: said}}"
+    for name, text in {
+        "a": f"claims: {entry}",
+        "b": f"claims: {entry}",
+        "c": f"claim: {entry}",
+    }.items():
+        (tmp_path / f"{name}.yaml").write_text(text)
+    monkeypatch.setattr(listing, "CONFIGS", tmp_path)
+    monkeypatch.setattr(sweeps, "CONFIGS", tmp_path)
+    with pytest.raises(Mistake, match="x.mine: stands in a.yaml and b.yaml, allowed once"):
+        listed(("a", "b"))
+    with pytest.raises(Mistake, match="c.yaml: claims: missing"):
+        listed(("c",))
+    with pytest.raises(Mistake, match="a.yaml: gates.probe: missing"):
+        sweeps.gates_of("a")
 
 
 def test_a_verdict_is_listed_and_stands_on_the_page(verdicts):
