@@ -6,6 +6,7 @@ Imports no torch and no table: a list must be there at once. Who decides a claim
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def listed(names: Sequence[str] = FILES) -> dict[str, Listed]:
     """Return all claims by id, in the order of the files. Raises Mistake for one that stands in
     two files."""
     found: dict[str, Listed] = {}
-    for one in (one for name in names for one in _of_file(name)):
+    for one in chain.from_iterable(map(_of_file, names)):
         if one.id in found:
             both = f"{found[one.id].family}.yaml and {one.family}.yaml"
             raise Mistake(f"{one.id}: stands in {both}, allowed once")

@@ -21,10 +21,9 @@ ENDED = ("done", "diverged")
 
 
 def gates_of(family: str) -> Gates:
-    """Return the gates of a file of rules."""
-    return read_as(
-        Gates, read_yaml(CONFIGS / f"{family}.yaml").get("gates", {}), f"{family}.yaml: gates"
-    )
+    """Return the gates of a file of rules. Raises Mistake for one that is missing."""
+    file = CONFIGS / f"{family}.yaml"
+    return read_as(Gates, read_yaml(file).get("gates", {}), f"{file.name}: gates")
 
 
 def describe_sweeps(configs: Sequence[Path], asked: Asked) -> Iterator[str]:
