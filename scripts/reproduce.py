@@ -1,6 +1,6 @@
 """Decide the claims of the papers: list them, run what one needs, keep what its runs measured.
 
-reproduce.py list                 every claim with its rule, cost and last verdict
+reproduce.py list                 every claim: paper, statistic, rule, cost, last verdict
 reproduce.py ID [ID …]            run what is missing, decide, write figure, numbers and verdict
 reproduce.py keep STUDY …         write the tables of finished runs, from which ID decides again
 """
@@ -50,8 +50,9 @@ def main() -> None:
 
 
 def list_claims(ids: list[str]) -> None:
-    """Print the table of all claims, or of some."""
-    from studies.claims.listing import find, list_lines, listed
+    """Print all claims, or some."""
+    from studies.claims.list_text import list_lines
+    from studies.claims.listing import find, listed
 
     claims = find(ids) if ids else [*listed().values()]
     print("\n".join(list_lines(claims)))

@@ -1,7 +1,7 @@
-"""List of all claims, as their files of rules tell them, with the last verdict of each.
+"""All claims, as their files of rules tell them, with the last verdict of each.
 
 Imports no torch and no table: a list must be there at once. Who decides a claim is known to
-`studies/claims/registry.py`.
+`studies/claims/registry.py`, how the list looks to `studies/claims/list_text.py`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,7 +19,6 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "configs" / "claims"
 FILES = ("sim", "synthetic", "signal", "cube", "bumps", "own", "gpu")  # in this order
 VERDICTS = ROOT / "docs" / "findings" / "claims"
-NOT_HERE, NOT_YET = "not decidable here", "not run yet"
 
 
 @dataclass(frozen=True)
@@ -113,39 +112,14 @@ class Last:
 
 
 def last_verdict(one: Listed) -> Last | None:
-    """Return the last verdict of a claim; None of one that was never decided."""
+    """Return the last verdict of a claim; None of one that was never decided. Raises Mistake for
+    a file that is no verdict."""
     if not one.verdict_file.is_file():
         return None
     data = read_json(one.verdict_file)
+    if lost := [key.name for key in fields(Last) if key.name not in data]:
+        raise Mistake(f"{one.verdict_file}: {', '.join(lost)}: missing; decide {one.id} again")
     return Last(**{key.name: data[key.name] for key in fields(Last)})
-
-
-def list_lines(claims: Sequence[Listed]) -> list[str]:
-    """Return a table as text, a line per decision: id, figure, rule, cost, verdict, claim."""
-    head = ("id", "figure", "rule", "cost", "verdict", "claim")
-    lasts = {one.id: last_verdict(one) for one in claims}
-    rows = [head, *(row for one in claims for row in _rows(one, lasts[one.id]))]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head) - 1)]
-    lines = [
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
-        for row in rows
-    ]
-    return [*lines, "", _counted(claims, lasts)]
-
-
-def _rows(one: Listed, last: Last | None) -> Iterator[tuple[str, ...]]:
-    entry = one.entry
-    told = (entry.figure, entry.rule, entry.cost)
-    if last is None:
-        word = NOT_HERE if entry.scale == "gpu" else NOT_YET
-        yield (one.id, *told, word, entry.claim)
-        return
-    stale = "" if last.rules == one.rules_hash else " (by other rules)"
-    for number, rows in enumerate(last.decisions):
-        first, id = not number, rows[0]["claim"]
-        about = told if first else ("", "", "")
-        claim = f"{entry.claim}: {rows[0]['variant']}" if first else rows[0]["variant"]
-        yield (id if first or id != one.id else "", *about, verdict_text(rows) + stale, claim)
 
 
 def verdict_text(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -161,16 +135,6 @@ def effect_text(row: Mapping[str, Any]) -> str:
         "–" if row[key] is None else f"{row[key]:.3f}" for key in ("effect", "low", "high")
     )
     return f"{effect} [{low}, {high}]"
-
-
-def _counted(claims: Sequence[Listed], lasts: Mapping[str, Last | None]) -> str:
-    verdicts, decided = decided_of(lasts.values())
-    there = sum(last is not None for last in lasts.values())
-    return (
-        f"{len(claims)} claims, {there} of them with verdicts; {decided} of {verdicts} "
-        f"verdicts are decided, of which .05 × {decided} = {0.05 * decided:.1f} are expected to be "
-        f"wrong"
-    )
 
 
 def decided_of(lasts: Iterable[Last | None]) -> tuple[int, int]:

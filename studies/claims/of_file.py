@@ -4,9 +4,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ground.endings import Mistake
 from studies.claims.claim import Claim, Decision, Part, Rule
 from studies.claims.entries import Entry, entries_of
 from studies.claims.listing import CONFIGS
+
+
+class _Given(dict[str, Any]):
+    """What an entry gives by name: a name that it lacks is a mistake in its file."""
+
+    def __init__(self, place: str, given: Mapping[str, Any]) -> None:
+        super().__init__(given)
+        self.place = place
+
+    def __missing__(self, name: str) -> Any:
+        raise Mistake(f"{self.place}.{name}: missing in the file of rules, the function needs it")
 
 
 @dataclass(frozen=True)
@@ -25,13 +37,13 @@ class Case:
 
     @property
     def numbers(self) -> Mapping[str, float]:
-        """Numbers of the rule, by name."""
-        return self.entry.numbers
+        """Numbers of the rule, by name. Raises Mistake for one that the entry lacks."""
+        return _Given(f"{self.id}: numbers", self.entry.numbers)
 
     @property
     def lists(self) -> Mapping[str, Sequence[float]]:
-        """Lists of numbers of the rule, by name."""
-        return self.entry.lists
+        """Lists of numbers of the rule, by name. Raises Mistake for one that the entry lacks."""
+        return _Given(f"{self.id}: lists", self.entry.lists)
 
     def decision(self, variant: str, parts: Iterable[Part], gate: str = "") -> Decision:
         """Return the decision that `parts` make. gate: why there is none, or ""."""
@@ -44,13 +56,15 @@ Decide = Callable[[Case], Iterable[Decision]]
 def claims_of_file(name: str, functions: Mapping[str, Decide]) -> tuple[Claim[Any, Any], ...]:
     """Return the claims of a file, each with its function.
 
-    Raises ValueError for an entry without a function, unless a CPU cannot decide it, and for a
+    Raises Mistake for an entry without a function, unless a CPU cannot decide it, and for a
     function without an entry.
     """
     path = CONFIGS / f"{name}.yaml"
     here = {id: entry for id, entry in entries_of(path).items() if entry.scale != "gpu"}
-    if apart := here.keys() ^ functions.keys():
-        raise ValueError(f"{path.name}: entry or function is missing of {', '.join(sorted(apart))}")
+    if bare := here.keys() - functions.keys():
+        raise Mistake(f"{path}: no function is registered for {', '.join(sorted(bare))}")
+    if lost := functions.keys() - here.keys():
+        raise Mistake(f"{path}: has no entry of {', '.join(sorted(lost))}, which have a function")
     return tuple(_claim(id, entry, functions[id], Rule(path)) for id, entry in here.items())
 
 

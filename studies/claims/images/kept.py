@@ -137,8 +137,14 @@ def _small(table: pd.DataFrame) -> pa.Table:
 
 
 def is_kept(study: StudyConfig, planned: PlannedRun, kept: Path = KEPT) -> bool:
-    """Return whether the tables of a run are kept."""
-    return (kept / study.name / planned.name / MANIFEST).is_file()
+    """Return whether the tables of a run are kept. Raises Mistake for a folder without its
+    manifest."""
+    path = kept / study.name / planned.name
+    if path.is_dir() and not (path / MANIFEST).is_file():
+        raise Mistake(
+            f"{path}: {MANIFEST}: missing; restore the folder, or remove it to train again"
+        )
+    return path.is_dir()
 
 
 def read_kept(study: StudyConfig, planned: PlannedRun, kept: Path = KEPT) -> ImageRun:

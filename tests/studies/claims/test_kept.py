@@ -129,6 +129,9 @@ def test_damaged_and_foreign_runs_are_named(finished, tmp_path):
     shutil.copy(first / "config.yaml", second / "config.yaml")
     with pytest.raises(Mistake, match="is of another config"):
         read_kept(study, study.runs[1], kept)
+    (second / "manifest.json").unlink()
+    with pytest.raises(Mistake, match=f"{second}: manifest.json: missing"):
+        is_kept(study, study.runs[1], kept)
 
 
 def test_what_would_be_too_much_is_refused_before_it_is_written(finished, tmp_path, monkeypatch):

@@ -10,7 +10,8 @@ from ground.endings import Mistake
 from studies.claims import listing, written
 from studies.claims.entries import entries_of
 from studies.claims.images import sweeps
-from studies.claims.listing import FILES, find, last_verdict, list_lines, listed
+from studies.claims.list_text import WIDTH, list_lines
+from studies.claims.listing import FILES, find, last_verdict, listed
 from studies.claims.page import PAGE, page_text
 from studies.claims.registry import CLAIMS
 from studies.many.study import read_study
@@ -77,8 +78,7 @@ def test_a_verdict_is_listed_and_stands_on_the_page(verdicts):
     written.write_verdict(one, ROWS, "a test", verdicts / "out")
     last = last_verdict(one)
     assert last and last.rules == one.rules_hash and last.versions["numpy"]
-    (line,) = (line for line in list_lines([one]) if line.startswith("ctl.noise"))
-    assert "holds: 0.020 [0.010, –]" in line and "other rules" not in line
+    assert "    verdict    holds: 0.020 [0.010, –]   runs" in list_lines([one])
     page = (verdicts / "claims.md").read_text()
     assert "| swings: 0.020 [0.010, –] | RARE | **holds** |" in page
     assert "Of 1 verdicts 1 are decided" in page
@@ -86,6 +86,19 @@ def test_a_verdict_is_listed_and_stands_on_the_page(verdicts):
     data = json.loads(one.verdict_file.read_text())
     one.verdict_file.write_text(json.dumps({**data, "rules": "0" * 12}))
     assert "holds: 0.020 [0.010, –] (by other rules)" in "\n".join(list_lines([one]))
+    one.verdict_file.write_text("{}")
+    with pytest.raises(Mistake, match=r"ctl.noise.json: claim, rules.*: missing; decide ctl.noise"):
+        last_verdict(one)
+
+
+def test_a_block_of_the_list_says_all_of_an_entry_within_the_width():
+    lines = list_lines([*listed().values()])
+    assert max(map(len, lines)) <= WIDTH
+    (one,) = find(["p3.order"])
+    entry, text = one.entry, " ".join(" ".join(list_lines([one])).split())
+    for said in (one.id, entry.paper, entry.figure, entry.claim, entry.statistic, entry.rule):
+        assert said in text
+    assert entry.cost in text
 
 
 def test_the_page_is_what_the_verdict_files_say():
@@ -94,7 +107,8 @@ def test_the_page_is_what_the_verdict_files_say():
 
 def test_the_list_imports_neither_torch_nor_scipy():
     program = (
-        "import sys; from studies.claims.listing import list_lines, listed; "
+        "import sys; from studies.claims.list_text import list_lines; "
+        "from studies.claims.listing import listed; "
         "list_lines([*listed().values()]); print({'torch', 'scipy', 'pandas'} & {*sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from studies.claims.entries import entries_of
+from ground.endings import Mistake
+from studies.claims.entries import Entry, entries_of
 from studies.claims.listing import CONFIGS
 from studies.claims.of_file import Case, claims_of_file
 from studies.claims.synthetic import controls, percolation
@@ -59,5 +60,17 @@ def test_planted_effects_are_found_unless_the_bar_is_too_high():
 
 
 def test_entries_and_functions_must_be_the_same():
-    with pytest.raises(ValueError, match="missing of ctl.noise"):
-        claims_of_file("synthetic", {id: controls.noise for id in ENTRIES if id != "ctl.noise"})
+    others = {id: controls.noise for id in ENTRIES if id != "ctl.noise"}
+    with pytest.raises(Mistake, match="synthetic.yaml: no function is registered for ctl.noise"):
+        claims_of_file("synthetic", others)
+    with pytest.raises(Mistake, match="synthetic.yaml: has no entry of ctl.other"):
+        claims_of_file("synthetic", {id: controls.noise for id in (*ENTRIES, "ctl.other")})
+
+
+def test_a_number_that_the_entry_lacks_is_named():
+    case = Case("ctl.noise", Entry(numbers={"runs": 3}), None)
+    assert case.numbers["runs"] == 3 and case.numbers == {"runs": 3}
+    with pytest.raises(Mistake, match="ctl.noise: numbers.swing: missing"):
+        case.numbers["swing"]
+    with pytest.raises(Mistake, match="ctl.noise: lists.sigmas: missing"):
+        case.lists["sigmas"]
