@@ -27,12 +27,16 @@ def gates_of(family: str) -> Gates:
 
 
 def describe_sweeps(configs: Sequence[Path], asked: Asked) -> Iterator[str]:
-    """Yield the plan of each study, of its missing runs alone: disk, evaluations, hours."""
+    """Yield the plan of each study, of its missing runs alone: disk, evaluations, hours. Raises
+    Mistake for a kept run that is damaged or of another config."""
     from studies.many.forecast import describe
 
     for path in configs:
         study, folder = _opened(path, asked)
         missing = [planned for planned in study.runs if not _is_there(study, planned, folder)]
+        for planned in study.runs:
+            if planned not in missing and not is_finished(folder, planned):
+                read_kept(study, planned)
         yield f"{study.name}: {len(missing)} of {len(study.runs)} runs are missing"
         if missing:
             slots = divide(asked.slots, 1, visible_gpus(), cores())

@@ -104,6 +104,9 @@ def test_a_claim_is_decided_from_kept_runs_alone(finished, tmp_path, monkeypatch
     assert not elsewhere.exists()
     lines = [*sweeps.describe_sweeps([path], Asked(elsewhere))]
     assert lines == ["nano_claims: 0 of 4 runs are missing"]
+    (kept / "nano_claims" / found.runs[0].name / "scores.parquet").write_bytes(b"")
+    with pytest.raises(Mistake, match=found.runs[0].name):
+        [*sweeps.describe_sweeps([path], Asked(elsewhere))]
 
 
 def test_a_code_that_is_there_is_not_measured_again(finished):
