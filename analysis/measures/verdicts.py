@@ -8,6 +8,7 @@ Two for differences: MORE than δ (95 % interval beyond it), the SAME within δ 
 90 % interval within; fails if the 95 % interval lies wholly outside).
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -52,6 +53,15 @@ def same(delta: float, effect: float, interval: Interval, inner: Interval) -> Ve
     within = -delta < inner.low and inner.high < delta
     outside = interval.low > delta or interval.high < -delta
     return Verdict(_word(within, outside), effect, interval, f"SAME({delta:g})")
+
+
+def bars_of(rule: str) -> tuple[float, ...]:
+    """Return the numbers that a rule, as verdicts name it, holds an effect against: (δ,) of
+    MORE(δ), (−δ, δ) of SAME(δ), and nothing of a rule without numbers."""
+    numbers = [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?(?:e-?\d+)?", rule)]
+    numbers += [bar for word, bar in BARS.items() if word in rule.split()]
+    both = [-number for number in numbers] if "SAME" in rule else []
+    return (*both, *numbers)
 
 
 def together(words: Sequence[Word]) -> Word:

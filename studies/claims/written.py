@@ -38,7 +38,7 @@ def write_verdict(one: Listed, rows: Rows, decided_from: str, folder: Path) -> N
         "rows": [*rows],
     }
     folder.mkdir(parents=True, exist_ok=True)
-    save_figure(verdict_figure(one.id, rows), folder / "verdict")
+    save_figure(verdict_figure(f"{one.id}: {one.entry.claim}", rows), folder / "verdict")
     write_text(folder / "verdict.csv", _csv(rows))
     write_json(one.verdict_file, verdict)
     write_text(PAGE, page_text())

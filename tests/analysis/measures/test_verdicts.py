@@ -13,7 +13,7 @@ from analysis.measures.intervals import (
     mean_over_seeds,
     newcombe,
 )
-from analysis.measures.verdicts import in_each, more, same, share, together
+from analysis.measures.verdicts import bars_of, in_each, more, same, share, together
 
 
 @pytest.mark.parametrize(
@@ -174,3 +174,18 @@ def test_parts_and_seeds():
     assert together(["holds", "undecided"]) == in_each(["holds", "fails"]) == "undecided"
     assert together(["undecided", "fails"]) == in_each(["fails", "fails"]) == "fails"
     assert together([]) == in_each([]) == "undecided"
+
+
+@pytest.mark.parametrize(
+    "rule, bars",
+    [
+        (more(0.02, 0.0, Interval(0.0, 0.0)).rule, (0.02,)),
+        (same(1e-05, 0.0, Interval(0.0, 0.0), Interval(0.0, 0.0)).rule, (-1e-05, 1e-05)),
+        ("EACH MORE(-0.3)", (-0.3,)),
+        (share("RARE", 1, 2).rule, (0.05,)),
+        ("EACH above 0.8 holds, below 0.5 fails", (0.8, 0.5)),
+        ("", ()),
+    ],
+)
+def test_bars_are_read_off_a_rule(rule, bars):
+    assert bars_of(rule) == bars
