@@ -1,8 +1,10 @@
 """Decide the claims of the papers: list them, run what one needs, keep what its runs measured.
 
-reproduce.py list                 every claim: paper, statistic, rule, cost, last verdict
-reproduce.py ID [ID …]            run what is missing, decide, write figure, numbers and verdict
-reproduce.py keep STUDY …         write the tables of finished runs, from which ID decides again
+reproduce.py list: every claim with its paper, statistic, rule, cost and last verdict.
+
+reproduce.py ID [ID …]: run what is missing, decide, write figure, numbers and verdict.
+
+reproduce.py keep STUDY …: write the tables of finished runs, from which ID decides again.
 """
 
 from dataclasses import dataclass

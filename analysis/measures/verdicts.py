@@ -49,7 +49,10 @@ def more(delta: float, effect: float, interval: Interval) -> Verdict:
 
 
 def same(delta: float, effect: float, interval: Interval, inner: Interval) -> Verdict:
-    """SAME(δ): a difference from 0 within ±δ. interval: 95 %; inner: 90 %."""
+    """SAME(δ): a difference from 0 within ±δ. interval: 95 %; inner: 90 %. Raises ValueError for a
+    δ that is not above 0, within which nothing lies."""
+    if not delta > 0:
+        raise ValueError(f"SAME: δ is {delta:g}, it must be above 0")
     within = -delta < inner.low and inner.high < delta
     outside = interval.low > delta or interval.high < -delta
     return Verdict(_word(within, outside), effect, interval, f"SAME({delta:g})")

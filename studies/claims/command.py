@@ -4,11 +4,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ground.endings import Mistake, nearest
 from studies.claims.asked import Asked
 from studies.claims.listing import ROOT, Listed
 from studies.claims.told import as_rows, line
 from studies.claims.written import Rows, write_verdict
 
+STUDIES = ROOT / "configs" / "studies"
+S_CUBE = "configs/studies/s_cube.yaml"
 Say = Callable[[str], None]
 Found = tuple[Rows, str]  # rows of a verdict, and what it was decided from
 
@@ -37,8 +40,21 @@ def dry_run(claims: Sequence[Listed], asked: Asked) -> str:
 
 def _sweeps(claims: Sequence[Listed]) -> list[Path]:
     """Return the configs of the studies on images that some claims need."""
-    needed = [one for one in claims if one.family not in ("sim", "synthetic")]
-    return [ROOT / path for path in dict.fromkeys(p for one in needed for p in one.entry.runs)]
+    needed = [one for one in claims if one.family not in FAMILIES and one.entry.scale != "gpu"]
+    return [*dict.fromkeys(path for one in needed for path in studies_of(one))]
+
+
+def studies_of(one: Listed) -> list[Path]:
+    """Return the configs of the studies that a claim about images is decided from. Raises Mistake
+    for a claim without any, and for a config that is missing."""
+    known = tuple(f"configs/studies/{path.name}" for path in STUDIES.glob("*.yaml"))
+    place = f"{one.rules}: claims.{one.id}.runs"
+    if not one.entry.runs:
+        raise Mistake(f"{place}: missing; give configs of studies, such as {S_CUBE}")
+    for path in one.entry.runs:
+        if not (ROOT / path).is_file():
+            raise Mistake(f"{place}: {path} is no config of a study{nearest(path, known)}")
+    return [ROOT / path for path in one.entry.runs]
 
 
 def decide_claims(claims: Sequence[Listed], asked: Asked, say: Say) -> None:
@@ -71,12 +87,12 @@ def _of_sim(one: Listed, asked: Asked, say: Say) -> Found:
 
 def _of_computation(one: Listed, asked: Asked, say: Say) -> Found:
     """Decide a claim by a computation of its own."""
-    from studies.claims.registry import CLAIMS
+    from studies.claims.registry import claim_of
     from studies.claims.synthetic.claims import Computation
 
     computation = Computation.of_rules()
     say(f"{one.id}: computing, seed {computation.seed}")
-    decisions = CLAIMS[one.id].decide(computation)
+    decisions = claim_of(one.id, one.rules).decide(computation)
     rows = [row for decision in decisions for row in as_rows(decision)]
     return rows, f"a computation, seed {computation.seed}"
 
@@ -84,10 +100,11 @@ def _of_computation(one: Listed, asked: Asked, say: Say) -> Found:
 def _of_images(one: Listed, asked: Asked, say: Say) -> Found:
     """Decide a claim about images from runs, of which those that are missing are trained."""
     from studies.claims.images.sweeps import runs_of
-    from studies.claims.registry import CLAIMS
+    from studies.claims.registry import claim_of
 
-    runs = runs_of(one, [ROOT / path for path in one.entry.runs], asked, say)
-    decisions = CLAIMS[one.id].decide(runs)
+    claim = claim_of(one.id, one.rules)
+    runs = runs_of(one, studies_of(one), asked, say)
+    decisions = claim.decide(runs)
     rows = [row for decision in decisions for row in as_rows(decision)]
     return rows, runs.told
 

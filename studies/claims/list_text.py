@@ -53,7 +53,7 @@ def _counted(claims: Sequence[Listed], lasts: Mapping[str, Last | None]) -> str:
     verdicts, decided = decided_of(lasts.values())
     there = sum(last is not None for last in lasts.values())
     return (
-        f"{len(claims)} claims, {there} of them with verdicts; {decided} of {verdicts} "
+        f"claims: {len(claims)}, {there} of them with verdicts; {decided} of {verdicts} "
         f"verdicts are decided, of which .05 × {decided} = {0.05 * decided:.1f} are expected to be "
         f"wrong"
     )

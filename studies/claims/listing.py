@@ -17,7 +17,8 @@ from studies.claims.entries import Entry, entries_of
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / "configs" / "claims"
-FILES = ("sim", "synthetic", "signal", "cube", "bumps", "own", "gpu")  # in this order
+FIRST = ("sim", "synthetic", "signal", "cube", "bumps", "own", "gpu")  # in this order; then others
+MUST = ("claim", "figure", "statistic", "rule", "cost")  # what every entry of the list says
 VERDICTS = ROOT / "docs" / "findings" / "claims"
 
 
@@ -47,11 +48,17 @@ class Listed:
         return VERDICTS / f"{self.id}.json"
 
 
-def listed(names: Sequence[str] = FILES) -> dict[str, Listed]:
-    """Return all claims by id, in the order of the files. Raises Mistake for one that stands in
-    two files."""
+def families() -> list[str]:
+    """Return the names of the files of rules: those of FIRST, then all others of the folder."""
+    others = {path.stem for path in CONFIGS.glob("*.yaml")} - {*FIRST}
+    return [*FIRST, *sorted(others)]
+
+
+def listed(names: Sequence[str] = ()) -> dict[str, Listed]:
+    """Return the claims of some files, or of all, by id, in the order of the files. Raises Mistake
+    for one that stands in two files, and for an entry that does not say all of MUST."""
     found: dict[str, Listed] = {}
-    for one in chain.from_iterable(map(_of_file, names)):
+    for one in chain.from_iterable(map(_of_file, names or families())):
         if one.id in found:
             both = f"{found[one.id].family}.yaml and {one.family}.yaml"
             raise Mistake(f"{one.id}: stands in {both}, allowed once")
@@ -65,7 +72,10 @@ def _of_file(name: str) -> Iterator[Listed]:
     rules = path.parent / data["rules"] if "rules" in data else path
     decided = entries_of(rules)
     for id, entry in entries_of(path).items():
-        yield Listed(id, name, rules.resolve(), _told(entry, decided[id]))
+        one = Listed(id, name, rules.resolve(), _told(entry, decided[id]))
+        if lost := [key for key in MUST if not getattr(one.entry, key)]:
+            raise Mistake(f"{path}: claims.{id}: {', '.join(lost)}: missing")
+        yield one
 
 
 def _told(entry: Entry, decided: Entry) -> Entry:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from analysis.measures.verdicts import Verdict
 from ground.endings import Mistake
 from studies.claims.claim import Claim, Decision, Part, Rule
 from studies.claims.entries import Entry, entries_of
@@ -61,10 +62,11 @@ def claims_of_file(name: str, functions: Mapping[str, Decide]) -> tuple[Claim[An
     """
     path = CONFIGS / f"{name}.yaml"
     here = {id: entry for id, entry in entries_of(path).items() if entry.scale != "gpu"}
-    if bare := here.keys() - functions.keys():
-        raise Mistake(f"{path}: no function is registered for {', '.join(sorted(bare))}")
-    if lost := functions.keys() - here.keys():
-        raise Mistake(f"{path}: has no entry of {', '.join(sorted(lost))}, which have a function")
+    bare, lost = here.keys() - functions.keys(), functions.keys() - here.keys()
+    whys = [f"no function is registered for {', '.join(sorted(bare))}"] if bare else []
+    whys += [f"functions are registered for {', '.join(sorted(lost))}, no entry"] if lost else []
+    if whys:
+        raise Mistake(f"{path}: {'; '.join(whys)} (see claims_of_file({name!r}, …))")
     return tuple(_claim(id, entry, functions[id], Rule(path)) for id, entry in here.items())
 
 
@@ -74,5 +76,20 @@ def _claim(id: str, entry: Entry, function: Decide, rule: Rule) -> Claim[Any, An
         f"{entry.paper}, {entry.figure}",
         Rule(rule.file, (*entry.numbers, *entry.lists)),
         needs=lambda config: None,
-        decide=lambda study: [*function(Case(id, entry, study))],
+        decide=lambda study: _decisions(function, Case(id, entry, study)),
+    )
+
+
+def _decisions(function: Decide, case: Case) -> list[Decision]:
+    """Return what a function yields. Raises Mistake if that is not decisions of verdicts."""
+    found: Any = function(case)
+    found = [*found] if isinstance(found, Iterable) else []
+    parts = [part for one in found if isinstance(one, Decision) for part in one.parts]
+    whole = all(isinstance(one, Decision) for one in found)
+    if found and whole and all(isinstance(verdict, Verdict) for _, verdict in parts):
+        return found
+    where = f"{function.__module__}.{function.__qualname__}"
+    raise Mistake(
+        f"{case.id}: {where} must yield case.decision(variant, [(what, Verdict), …], gate), once "
+        f"at least"
     )

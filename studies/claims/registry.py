@@ -4,6 +4,7 @@ Which claims there are, also those that a CPU cannot decide, is in `studies/clai
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ground.endings import Mistake
@@ -31,6 +32,17 @@ CLAIMS: Mapping[str, Claim] = join(FAMILIES.values())
 def claims_of(family: str) -> dict[str, Claim]:
     """Return the claims of one family by id."""
     return {claim.id: CLAIMS[claim.id] for claim in FAMILIES[family]}
+
+
+def claim_of(id: str, file: Path) -> Claim:
+    """Return the claim of an id that stands in a file of rules. Raises Mistake for one that has no
+    function."""
+    if id not in CLAIMS:
+        raise Mistake(
+            f"{id}: stands in {file}, but no function is registered for it in "
+            f"studies/claims/images/claims.py"
+        )
+    return CLAIMS[id]
 
 
 def check_claims(asked: Iterable[str], family: str, config: Any) -> None:

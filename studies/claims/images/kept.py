@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ground.endings import Mistake
+from ground.endings import Mistake, nearest
 from ground.files import (
     MANIFEST,
     damage,
@@ -32,8 +32,10 @@ from studies.many.study import PlannedRun, StudyConfig, read_study
 from studies.run.directory import RunDir
 from studies.run.opened import Experiment
 
+STUDIES = ROOT / "configs" / "studies"
 KEPT = ROOT / "data" / "claims"
 CONFIG = "config.yaml"
+REMEDY = "restore the folder, or remove it to train again"
 MOST_BYTES = 5_000_000  # of all that is kept
 Say = Callable[[str], None]
 
@@ -44,8 +46,7 @@ def keep_study(name: str, runs: Path, say: Say, kept: Path = KEPT) -> None:
 
     name: of a config in configs/studies/, or a path of one. runs: folder of the studies' folders.
     """
-    path = Path(name) if name.endswith(".yaml") else ROOT / "configs" / "studies" / f"{name}.yaml"
-    study = read_study(path)
+    study = read_study(_config_of(name))
     folder = StudyFolder(runs / study.name)
     there = [planned for planned in study.runs if is_finished(folder, planned)]
     if not there:
@@ -62,6 +63,18 @@ def keep_study(name: str, runs: Path, say: Say, kept: Path = KEPT) -> None:
     )
     count = Counter(table for run in found for table in run.tables)
     say("tables: " + ", ".join(f"{name} of {number} runs" for name, number in count.items()))
+
+
+def _config_of(name: str) -> Path:
+    """Return the config of a study, given by name or as a path. Raises Mistake for a name without
+    one."""
+    if name.endswith(".yaml"):
+        return Path(name)
+    known = {path.stem: path for path in sorted(STUDIES.glob("*.yaml"))}
+    if name not in known:
+        ours = ", ".join(one for one in known if one.startswith("s_"))
+        raise Mistake(f"keep: {name}: unknown study{nearest(name, tuple(known))}; such as {ours}")
+    return known[name]
 
 
 def _check_tables(runs: Sequence[ImageRun], kept: Path) -> None:
@@ -141,9 +154,7 @@ def is_kept(study: StudyConfig, planned: PlannedRun, kept: Path = KEPT) -> bool:
     manifest."""
     path = kept / study.name / planned.name
     if path.is_dir() and not (path / MANIFEST).is_file():
-        raise Mistake(
-            f"{path}: {MANIFEST}: missing; restore the folder, or remove it to train again"
-        )
+        raise Mistake(f"{path}: {MANIFEST}: missing; {REMEDY}")
     return path.is_dir()
 
 
@@ -153,7 +164,7 @@ def read_kept(study: StudyConfig, planned: PlannedRun, kept: Path = KEPT) -> Ima
     if RunDir(path).read_config() != planned.config:
         raise Mistake(f"{path}: is of another config than {planned.name} has in its study")
     if wrong := damage(path):
-        raise Mistake(f"{path}: {wrong}")
+        raise Mistake(f"{path}: {wrong}; {REMEDY}")
     manifest = read_json(path / MANIFEST)
     there = [name for name in TABLES if (path / f"{name}.parquet").is_file()]
     tables = {name: compact(name, _read(path / f"{name}.parquet")) for name in there}

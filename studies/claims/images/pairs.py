@@ -25,18 +25,15 @@ def of_pairs(
 ) -> Decision:
     """Return the decision of what `judge` says of each pair, a part per seed.
 
-    A pair of which a run diverged counts as "no", by the margin of the claim.
+    A pair of which a run diverged counts as "no", by the rule of the others.
     """
     pairs = paired(first, second)
     gate = general_gate([run for pair in pairs for run in pair], case.study.gates)
-    verdicts = {one.seed: _judged(case, one, other, judge) for one, other in pairs}
+    whole = {one.seed for one, other in pairs if not (one.diverged or other.diverged)}
+    found = {one.seed: judge(case, one, other) for one, other in pairs if one.seed in whole}
+    rule = next((one.rule for one in found.values()), f"MORE({case.entry.margin:g})")
+    verdicts = {one.seed: found.get(one.seed, diverged(rule)) for one, _ in pairs}
     return case.decision(variant, each(what, verdicts), gate)
-
-
-def _judged(case: Case, one: ImageRun, other: ImageRun, judge: Judge) -> Verdict:
-    if one.diverged or other.diverged:
-        return diverged(f"MORE({case.entry.margin:g})")
-    return judge(case, one, other)
 
 
 def more_images(margin: float, difference: np.ndarray) -> Verdict:

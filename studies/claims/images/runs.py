@@ -60,8 +60,11 @@ class ImageRun:
         return Experiment(self.config, RunDir(Path(self.name)))
 
     def table(self, name: str) -> pd.DataFrame:
-        """Return one of TABLES; empty if there is none."""
-        return self.tables.get(name, pd.DataFrame())
+        """Return one of TABLES. Raises Mistake if the run does not have it."""
+        if name not in self.tables:
+            there = ", ".join(self.tables) or "none"
+            raise Mistake(f"{self.study}, {self.name}: has no table {name}; it has {there}")
+        return self.tables[name]
 
     @cached_property
     def denoiser(self) -> pd.DataFrame:
@@ -72,7 +75,7 @@ class ImageRun:
     @cached_property
     def plain(self) -> pd.DataFrame:
         """Rows of scores for the captions alone."""
-        scores = self.tables["scores"]
+        scores = self.table("scores")
         return scores[scores["intervention"] == PLAIN]
 
     @cached_property
@@ -114,7 +117,10 @@ class ImageRuns:
 
     def where(self, **settings: Any) -> list[ImageRun]:
         """Return the runs with these settings, in the order of seeds. A name stands for the dotted
-        field that ends with it, with _ for every dot and space."""
+        field that ends with it, with _ for every dot and space. Raises Mistake for a name or value
+        that no run has."""
+        for name, asked in settings.items():
+            _check_setting(name, asked, self.runs)
         found = [run for run in self.runs if _has(run.settings, settings)]
         return sorted(found, key=lambda run: run.seed)
 
@@ -141,8 +147,24 @@ def paired(
 
 
 def _has(settings: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    fields = {key.replace(".", "_").replace(" ", "_"): value for key, value in settings.items()}
+    fields = _fields(settings).items()
     return all(
-        any(key.endswith(name) and value == asked for key, value in fields.items())
+        any(key.endswith(name) and value == asked for key, value in fields)
         for name, asked in wanted.items()
     )
+
+
+def _fields(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {key.replace(".", "_").replace(" ", "_"): value for key, value in settings.items()}
+
+
+def _check_setting(name: str, asked: Any, runs: Sequence[ImageRun]) -> None:
+    """Raise Mistake for a setting, or a value of it, that none of some runs has."""
+    fields = [_fields(run.settings) for run in runs]
+    values = [own[key] for own in fields for key in own if key.endswith(name)]
+    if not values:
+        known = ", ".join(dict.fromkeys(key for own in fields for key in own)) or "none"
+        raise Mistake(f"where: {name}: no run has this setting; there are {known}")
+    if asked not in values:
+        there = ", ".join(dict.fromkeys(map(str, values)))
+        raise Mistake(f"where: {name}: got {asked!r}, the runs have {there}")

@@ -7,6 +7,8 @@ from functools import partial
 import pandas as pd
 import pytest
 
+from analysis.measures.intervals import Interval
+from analysis.measures.verdicts import same
 from benchmarks.run_set import write_run
 from ground.endings import Mistake
 from ground.files import read_json, remove_directory, write_directory, write_json
@@ -16,8 +18,10 @@ from studies.claims.images import kept as kept_runs
 from studies.claims.images import sweeps
 from studies.claims.images.claims import OWN
 from studies.claims.images.kept import is_kept, keep_study, read_kept, read_run
+from studies.claims.images.pairs import of_pairs
 from studies.claims.images.runs import Gates, ImageRuns
 from studies.claims.listing import Listed
+from studies.claims.of_file import Case
 from studies.claims.told import as_rows
 from studies.many.folder import WHOLE, StudyFolder
 from studies.many.study import read_study
@@ -117,6 +121,41 @@ def test_a_code_that_is_there_is_not_measured_again(finished):
     assert ImageRuns([measured], GATES).with_code(measured) is measured
     with pytest.raises(Mistake, match=f"{run.name}: the geometry of its code was not measured"):
         ImageRuns([run], GATES).with_code(run)
+
+
+def test_settings_tables_and_studies_that_are_not_there_are_named(finished, tmp_path):
+    path, folder = finished
+    study = read_study(path)
+    runs = ImageRuns([read_run(study, planned, folder) for planned in study.runs], GATES)
+    assert len(runs.where(conditioning="captions")) == 2 and len(runs.where()) == 4
+    with pytest.raises(Mistake, match="where: masked: .* there are model_conditioning"):
+        runs.where(masked=0.0)
+    with pytest.raises(Mistake, match="'pooled', the runs have captions, captions_contextual"):
+        runs.where(conditioning="pooled")
+    with pytest.raises(Mistake, match=f"{runs.runs[0].name}: has no table geometry; .* scores"):
+        runs.runs[0].table("geometry")
+    with pytest.raises(Mistake, match="keep: s_cub: unknown study .*'s_cube'.*s_bumps, "):
+        keep_study("s_cub", tmp_path, print, tmp_path)
+
+
+def test_a_pair_that_diverged_is_judged_by_the_rule_of_the_others(finished):
+    path, folder = finished
+    study = read_study(path)
+    runs = [read_run(study, planned, folder) for planned in study.runs]
+    case = Case("x.mine", Entry(margin=0.1), ImageRuns(runs, GATES))
+    small = Interval(-0.02, 0.02)
+
+    def judge(case, one, other):
+        return same(case.entry.margin, 0.0, small, small)
+
+    pooled, contextual = (
+        case.study.where(conditioning=one) for one in ("captions", "captions_contextual")
+    )
+    whole = of_pairs(case, "all", "difference", pooled, contextual, judge)
+    assert whole.word == "holds"
+    ended = [replace(pooled[0], diverged=True, tables={}), pooled[1]]
+    broken = of_pairs(case, "all", "difference", ended, contextual, judge)
+    assert broken.word == "undecided" and broken.parts[0][1].rule == "EACH SAME(0.1)"
 
 
 def test_damaged_and_foreign_runs_are_named(finished, tmp_path):

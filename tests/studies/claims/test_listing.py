@@ -3,17 +3,19 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from ground.endings import Mistake
 from studies.claims import listing, written
+from studies.claims.command import studies_of
 from studies.claims.entries import entries_of
 from studies.claims.images import sweeps
 from studies.claims.list_text import WIDTH, list_lines
-from studies.claims.listing import FILES, find, last_verdict, listed
+from studies.claims.listing import families, find, last_verdict, listed
 from studies.claims.page import PAGE, page_text
-from studies.claims.registry import CLAIMS
+from studies.claims.registry import CLAIMS, claim_of
 from studies.many.study import read_study
 from tests.harness.commands import ROOT, call
 
@@ -32,7 +34,9 @@ def verdicts(tmp_path, monkeypatch):
 
 def test_every_claim_is_listed_and_decided_here_or_has_a_command():
     claims = listed()
-    assert len(claims) == sum(len(entries_of(listing.CONFIGS / f"{name}.yaml")) for name in FILES)
+    assert len(claims) == sum(
+        len(entries_of(listing.CONFIGS / f"{name}.yaml")) for name in families()
+    )
     assert {id for id, one in claims.items() if one.entry.scale != "gpu"} == {*CLAIMS}
     for one in claims.values():
         entry = one.entry
@@ -55,11 +59,12 @@ def test_an_unknown_claim_is_named_with_the_nearest():
 
 
 def test_files_of_rules_that_cannot_be_read_say_why(tmp_path, monkeypatch):
-    entry = "{x.mine: {claim: said}}"
+    entry = "{x.mine: {claim: said, figure: a, statistic: b, rule: MOST, cost: none}}"
     for name, text in {
         "a": f"claims: {entry}",
         "b": f"claims: {entry}",
         "c": f"claim: {entry}",
+        "d": "claims: {x.other: {claim: said, statistic: b, cost: none}}",
     }.items():
         (tmp_path / f"{name}.yaml").write_text(text)
     monkeypatch.setattr(listing, "CONFIGS", tmp_path)
@@ -68,6 +73,10 @@ def test_files_of_rules_that_cannot_be_read_say_why(tmp_path, monkeypatch):
         listed(("a", "b"))
     with pytest.raises(Mistake, match="c.yaml: claims: missing"):
         listed(("c",))
+    with pytest.raises(Mistake, match="d.yaml: claims.x.other: figure, rule: missing"):
+        listed(("d",))
+    assert families()[-4:] == ["a", "b", "c", "d"]  # a file of the folder is read
+    assert [*listed(("a",))] == ["x.mine"]
     with pytest.raises(Mistake, match="a.yaml: gates.probe: missing"):
         sweeps.gates_of("a")
 
@@ -115,9 +124,20 @@ def test_the_list_imports_neither_torch_nor_scipy():
     assert done.stdout == "set()\n", done.stderr
 
 
+def test_a_claim_without_studies_or_function_is_named():
+    (one,) = find(["p3.order"])
+    assert studies_of(one) == [ROOT / "configs/studies/s_cube.yaml"]
+    for runs, why in (((), "missing"), (("configs/studies/s_cub.yaml",), "did you mean .*s_cube")):
+        with pytest.raises(Mistake, match=f"claims.p3.order.runs: .*{why}"):
+            studies_of(replace(one, entry=replace(one.entry, runs=runs)))
+    assert claim_of(one.id, one.rules) is CLAIMS[one.id]
+    with pytest.raises(Mistake, match="x.mine: stands in .*cube.yaml, but no function"):
+        claim_of("x.mine", one.rules)
+
+
 def test_commands_list_refuse_and_tell_of_the_paper():
     status, out, _ = call("reproduce", "list", "p4.fig5", "ctl.noise")
-    assert status == 0 and "not decidable here" in out and "2 claims" in out
+    assert status == 0 and "not decidable here" in out and "claims: 2," in out
     status, out, _ = call("reproduce", "p4.fig5", "p1.fig5", "--scale", "paper")
     assert "p4.fig5: not decidable here; on GPUs: python scripts/sweep.py" in out
     assert "p1.fig5: decided at the size of the paper on a CPU" in out

@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from ground.endings import Mistake
 from studies.claims.entries import Entry, entries_of
+from studies.claims.evidence import count
 from studies.claims.listing import CONFIGS
 from studies.claims.of_file import Case, claims_of_file
 from studies.claims.synthetic import controls, percolation
@@ -63,8 +65,30 @@ def test_entries_and_functions_must_be_the_same():
     others = {id: controls.noise for id in ENTRIES if id != "ctl.noise"}
     with pytest.raises(Mistake, match="synthetic.yaml: no function is registered for ctl.noise"):
         claims_of_file("synthetic", others)
-    with pytest.raises(Mistake, match="synthetic.yaml: has no entry of ctl.other"):
-        claims_of_file("synthetic", {id: controls.noise for id in (*ENTRIES, "ctl.other")})
+    others["ctl.other"] = controls.noise
+    both = "no function .* for ctl.noise; functions are registered for ctl.other, no entry"
+    with pytest.raises(Mistake, match=both):
+        claims_of_file("synthetic", others)
+
+
+def yields(*found):
+    """A function of a claim that yields what is given."""
+    return lambda case: found
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda case: None,
+        yields(),
+        yields(count("MOST", np.array([True]))),
+        lambda case: [case.decision("runs", [("a part", True)])],
+    ],
+)
+def test_a_function_that_yields_no_decisions_is_named(function):
+    (claim, *_) = claims_of_file("synthetic", dict.fromkeys(ENTRIES, function))
+    with pytest.raises(Mistake, match=f"{claim.id}: .* must yield case.decision"):
+        claim.decide(None)
 
 
 def test_a_number_that_the_entry_lacks_is_named():
