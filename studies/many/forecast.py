@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import shorten
+from typing import Any
 
 from studies.dry_run import count_denoiser_calls, count_evaluations
 from studies.forecast import Weights, kept_bytes, run_bytes
@@ -14,6 +16,7 @@ from studies.many.study import PlannedRun, StudyConfig
 from studies.run.opened import Experiment
 from studies.run.plans import count_images, make_plans
 
+MOST_LETTERS = 60  # of the value of a setting
 REPORT_SECONDS = 15  # of one run, on one core: measured on runs of 20 snapshots
 
 
@@ -93,8 +96,12 @@ def _standing(folder: StudyFolder) -> str:
 
 
 def _run_line(planned: PlannedRun) -> str:
-    settings = ", ".join(f"{key} {value_text(v)}" for key, v in planned.settings.items())
+    settings = ", ".join(f"{key} {_brief(value)}" for key, value in planned.settings.items())
     return f"  {planned.name}: {settings or 'as the experiment'}, seed {planned.seed}"
+
+
+def _brief(value: Any) -> str:
+    return shorten(value_text(value), MOST_LETTERS, placeholder=" …")
 
 
 def _mib(count: int) -> str:
