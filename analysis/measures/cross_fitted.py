@@ -51,7 +51,9 @@ def cross_fitted_swing(
     if times < 2 or units < 4:
         raise ValueError(f"got {times} times and {units} units; allowed are 2 and 4, or more")
     halves = [_curves(sums[:, i::2], counts[:, i::2], rng, num_draws) for i in (0, 1)]
-    return _cross_fitted(halves, (sums.sum(1) / counts.sum(1))[None])
+    with np.errstate(invalid="ignore"):  # not known where nothing counts
+        whole = sums.sum(1) / counts.sum(1)
+    return _cross_fitted(halves, whole[None])
 
 
 def cross_fitted_rise(

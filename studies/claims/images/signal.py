@@ -1,6 +1,7 @@
 """Claims about paths of two colors and two sizes: do they turn back, and what comes first?"""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -196,33 +197,67 @@ def _counted(rows: pd.DataFrame, gated: bool) -> pd.DataFrame:
 
 
 def obedience_order(case: Case) -> Iterator[Decision]:
-    """Decide whether size is obeyed first at low signal, and color at high signal."""
+    """Decide whether size is obeyed first at low signal, and color at high signal.
+
+    A level that is refused answers neither yes nor no: what one signal answers may decide alone.
+    """
     pairs = both_signals(case)
     gate = general_gate([run for pair in pairs for run in pair], case.study.gates)
-    yes = [
-        _comes_first(case, low, SIZE, COLOR) and _comes_first(case, high, COLOR, SIZE)
-        for low, high in pairs
+    low = [_comes_first(case, run, SIZE, COLOR) for run, _ in pairs]
+    high = [_comes_first(case, run, COLOR, SIZE) for _, run in pairs]
+    both = [_and(*answers) for answers in zip(low, high, strict=True)]
+    if not gate and None in both:
+        gate = f"gate: {both.count(None)} of {len(both)} pairs rest on a level that is refused"
+    parts = [
+        ("size first at .2, and color first at .7", count("MOST", _yes(both))),
+        ("size first at .2, where not refused", informs(_yes(low))),
+        ("color first at .7, where not refused", informs(_yes(high))),
     ]
-    parts = [("size first at .2, and color first at .7", count("MOST", np.array(yes)))]
     yield case.decision(f"level {case.numbers['level']:g}", parts, gate)
 
 
-def _comes_first(case: Case, run: ImageRun, first: str, then: str) -> bool:
-    """Return whether one word is obeyed by half before another; what never is comes last."""
+def _comes_first(case: Case, run: ImageRun, first: str, then: str) -> bool | None:
+    """Return whether one word is obeyed by half before another; what never is comes last. None
+    where the level of one of them is refused."""
     if run.diverged:
         return False
+    level = case.numbers["level"]
+    if refused_at(run, level, (first, then)):
+        return None
     rows = run.denoiser
-    clock = rule_clock(rows[rows["level"] == case.numbers["level"]]).set_index("concept")
+    clock = rule_clock(rows[rows["level"] == level]).set_index("concept")
     when = clock["images_seen"].fillna(clock["before"].where(clock["after"] > 0, 0.0))
-    return {first, then} <= {*when.index} and bool(when[first] < when[then])
+    return bool(when[first] < when[then])
+
+
+def _and(*answers: bool | None) -> bool | None:
+    """Return yes if all answers are, no if one is, and None if that cannot be told."""
+    return False if False in answers else None if None in answers else True
+
+
+def _yes(answers: Sequence[bool | None]) -> np.ndarray:
+    """Return the answers that there are, as bool."""
+    return np.array([one for one in answers if one is not None], dtype=bool)
+
+
+def refused_at(run: ImageRun, level: float, concepts: tuple[str, ...]) -> str:
+    """Return why the obedience to some concepts cannot be read at a level, or ""."""
+    rows = run.denoiser[run.denoiser["level"] == level]
+    own = rows[rows["concept"].isin(concepts)]
+    if {*own["concept"]} != {*concepts}:
+        return f"level {level:g} is not measured for {', '.join(concepts)}"
+    whys = own["refused"].dropna()
+    return f"level {level:g} is refused: {whys.iloc[0]}" if len(whys) else ""
 
 
 def obedience_swing(case: Case) -> Iterator[Decision]:
     """Decide at each level whether the obedience to the word of color turns back."""
     runs = at_signal(case, "low")
-    gate = general_gate(runs, case.study.gates)
     for level in case.lists["levels"]:
-        falls = [None if run.diverged else _obedience_fall(run, level) for run in runs]
+        why = partial(refused_at, level=level, concepts=(COLOR,))
+        gate = general_gate(runs, case.study.gates, why)
+        seen = [run for run in runs if run.diverged or not why(run)]
+        falls = [None if run.diverged else _obedience_fall(run, level) for run in seen]
         swings = np.array([is_swing(case, found) for found in falls])
         parts = [
             ("e_color turns back", count("MOST", swings)),

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -132,6 +133,37 @@ def test_a_probe_that_errs_makes_everything_undecided(turned, id):
     decisions = CLAIMS[id].decide(replace(turned, runs=erring))
     assert {one.word for one in decisions} == {"undecided"}
     assert all("its probe reads color right in 0.980" in one.gate for one in decisions)
+
+
+def refused(runs: ImageRuns, signal: float, level: float, concept: str) -> ImageRuns:
+    """The same, with a concept refused at a level and a signal."""
+    return replace(runs, runs=[_refused(run, signal, level, concept) for run in runs.runs])
+
+
+def _refused(run: ImageRun, signal: float, level: float, concept: str) -> ImageRun:
+    if run.settings["world.concepts.color.signal"] != signal:
+        return run
+    rows = run.tables["denoiser"]
+    blind = (rows["level"] == level) & (rows["concept"] == concept)
+    why = rows["refused"].astype("string").mask(blind, "2 of 3000 renders count")
+    rows = rows.assign(refused=why, response=rows["response"].mask(blind))
+    return replace(run, tables={**run.tables, "denoiser": rows})
+
+
+def test_a_refused_level_is_no_answer(turned):
+    blind = refused(turned, 0.2, 0.5, "color")
+    seen, unseen = CLAIMS["own.obedience.swing"].decide(blind)
+    assert np.isnan(unseen.parts[0][1].effect)
+    assert seen.word == "holds" and unseen.word == "undecided"
+    assert "6 of 6 runs" in unseen.gate and "level 0.5 is refused: 2 of 3000" in unseen.gate
+
+
+def test_a_signal_that_is_seen_may_decide_alone(turned, straightened):
+    order = CLAIMS["own.obedience.order"]
+    (open_,) = order.decide(refused(turned, 0.7, 0.2, "size"))
+    assert open_.word == "undecided" and "6 of 6 pairs rest on" in open_.gate
+    (told,) = order.decide(refused(straightened, 0.7, 0.2, "size"))
+    assert told.word == "fails" and told.parts[2][1].interval == (0, 1)  # of no run
 
 
 def test_runs_that_have_not_learned_to_train_are_not_judged():
