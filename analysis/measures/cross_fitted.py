@@ -75,7 +75,8 @@ def cross_fitted_rise(
 def _cross_fitted(halves: list[ndarray], whole: ndarray) -> CrossFittedSwing:
     """halves: curves of either, as `_curves` gives them. whole: that of all units, (1, times)."""
     falls = (_falls(*halves) + _falls(*halves[::-1])) / 2
-    low, high = np.nanquantile(falls[1:], [0.025, 0.975])
+    known = falls[1:][np.isfinite(falls[1:])]
+    low, high = np.quantile(known, [0.025, 0.975]) if len(known) else (np.nan, np.nan)
     start, end = largest_falls(whole)
     return CrossFittedSwing(float(falls[0]), float(low), float(high), int(start[0]), int(end[0]))
 

@@ -140,23 +140,27 @@ def _rise(run: ImageRun, gated: bool) -> CrossFittedSwing | None:
 
 
 def readouts(case: Case) -> Iterator[Decision]:
-    """Decide whether three readouts agree in most runs that color turns back, or does not."""
+    """Decide whether three readouts agree in most runs that color turns back, or does not. What
+    one of them cannot read is no agreement."""
     runs, gated = at_signal(case, "low"), is_gated(case)
     gate = general_gate(runs, case.study.gates, *of_paths(gated))
-    swings = np.array([_by_readout(case, run, gated) for run in runs]).reshape(-1, len(READOUTS))
-    agree = (swings == swings[:, :1]).all(1) & ~np.array([run.diverged for run in runs], dtype=bool)
-    counts = [(f"{name}: turns back", informs(swings[:, i])) for i, name in enumerate(READOUTS)]
-    parts = [("all three readouts agree", count("MOST", agree)), *counts]
+    swings = [_by_readout(case, run, gated) for run in runs]
+    agree = [None not in own and len({*own}) == 1 for own in swings]
+    by_name = zip(READOUTS, zip(*swings, strict=True), strict=True)
+    counts = [(f"{name}: turns back", informs(_yes(own))) for name, own in by_name]
+    parts = [("all three readouts agree", count("MOST", np.array(agree))), *counts]
     yield case.decision("signal .2", parts, gate)
 
 
-def _by_readout(case: Case, run: ImageRun, gated: bool) -> list[bool]:
+def _by_readout(case: Case, run: ImageRun, gated: bool) -> list[bool | None]:
+    """Return what each readout says; None where it cannot be read."""
     if run.diverged:
-        return [False] * len(READOUTS)
+        return [None] * len(READOUTS)
     every = [*probe_coordinates(held_out(run.plain)), *_of_oracle(run)]
     of_color = {one.instrument: one for one in every if one.measure == COLOR}
     own = {name: only(one, one.counting) if gated else one for name, one in of_color.items()}
-    return [name in own and is_swing(case, fall_of(own[name])) for name in READOUTS]
+    falls = [fall_of(own[name]) if name in own else None for name in READOUTS]
+    return [is_swing(case, one) if one and np.isfinite(one.fall) else None for one in falls]
 
 
 def _of_oracle(run: ImageRun) -> Iterator[Coordinate]:
