@@ -170,8 +170,8 @@ def test_the_claim_that_the_page_shows_is_decided():
     """Entry and function, as the page on adding a claim has them."""
     page = (ROOT / "docs" / "extending" / "claims.md").read_text()
     section = page.partition("## A claim about images")[2].partition("\n## ")[0]
-    entry, code = re.findall(r"```(?:yaml|python)\n(.*?)```", section, re.DOTALL)
-    (id, read), *_ = read_as(dict[str, Entry], yaml.safe_load(entry), "").items()
+    entry, code, _ = re.findall(r"```(?:yaml|python)\n(.*?)```", section, re.DOTALL)
+    (id, read), *_ = read_as(dict[str, Entry], yaml.safe_load(entry)["claims"], "").items()
     known: dict = {}
     exec(code, known)
     for late, share in ((50, 1.0), (5000, 0.0)):
